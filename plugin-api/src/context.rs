@@ -1,0 +1,175 @@
+//! What a plugin is told during a call, and what it can ask for.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::DeserializeOwned;
+
+use crate::abi::{CallFrame, publish_status};
+use crate::host;
+
+/// What `create` is told.
+pub struct CreateContext<'a> {
+    frame: &'a CallFrame,
+}
+
+/// What `update` is told.
+pub struct UpdateContext<'a> {
+    frame: &'a CallFrame,
+}
+
+/// What `display` is told.
+pub struct DisplayContext<'a> {
+    frame: &'a CallFrame,
+}
+
+macro_rules! call_context {
+    ($context:ident) => {
+        impl<'a> $context<'a> {
+            pub(crate) fn new(frame: &'a CallFrame) -> Self {
+                Self { frame }
+            }
+
+            /// The id of the plugin, which the configuration may have made another than the file's own.
+            #[must_use]
+            pub fn id(&self) -> &str {
+                host::id(self.frame)
+            }
+
+            /// How long this call may still take, by the engine's clock. Zero once the deadline has passed.
+            #[must_use]
+            pub fn time_left(&self) -> Duration {
+                Duration::from_nanos(
+                    self.frame
+                        .deadline_ns
+                        .saturating_sub(host::now_ns(self.frame)),
+                )
+            }
+
+            /// Whether nobody waits for this call any more: its deadline has passed, the plugin is being switched off or
+            /// unloaded, or the engine shuts down. Work that takes long asks now and then, and returns.
+            #[must_use]
+            pub fn is_cancelled(&self) -> bool {
+                host::is_cancelled(self.frame)
+            }
+
+            /// Says that the work is getting on. Cheap enough for the middle of a loop.
+            pub fn record_progress(&self) {
+                host::record_progress(self.frame);
+            }
+
+            /// Publishes the event `plugin.<id>.<name>` with a text of the plugin's own.
+            ///
+            /// Nothing is lost silently: see [`Self::try_publish`] for the reasons a publish may be refused. This method logs
+            /// the refusal as a warning.
+            pub fn publish(&self, name: &str, payload: impl AsRef<str>) {
+                if let Err(error) = self.try_publish(name, payload) {
+                    if error != PublishError::Discarded {
+                        tracing::warn!(target: "plugin_api", name, %error, "event refused");
+                    }
+                }
+            }
+
+            /// Publishes the event `plugin.<id>.<name>`, and says whether the engine took it.
+            ///
+            /// # Errors
+            /// The name is reserved or malformed, the payload too long, or this call was abandoned.
+            pub fn try_publish(
+                &self,
+                name: &str,
+                payload: impl AsRef<str>,
+            ) -> Result<(), PublishError> {
+                PublishError::from_status(host::publish(self.frame, name, payload.as_ref()))
+            }
+        }
+    };
+}
+
+call_context!(CreateContext);
+call_context!(UpdateContext);
+call_context!(DisplayContext);
+
+impl CreateContext<'_> {
+    /// The plugin's settings, as the type that the author wants.
+    ///
+    /// # Errors
+    /// The settings do not fit the type: names the key, what was expected and what was found. It becomes a
+    /// [`crate::PluginError`] through `?`, a recoverable one as any error does; a changed configuration creates anew.
+    pub fn settings<T: DeserializeOwned>(&self) -> Result<T, SettingsError> {
+        let text = host::settings(self.frame);
+        let mut deserializer = serde_json::Deserializer::from_str(text);
+        serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
+            let path = error.path().to_string();
+            // The position in a JSON text that the author never wrote would only mislead.
+            let text = error.into_inner().to_string();
+            let reason = text.split(" at line ").next().unwrap_or(&text).to_owned();
+            SettingsError {
+                key: (path != ".").then_some(path),
+                reason,
+            }
+        })
+    }
+}
+
+/// Settings that do not fit the type the plugin asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SettingsError {
+    key: Option<String>,
+    reason: String,
+}
+
+impl SettingsError {
+    /// The key below `settings`, with dots, where the mismatch lies inside one.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+}
+
+impl fmt::Display for SettingsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.key {
+            Some(key) => write!(f, "settings.{key}: {}", self.reason),
+            None => write!(f, "settings: {}", self.reason),
+        }
+    }
+}
+
+impl std::error::Error for SettingsError {}
+
+/// Why the engine did not take an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PublishError {
+    /// The name is one of the engine's own, or not of the form `[a-z0-9][a-z0-9_.-]{0,63}`.
+    NameRefused,
+    /// The payload is longer than the engine takes (64 KiB).
+    TooLong,
+    /// The call was abandoned: what it says is no longer heard.
+    Discarded,
+}
+
+impl PublishError {
+    fn from_status(status: u8) -> Result<(), Self> {
+        match status {
+            publish_status::ACCEPTED => Ok(()),
+            publish_status::NAME_REFUSED => Err(Self::NameRefused),
+            publish_status::TOO_LONG => Err(Self::TooLong),
+            _ => Err(Self::Discarded),
+        }
+    }
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NameRefused => {
+                "the event's name is reserved for the engine or not of the form [a-z0-9][a-z0-9_.-]{0,63}"
+            }
+            Self::TooLong => "the event's payload is longer than 64 KiB",
+            Self::Discarded => "the call was abandoned, so the event was discarded",
+        })
+    }
+}
+
+impl std::error::Error for PublishError {}

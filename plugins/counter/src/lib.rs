@@ -1,0 +1,43 @@
+//! Counts its updates: the smallest plugin that uses everything an author has.
+
+use plugin_api::prelude::*;
+
+#[derive(serde::Deserialize)]
+struct Settings {
+    /// The number to count from.
+    #[serde(default)]
+    start: u64,
+}
+
+struct Counter {
+    count: u64,
+}
+
+impl Plugin for Counter {
+    fn create(cx: &CreateContext) -> Result<Self, PluginError> {
+        let settings: Settings = cx.settings()?;
+        Ok(Self {
+            count: settings.start,
+        })
+    }
+
+    fn update(&mut self, cx: &UpdateContext) -> Result<(), PluginError> {
+        if cx.is_cancelled() || cx.time_left() < std::time::Duration::from_millis(5) {
+            return Err(PluginError::recoverable("no time left")
+                .retry_after(std::time::Duration::from_secs(2)));
+        }
+        cx.record_progress();
+        self.count += 1;
+        tracing::info!(count = self.count, "counted");
+        cx.publish("count", self.count.to_string());
+        Ok(())
+    }
+
+    fn display(&mut self, _cx: &DisplayContext) -> Result<View, PluginError> {
+        Ok(View::text(format!("{} so far", self.count)))
+    }
+
+    fn destroy(self) {}
+}
+
+export_plugin!(Counter, id = "counter", interval = "1s", timeout = "500ms");
