@@ -1,0 +1,31 @@
+//! The pure core of the plugin engine.
+//!
+//! What lives here: the states of a plugin and the table of its transitions, faults, schedules, and the machine that
+//! applies one event after another. What never will: input and output, clocks, threads, locks, unsafe code. Time comes
+//! in as an argument, and what is to be done comes out as a value.
+//!
+//! The arrows: `id`, `time`, `text`, `state` know nobody; `lifecycle` is the table over `state`; `fault` and `schedule` are data;
+//! `machine` uses them all and is the only one that changes anything.
+
+mod fault;
+mod id;
+mod lifecycle;
+mod machine;
+mod schedule;
+mod state;
+mod text;
+mod time;
+mod transition;
+
+pub use fault::{Fault, FaultKind, FaultReport};
+pub use id::{PluginId, PluginIdError};
+pub use lifecycle::{CAUSES, Cause, UnknownCause, next_state, table};
+pub use machine::{
+    AbandonReason, CallEnd, CallId, CallLimits, CallOutcome, Counts, CreateReason, Denied, Effects,
+    Event, InFlight, Machine, Record, RejectReason, Step, Times,
+};
+pub use schedule::{INTERVAL_MAX, INTERVAL_MIN, Schedule, TIMEOUT_MAX, TIMEOUT_MIN};
+pub use state::{Admission, CallKind, Command, PluginState, STATES, UnknownState};
+pub use text::{MESSAGE_LEN_MAX, bounded, escape_control};
+pub use time::{Moment, WallTime};
+pub use transition::Transition;

@@ -1,0 +1,152 @@
+//! THE TABLE: which state follows which, and by what cause. One function, and nothing else decides.
+
+use std::fmt;
+use std::str::FromStr;
+
+use crate::PluginState;
+
+macro_rules! causes {
+    ($($(#[$doc:meta])+ $cause:ident = $name:literal,)+) => {
+        /// Why a transition happened.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[repr(u8)]
+        pub enum Cause { $($(#[$doc])+ $cause,)+ }
+
+        /// All causes.
+        pub const CAUSES: &[Cause] = &[$(Cause::$cause),+];
+
+        impl Cause {
+            /// The cause in snake case, as JSON and the command line have it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$cause => $name,)+ }
+            }
+        }
+    };
+}
+
+causes! {
+    /// The library was verified and mapped.
+    Mapped = "mapped",
+    /// Verification or load failed.
+    LoadFailed = "load_failed",
+    /// The instance was created after a load.
+    Created = "created",
+    /// Create failed, panicked or timed out.
+    CreateFailed = "create_failed",
+    /// An update was started.
+    UpdateStarted = "update_started",
+    /// An update completed.
+    UpdateCompleted = "update_completed",
+    /// An update failed, and trying again may help.
+    UpdateFailed = "update_failed",
+    /// An update passed its deadline.
+    UpdateTimedOut = "update_timed_out",
+    /// An update panicked.
+    UpdatePanicked = "update_panicked",
+    /// An update failed for good.
+    FailedPermanently = "failed_permanently",
+    /// A display failed, panicked or passed its deadline.
+    DisplayFailed = "display_failed",
+    /// A destroy panicked or passed its deadline.
+    DestroyFailed = "destroy_failed",
+    /// The instance that had panicked was destroyed, and created anew.
+    CreatedAnew = "created_anew",
+    /// The instance that had panicked could not be created anew.
+    GaveUp = "gave_up",
+    /// A due update was not started, because the limit of threads is reached.
+    CallRefused = "call_refused",
+    /// An abandoned call returned; its result was discarded.
+    ReturnedLate = "returned_late",
+    /// A thread that the plugin started panicked.
+    ThreadPanicked = "thread_panicked",
+    /// Switched on, and the instance was created.
+    SwitchedOn = "switched_on",
+    /// Switched off.
+    SwitchedOff = "switched_off",
+    /// Reset, and the instance was created.
+    Reset = "reset",
+    /// Unloaded by command.
+    Unloaded = "unloaded",
+    /// Unloaded because the engine shuts down.
+    ShutDown = "shut_down",
+}
+
+impl Cause {
+    /// The cause with this number.
+    #[must_use]
+    pub fn from_code(code: u8) -> Option<Self> {
+        CAUSES.get(usize::from(code)).copied()
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A text that names no cause.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no such cause; the causes are {}", CAUSES.iter().map(|cause| cause.name()).collect::<Vec<_>>().join(", "))]
+pub struct UnknownCause;
+
+impl FromStr for Cause {
+    type Err = UnknownCause;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        CAUSES
+            .iter()
+            .copied()
+            .find(|cause| cause.name() == text)
+            .ok_or(UnknownCause)
+    }
+}
+
+/// The state that follows `from` by `cause`, or `None` if that is illegal.
+#[must_use]
+#[inline]
+pub const fn next_state(from: PluginState, cause: Cause) -> Option<PluginState> {
+    use PluginState::{Disabled, Enabled, Error, Loaded, Running, Unloaded};
+    Some(match (from, cause) {
+        (Unloaded, Cause::Mapped) => Loaded,
+        (Unloaded, Cause::LoadFailed) => Error,
+
+        (Loaded, Cause::Created) => Enabled,
+        (Loaded | Disabled | Error, Cause::CreateFailed) => Error,
+
+        (Enabled, Cause::UpdateStarted) => Running,
+        (Running, Cause::UpdateCompleted) => Enabled,
+        // The promise that names this engine: a timeout is an error, never the state Error.
+        (Running, Cause::UpdateFailed | Cause::UpdateTimedOut | Cause::UpdatePanicked) => Enabled,
+        (Running, Cause::FailedPermanently) => Error,
+
+        (Enabled, Cause::CreatedAnew) => Enabled,
+        (Enabled, Cause::GaveUp) => Error,
+        (Enabled, Cause::DisplayFailed | Cause::CallRefused) => Enabled,
+
+        (Enabled | Disabled | Error, Cause::Reset) => Enabled,
+        (Disabled | Error, Cause::SwitchedOn) => Enabled,
+        (Loaded | Enabled | Error, Cause::SwitchedOff) => Disabled,
+
+        (Loaded | Enabled | Disabled | Error, Cause::Unloaded | Cause::ShutDown) => Unloaded,
+
+        // What an abandoned call, a thread or a last destroy does at some later time changes no state, whichever that is.
+        (state, Cause::ReturnedLate | Cause::ThreadPanicked | Cause::DestroyFailed) => state,
+        _ => return None,
+    })
+}
+
+/// The table as text, one legal transition per line, for documentation that must not drift from it.
+#[must_use]
+pub fn table() -> String {
+    let mut text = String::from("| from | cause | to |\n|---|---|---|\n");
+    for from in crate::STATES {
+        for &cause in CAUSES {
+            if let Some(to) = next_state(from, cause) {
+                text.push_str(&format!("| {from} | `{cause}` | {to} |\n"));
+            }
+        }
+    }
+    text
+}
