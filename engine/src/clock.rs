@@ -1,0 +1,227 @@
+//! Where time comes from. Scheduling reads a monotonic clock; the wall clock is only what people are told.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::Mutex;
+use plugin_engine_core::{Moment, WallTime};
+
+/// A source of time. The engine asks it once per call at least, so it should be fast.
+///
+/// An embedder may bring one of its own. [`SystemClock`] is the default; [`ManualClock`] stands still until it is moved.
+pub trait Clock: Send + Sync + 'static {
+    /// The moment now, on a clock that never goes back.
+    fn now(&self) -> Moment;
+
+    /// The time of day now.
+    fn wall(&self) -> WallTime;
+
+    /// How long to wait, in real time, until `moment` comes; `None` if only [`Clock::on_move`] can tell.
+    fn real_time_until(&self, moment: Moment) -> Option<Duration>;
+
+    /// Registers what is to be called whenever the clock is moved by hand. A clock that runs by itself ignores it.
+    fn on_move(&self, moved: Box<dyn Fn() + Send + Sync>) {
+        drop(moved);
+    }
+}
+
+/// The machine's own clocks.
+#[derive(Debug)]
+pub struct SystemClock {
+    start: Instant,
+}
+
+impl SystemClock {
+    /// A clock that starts now.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            start: Instant::now(),
+        }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Clock for SystemClock {
+    #[inline]
+    fn now(&self) -> Moment {
+        let since = self.start.elapsed();
+        // Seconds of a process's life times 10^9 fit; computed without the 128-bit arithmetic of `as_nanos`.
+        Moment::from_nanos(since.as_secs() * 1_000_000_000 + u64::from(since.subsec_nanos()))
+    }
+
+    fn wall(&self) -> WallTime {
+        SystemTime::now().into()
+    }
+
+    fn real_time_until(&self, moment: Moment) -> Option<Duration> {
+        Some(moment.saturating_since(self.now()))
+    }
+}
+
+/// A clock that moves only when told to. For tests, and for embedders that replay.
+///
+/// Deadlines are looked at during [`ManualClock::advance`], on the thread that advances: when it returns, every call whose
+/// deadline lies behind the new time has been recorded as timed out.
+#[derive(Clone)]
+pub struct ManualClock {
+    inner: Arc<ManualInner>,
+}
+
+type Moved = Arc<dyn Fn() + Send + Sync>;
+
+struct ManualInner {
+    now: AtomicU64,
+    wall_offset: AtomicI64,
+    moved: Mutex<Vec<Moved>>,
+}
+
+impl ManualClock {
+    /// A clock that stands at zero, with the wall clock at `wall`.
+    #[must_use]
+    pub fn new(wall: WallTime) -> Self {
+        Self {
+            inner: Arc::new(ManualInner {
+                now: AtomicU64::new(0),
+                wall_offset: AtomicI64::new(wall.as_unix_nanos().cast_signed()),
+                moved: Mutex::new(Vec::new()),
+            }),
+        }
+    }
+
+    /// Moves both clocks on.
+    pub fn advance(&self, by: Duration) {
+        let by = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        let _ = self
+            .inner
+            .now
+            .try_update(Ordering::SeqCst, Ordering::SeqCst, |now| {
+                Some(now.saturating_add(by))
+            });
+        self.tell();
+    }
+
+    /// Sets the wall clock alone, as an operator or a time server does.
+    pub fn set_wall(&self, wall: WallTime) {
+        let offset = wall
+            .as_unix_nanos()
+            .cast_signed()
+            .wrapping_sub(self.now().as_nanos().cast_signed());
+        self.inner.wall_offset.store(offset, Ordering::SeqCst);
+        self.tell();
+    }
+
+    fn tell(&self) {
+        // Called without the lock, because what is called may make another engine on this clock.
+        let moved = self.inner.moved.lock().clone();
+        for moved in &moved {
+            moved();
+        }
+    }
+}
+
+impl std::fmt::Debug for ManualClock {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ManualClock")
+            .field("now", &self.now())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Clock for ManualClock {
+    fn now(&self) -> Moment {
+        Moment::from_nanos(self.inner.now.load(Ordering::SeqCst))
+    }
+
+    fn wall(&self) -> WallTime {
+        let offset = self.inner.wall_offset.load(Ordering::SeqCst);
+        WallTime::from_unix_nanos(self.now().as_nanos().wrapping_add_signed(offset))
+    }
+
+    fn real_time_until(&self, moment: Moment) -> Option<Duration> {
+        (moment <= self.now()).then_some(Duration::ZERO)
+    }
+
+    fn on_move(&self, moved: Box<dyn Fn() + Send + Sync>) {
+        self.inner.moved.lock().push(moved.into());
+    }
+}
+
+/// How far the wall clock may stray from what the engine believes before it believes the wall clock.
+///
+/// Small corrections by a time server would otherwise make times that belong together differ by microseconds.
+const STRAY_MAX_NS: u64 = 1_000_000;
+
+/// The clock as the engine uses it: one monotonic read per boundary between calls, and the wall clock as an offset to it
+/// that is looked at once a cycle.
+pub(crate) struct TimeSource {
+    clock: Arc<dyn Clock>,
+    wall_offset: AtomicI64,
+}
+
+impl TimeSource {
+    pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
+        let source = Self {
+            clock,
+            wall_offset: AtomicI64::new(0),
+        };
+        source.look_at_wall();
+        source
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
+    }
+
+    #[inline]
+    pub(crate) fn now(&self) -> Moment {
+        self.clock.now()
+    }
+
+    /// The time of day at `moment`, without a system call.
+    #[inline]
+    pub(crate) fn wall_at(&self, moment: Moment) -> WallTime {
+        let offset = self.wall_offset.load(Ordering::Relaxed);
+        WallTime::from_unix_nanos(moment.as_nanos().wrapping_add_signed(offset))
+    }
+
+    /// Compares with the real wall clock, and follows it if it has jumped.
+    pub(crate) fn look_at_wall(&self) {
+        let now = self.now().as_nanos().cast_signed();
+        let offset = self
+            .clock
+            .wall()
+            .as_unix_nanos()
+            .cast_signed()
+            .wrapping_sub(now);
+        if offset.abs_diff(self.wall_offset.load(Ordering::Relaxed)) > STRAY_MAX_NS {
+            self.wall_offset.store(offset, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_jump_of_the_wall_clock_moves_no_monotonic_time() {
+        let clock = ManualClock::new(WallTime::from_unix_nanos(1_000_000_000_000));
+        let time = TimeSource::new(Arc::new(clock.clone()));
+        clock.advance(Duration::from_secs(1));
+        let before = time.now();
+        clock.set_wall(WallTime::from_unix_nanos(90_000_000_000_000));
+        time.look_at_wall();
+        assert_eq!(time.now(), before);
+        assert_eq!(
+            time.wall_at(before),
+            WallTime::from_unix_nanos(90_000_000_000_000)
+        );
+    }
+}

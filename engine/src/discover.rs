@@ -1,0 +1,67 @@
+//! Finds the files that may be plugins: what has the right ending and does not look like a file in the making.
+
+use std::path::{Path, PathBuf};
+
+use crate::error::DiscoverError;
+
+/// A file that may be a plugin. Nothing is known of it but its name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Candidate {
+    pub(crate) path: PathBuf,
+    /// The directory that a link in it must not lead out of.
+    pub(crate) root: PathBuf,
+}
+
+impl Candidate {
+    /// The file's name without its ending, which is what a configuration beside it is called.
+    pub(crate) fn config_path(&self) -> PathBuf {
+        self.path.with_extension("toml")
+    }
+}
+
+/// All candidates in `root`, by file name, so that the order of loading is the same on every machine.
+pub(crate) fn discover(root: &Path) -> Result<Vec<Candidate>, DiscoverError> {
+    let failed = |source| DiscoverError {
+        path: root.to_owned(),
+        source,
+    };
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(root).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        if is_plugin_name(&entry.file_name().to_string_lossy()) {
+            found.push(Candidate {
+                path: entry.path(),
+                root: root.to_owned(),
+            });
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Whether a file of this name is looked at. Dotfiles are what package managers, `rsync` and editors write before they rename.
+fn is_plugin_name(name: &str) -> bool {
+    name.ends_with(std::env::consts::DLL_SUFFIX) && !name.starts_with('.')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_libraries_are_looked_at() {
+        for name in ["libclock.so", "clock.so", "-.so"] {
+            assert!(is_plugin_name(name), "{name}");
+        }
+        for name in [
+            ".libclock.so.Xy12",
+            ".libclock.so",
+            "libclock.so~",
+            "libclock.so.dpkg-new",
+            "libclock.toml",
+            "libclock.so.1",
+        ] {
+            assert!(!is_plugin_name(name), "{name}");
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! What can go wrong, one type per boundary.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use plugin_engine_core::{Denied, Fault, PluginId, PluginIdError, RejectReason};
+
+/// Why an operation of the engine failed. Nothing is half done when one of these comes back.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No plugin of this id has ever been seen.
+    #[error("no plugin \"{}\" is known; known are: {}", plugin_engine_core::escape_control(plugin_engine_core::bounded(id, 80)), if known.is_empty() { "none" } else { known })]
+    UnknownPlugin {
+        /// The id that was asked for.
+        id: String,
+        /// Some ids that are known, joined by commas.
+        known: String,
+    },
+    /// The state of the plugin does not admit the command.
+    #[error("{id}: {denied}")]
+    Denied {
+        /// The plugin.
+        id: PluginId,
+        /// What was refused, and what is possible now.
+        #[source]
+        denied: Denied,
+    },
+    /// The plugin cannot be called now.
+    #[error("{id}: {reason}")]
+    NotNow {
+        /// The plugin.
+        id: PluginId,
+        /// Why not.
+        #[source]
+        reason: RejectReason,
+    },
+    /// The call was made and failed.
+    #[error("{id}: {fault}")]
+    Fault {
+        /// The plugin.
+        id: PluginId,
+        /// How.
+        fault: Arc<Fault>,
+    },
+    /// A file was refused or could not be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The plugin directory cannot be read.
+    #[error(transparent)]
+    Discover(#[from] DiscoverError),
+    /// The configuration is not good.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The engine has been shut down.
+    #[error("the engine has been shut down")]
+    ShutDown,
+    /// A thread that the engine needs could not be started.
+    #[error("cannot start the thread {name}")]
+    Thread {
+        /// The thread.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A command to a plugin came from within one of that plugin's own calls, which it would have to wait for.
+    #[error("{id}: this command waits for the plugin's call to end, and comes from within that call")]
+    FromWithinCall {
+        /// The plugin.
+        id: PluginId,
+    },
+}
+
+/// Why the plugin directory could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the plugin directory {}", path.display())]
+pub struct DiscoverError {
+    /// The directory.
+    pub path: PathBuf,
+    /// Why.
+    #[source]
+    pub source: std::io::Error,
+}
+
+/// Why a file was not loaded.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LoadError {
+    /// It was refused before any of its code ran.
+    #[error("{}: {source}", path.display())]
+    Verify {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: VerifyError,
+    },
+    /// A private copy of it could not be made.
+    #[error("{}: cannot make a private copy: {source}", path.display())]
+    Seal {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The system's loader refused it.
+    #[error("{}: the system's loader refuses it: {reason}", path.display())]
+    Map {
+        /// The file.
+        path: PathBuf,
+        /// What the loader said.
+        reason: String,
+    },
+    /// Its contract with the engine does not fit.
+    #[error("{}: {reason}", path.display())]
+    Contract {
+        /// The file.
+        path: PathBuf,
+        /// What does not fit.
+        reason: String,
+    },
+    /// Its constructors or its initialisation have not returned.
+    #[error("{}: loading has not finished within {}; code of the file that runs at load has not returned", path.display(), humantime::format_duration(*limit))]
+    Timeout {
+        /// The file.
+        path: PathBuf,
+        /// How long it was waited for.
+        limit: Duration,
+    },
+    /// An earlier file still occupies the system's loader.
+    #[error("{}: waits for {}, whose code that runs at load has not returned", path.display(), holder.display())]
+    LoaderBusy {
+        /// The file.
+        path: PathBuf,
+        /// The file that is being loaded.
+        holder: PathBuf,
+    },
+    /// Another file has the id already.
+    #[error("{}: the id {id} belongs to {}", path.display(), holder.display())]
+    Duplicate {
+        /// The file.
+        path: PathBuf,
+        /// The id.
+        id: PluginId,
+        /// The file that has it.
+        holder: PathBuf,
+    },
+    /// There is room for no more plugins.
+    #[error("{}: there are {limit} plugins already, which is the most that an engine holds", path.display())]
+    TooManyPlugins {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        limit: usize,
+    },
+}
+
+impl LoadError {
+    /// The file it is about.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        match self {
+            Self::Verify { path, .. }
+            | Self::Seal { path, .. }
+            | Self::Map { path, .. }
+            | Self::Contract { path, .. }
+            | Self::Timeout { path, .. }
+            | Self::LoaderBusy { path, .. }
+            | Self::Duplicate { path, .. }
+            | Self::TooManyPlugins { path, .. } => path,
+        }
+    }
+}
+
+/// What is wrong with a file, found before any of its code ran.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum VerifyError {
+    /// It cannot be read.
+    #[error("cannot be read: {0}")]
+    Read(#[source] std::io::Error),
+    /// It is a directory, a pipe, a device.
+    #[error("is no regular file")]
+    NotAFile,
+    /// It is a link that leads elsewhere.
+    #[error("is a link that leads out of the plugin directory, to {}", .0.display())]
+    LinkOut(PathBuf),
+    /// It is larger than the engine reads.
+    #[error("has {len} bytes; the limit is {limit}")]
+    TooLarge {
+        /// Its size.
+        len: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// It is no ELF file, or a broken one.
+    #[error("is no dynamic library for this machine: {reason}")]
+    Format {
+        /// What does not fit.
+        reason: String,
+    },
+    /// A part of it is missing.
+    #[error("is cut off: a segment ends at byte {end}, the file has {len}")]
+    CutOff {
+        /// Where the segment ends.
+        end: u64,
+        /// How long the file is.
+        len: u64,
+    },
+    /// It has no manifest.
+    #[error("has no manifest: it is no plugin, or was not exported with export_plugin!")]
+    NoManifest,
+    /// Its manifest cannot be read.
+    #[error("has a bad manifest: {reason}")]
+    BadManifest {
+        /// What is wrong.
+        reason: String,
+    },
+    /// It was built against another contract.
+    #[error("{id} was built against plugin-api {found}, this engine has {expected}; rebuild the plugin against {expected}")]
+    ApiVersion {
+        /// The plugin.
+        id: PluginId,
+        /// The plugin's version of the contract.
+        found: String,
+        /// The engine's.
+        expected: &'static str,
+    },
+    /// Its panics would end the process.
+    #[error("{id} was built with panic = \"{strategy}\": a panic in it would end this process; build it with panic = \"unwind\"")]
+    PanicStrategy {
+        /// The plugin.
+        id: PluginId,
+        /// What it was built with.
+        strategy: String,
+    },
+}
+
+impl VerifyError {
+    /// The plugin's id, if its manifest could be read.
+    #[must_use]
+    pub fn id(&self) -> Option<&PluginId> {
+        match self {
+            Self::ApiVersion { id, .. } | Self::PanicStrategy { id, .. } => Some(id),
+            _ => None,
+        }
+    }
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("{}: cannot be read: {source}", path.display())]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A value is missing, unknown, wrongly typed or out of its range.
+    #[error("{}:{line}:{column}: {reason}", path.display())]
+    Value {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+        /// The column, from 1.
+        column: usize,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Two entries have the same id.
+    #[error("{}: two entries have the id {id}", path.display())]
+    Duplicate {
+        /// The file.
+        path: PathBuf,
+        /// The id.
+        id: PluginId,
+    },
+    /// A value that was given by code is out of its range.
+    #[error("{what} must be from {min} to {max}, not {found}")]
+    Range {
+        /// Which value.
+        what: &'static str,
+        /// The smallest.
+        min: String,
+        /// The largest.
+        max: String,
+        /// What was given.
+        found: String,
+    },
+    /// An id that was given by code is none.
+    #[error(transparent)]
+    Id(#[from] PluginIdError),
+}
