@@ -93,8 +93,9 @@ impl CreateContext<'_> {
     /// The plugin's settings, as the type that the author wants.
     ///
     /// # Errors
-    /// The settings do not fit the type: names the key, what was expected and what was found. It becomes a
-    /// [`crate::PluginError`] through `?`, a recoverable one as any error does; a changed configuration creates anew.
+    /// The settings do not fit the type: names the key, what was expected and what was found. Through `?` it becomes a
+    /// recoverable [`crate::PluginError`], as any error does; [`crate::PluginError::into_permanent`] says that only another
+    /// configuration can help.
     pub fn settings<T: DeserializeOwned>(&self) -> Result<T, SettingsError> {
         let text = host::settings(self.frame);
         let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -102,7 +103,10 @@ impl CreateContext<'_> {
             let path = error.path().to_string();
             // The position in a JSON text that the author never wrote would only mislead.
             let text = error.into_inner().to_string();
-            let reason = text.split(" at line ").next().unwrap_or(&text).to_owned();
+            let reason = text
+                .rsplit_once(" at line ")
+                .map_or(text.as_str(), |(reason, _)| reason)
+                .to_owned();
             SettingsError {
                 key: (path != ".").then_some(path),
                 reason,

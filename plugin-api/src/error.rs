@@ -57,6 +57,14 @@ impl PluginError {
         self
     }
 
+    /// The same error, as one that trying again cannot mend:
+    /// `cx.settings().map_err(|error| PluginError::from(error).into_permanent())?`.
+    #[must_use]
+    pub fn into_permanent(mut self) -> Self {
+        self.recoverable = false;
+        self
+    }
+
     /// Names the kind of the error, in place of the Rust type it was made from.
     #[must_use]
     pub fn with_type(mut self, name: impl Into<Cow<'static, str>>) -> Self {

@@ -94,15 +94,13 @@ pub(crate) fn enter(frame: &CallFrame, call: impl FnOnce() -> u8) -> u8 {
     };
     // A call within a call happens when a plugin's own code ends up in the engine and back: the outer one is restored.
     let outer = ACTIVE.replace(std::ptr::from_ref(&active).cast());
-    let result = catch_unwind(AssertUnwindSafe(call));
+    let status = catch_unwind(AssertUnwindSafe(call)).unwrap_or_else(|payload| {
+        // Still inside the call: a payload whose drop panics is a sin of this call, not of some thread.
+        discard(payload);
+        status::PANICKED
+    });
     ACTIVE.set(outer);
-    match result {
-        Ok(status) => status,
-        Err(payload) => {
-            discard(payload);
-            status::PANICKED
-        }
-    }
+    status
 }
 
 /// Drops a panic's payload, whose own drop may panic, also with a payload whose drop panics, and so on.

@@ -74,7 +74,8 @@ pub const HEADER_SYMBOL: &str = abi_stable::library::ROOT_MODULE_LOADER_NAME_WIT
 /// What a plugin usually needs: `use plugin_api::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        CreateContext, DisplayContext, Plugin, PluginError, UpdateContext, View, export_plugin,
+        CreateContext, DisplayContext, Plugin, PluginError, PublishError, UpdateContext, View,
+        export_plugin,
     };
     pub use tracing;
 }

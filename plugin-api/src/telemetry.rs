@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fmt::{self, Write as _};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use abi_stable::std_types::RStr;
 use tracing::field::{Field, Visit};
@@ -24,7 +24,8 @@ const OPEN_SPANS_MAX: usize = 4_096;
 
 /// Installs both, once per mapped file. A plugin that installed its own before keeps it.
 pub(crate) fn install() {
-    let _ = tracing::subscriber::set_global_default(HostSubscriber::default());
+    // The log lines of `log` name the same spans, so both look at one subscriber.
+    let _ = tracing::subscriber::set_global_default(&*SPANS);
     if log::set_logger(&HostLogger).is_ok() {
         log::set_max_level(log::LevelFilter::Trace);
     }
@@ -53,6 +54,8 @@ fn forward(level: u8, target: &str, message: &str, spans: &str) {
         (None, None) => {}
     });
 }
+
+static SPANS: LazyLock<HostSubscriber> = LazyLock::new(HostSubscriber::default);
 
 #[derive(Default)]
 struct HostSubscriber {
@@ -93,7 +96,7 @@ impl HostSubscriber {
     }
 }
 
-impl Subscriber for HostSubscriber {
+impl Subscriber for &'static HostSubscriber {
     // The host's level changes at run time, so no call site may remember an answer for good.
     fn register_callsite(&self, _: &'static Metadata<'static>) -> Interest {
         Interest::sometimes()
@@ -120,7 +123,13 @@ impl Subscriber for HostSubscriber {
         Id::from_u64(id)
     }
 
-    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record(&self, id: &Id, values: &Record<'_>) {
+        let mut fields = Fields::default();
+        values.record(&mut fields);
+        if let Some(span) = self.spans().get_mut(&id.into_u64()) {
+            span.text.push_str(&format!("{{{}}}", fields.text.trim_start()));
+        }
+    }
 
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
@@ -208,7 +217,7 @@ impl log::Log for HostLogger {
     fn log(&self, record: &log::Record<'_>) {
         if self.enabled(record.metadata()) {
             let message = record.args().to_string();
-            forward(record.level() as u8, record.target(), &message, "");
+            forward(record.level() as u8, record.target(), &message, &SPANS.entered());
         }
     }
 
