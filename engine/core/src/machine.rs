@@ -92,7 +92,10 @@ pub enum Event {
     /// A create starts.
     CreateStarted(CreateReason),
     /// A destroy starts.
-    DestroyStarted,
+    DestroyStarted {
+        /// Whether it is the instance that the plugin has now, not one that it had before.
+        current: bool,
+    },
     /// A call returned, in time or late.
     CallEnded {
         /// Which.
@@ -475,7 +478,7 @@ impl Machine {
             Event::CallEnded { id, outcome } => self.end_call(now, wall, id, outcome),
             Event::DisplayStarted => self.start_display(now, wall),
             Event::CreateStarted(reason) => self.start_create(now, wall, reason),
-            Event::DestroyStarted => self.start_destroy(now, wall),
+            Event::DestroyStarted { current } => self.start_destroy(now, wall, current),
             Event::Abandoned { id, why } => self.abandon(now, wall, id, why),
             Event::TickSkipped => Ok(self.skip_ticks(now)),
             Event::CallRefused(report) => self.refuse_call(now, wall, &report),
@@ -621,9 +624,14 @@ impl Machine {
         Ok(Step::started(id))
     }
 
-    fn start_destroy(&mut self, now: Moment, wall: WallTime) -> Result<Step, RejectReason> {
+    fn start_destroy(
+        &mut self,
+        now: Moment,
+        wall: WallTime,
+        current: bool,
+    ) -> Result<Step, RejectReason> {
         self.check_free()?;
-        self.has_instance = false;
+        self.has_instance &= !current;
         let id = self.begin(now, wall, CallKind::Destroy, CreateReason::Load);
         Ok(Step::started(id))
     }
@@ -718,6 +726,7 @@ impl Machine {
                 let error = self.fault_of_update(&report, wall, false);
                 self.faults.update = None;
                 self.faults.state = Some(Arc::clone(&error));
+                self.has_instance = false;
                 self.schedule.stop();
                 self.go(wall, Cause::FailedPermanently, Some(error), Some(duration))
                     .map(Step::rearmed)

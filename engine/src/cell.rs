@@ -1,0 +1,296 @@
+//! One plugin's cell: its machine, its instance and its history behind one lock, and its published snapshot beside it.
+//!
+//! Whoever holds the lock applies the event, numbers the transition, appends it and publishes the snapshot in that one
+//! critical section. No code of a plugin, no subscriber and no log ever runs under the lock.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use plugin_engine_core::{
+    Counts, Event, Machine, Moment, PluginId, RejectReason, Step, Transition,
+};
+
+use crate::config::PluginConfig;
+use crate::discover::Candidate;
+use crate::history::{Filter, HistoryBudget, PluginHistory};
+use crate::host::HostContext;
+use crate::instance::Instance;
+use crate::library::LoadedLibrary;
+use crate::shared::Shared;
+use crate::snapshot::{Detail, Plain, Published, READ_TRIES_MAX, Snapshot};
+
+/// One plugin.
+pub(crate) struct Cell {
+    pub(crate) index: u32,
+    pub(crate) id: PluginId,
+    published: Published,
+    guarded: Mutex<Guarded>,
+    /// Told when a call has ended or was abandoned and somebody waits for that.
+    settled: Condvar,
+    /// Held by a command for as long as it takes, so that commands to one plugin come one after another.
+    pub(crate) command: Mutex<()>,
+}
+
+/// What only the holder of the cell's lock sees.
+pub(crate) struct Guarded {
+    pub(crate) machine: Machine,
+    /// The instance, unless it is in a call or there is none.
+    pub(crate) instance: Option<Box<Instance>>,
+    pub(crate) source: Option<Source>,
+    /// What the library is, and the host that its instances speak to.
+    pub(crate) loaded: Option<Loaded>,
+    /// How many commands wait for a call to end. While one does, no update starts.
+    pub(crate) waiters: u32,
+    detail: Arc<Detail>,
+    history: PluginHistory,
+    seq: u64,
+}
+
+/// Where a plugin comes from: enough to load it again.
+#[derive(Clone)]
+pub(crate) struct Source {
+    pub(crate) candidate: Candidate,
+    pub(crate) config: PluginConfig,
+}
+
+/// What a plugin is loaded from.
+#[derive(Clone)]
+pub(crate) struct Loaded {
+    pub(crate) library: Arc<LoadedLibrary>,
+    pub(crate) host: Arc<HostContext>,
+}
+
+impl Cell {
+    pub(crate) fn new(index: u32, id: PluginId, machine: Machine) -> Self {
+        let detail = Arc::new(Detail {
+            interval: machine.schedule().interval(),
+            timeout: machine.limits().update,
+            ..Detail::default()
+        });
+        let plain = Plain::of(&machine, 0, 0);
+        Self {
+            index,
+            id,
+            published: Published::new(plain, (*detail).clone()),
+            guarded: Mutex::new(Guarded {
+                machine,
+                instance: None,
+                source: None,
+                loaded: None,
+                waiters: 0,
+                detail,
+                history: PluginHistory::default(),
+                seq: 0,
+            }),
+            settled: Condvar::new(),
+            command: Mutex::new(()),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Guarded> {
+        self.guarded.lock()
+    }
+
+    /// Applies an event and does everything that belongs to it inside the lock. What is left to the caller is what must be
+    /// done outside.
+    ///
+    /// On the way of a good update this costs one addition to the engine's counter, one entry in a ring that has grown, and
+    /// the stores of the snapshot: no allocation, no other lock, no system call.
+    #[inline]
+    pub(crate) fn apply(
+        &self,
+        engine: &Shared,
+        guarded: &mut Guarded,
+        now: Moment,
+        event: Event,
+    ) -> Result<Applied, RejectReason> {
+        let wall = engine.time.wall_at(now);
+        let step = guarded.machine.apply(now, wall, event)?;
+        let Step {
+            record,
+            call,
+            ended,
+            effects,
+        } = step;
+        let mut notable = None;
+        if let Some(record) = record {
+            // Numbered inside the lock: a reader that has seen a number and then takes this lock finds the entry.
+            let seq = engine.next_seq.fetch_add(1, Ordering::Relaxed) + 1;
+            guarded.seq = seq;
+            let generation = guarded.machine.generation();
+            let routine = record.error.is_none()
+                && matches!(
+                    record.cause,
+                    plugin_engine_core::Cause::UpdateStarted
+                        | plugin_engine_core::Cause::UpdateCompleted
+                );
+            if !routine {
+                let transition = Transition {
+                    seq,
+                    at: wall,
+                    id: self.id.clone(),
+                    generation,
+                    version: guarded.detail.version.clone(),
+                    from: record.from,
+                    to: record.to,
+                    cause: record.cause,
+                    error: record.error.clone(),
+                    duration: record.duration,
+                };
+                notable = Some(Box::new(transition));
+            }
+            guarded
+                .history
+                .push(&engine.history_budget, seq, wall, generation, record);
+        }
+        if effects.rearm {
+            let schedule = guarded.machine.schedule();
+            engine.rearm(self.index, schedule.next(), schedule.interval());
+        }
+        self.publish(guarded);
+        if effects.settled && guarded.waiters > 0 {
+            self.settled.notify_all();
+        }
+        if let Some(transition) = &notable
+            && engine.events.is_heard()
+        {
+            // Inside the lock, so that two changes of one plugin are published in their order; subscribers only have queues.
+            let payload = match &transition.error {
+                Some(error) => format!("{} {error}", transition.to),
+                None => transition.to.to_string(),
+            };
+            engine.events.publish_state(wall, &self.id, &payload);
+        }
+        Ok(Applied {
+            call,
+            ended,
+            notable,
+        })
+    }
+
+    /// Publishes what the machine and the loaded file are now.
+    #[inline]
+    pub(crate) fn publish(&self, guarded: &mut Guarded) {
+        let error = guarded.machine.error();
+        let same = match (error, &guarded.detail.error) {
+            (None, None) => true,
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        };
+        let changed = (!same).then(|| {
+            let error = error.cloned();
+            Arc::make_mut(&mut guarded.detail).error = error;
+            Arc::clone(&guarded.detail)
+        });
+        let plain = Plain::of(&guarded.machine, guarded.history.len(), guarded.seq);
+        self.published.write(&plain, changed);
+    }
+
+    /// Says what the plugin is loaded from, or that it is loaded from nothing any more.
+    pub(crate) fn set_loaded(&self, guarded: &mut Guarded, loaded: Option<Loaded>) {
+        let detail = Arc::make_mut(&mut guarded.detail);
+        detail.interval = guarded.machine.schedule().interval();
+        detail.timeout = guarded.machine.limits().update;
+        if let Some(loaded) = &loaded {
+            let library = &loaded.library;
+            detail.version = Some(library.manifest.version.as_str().into());
+            detail.file = Some(Arc::from(&*library.path));
+            detail.sha256 = Some(hexadecimal(&library.digest).into());
+        } else {
+            detail.version = None;
+            detail.sha256 = None;
+        }
+        guarded.loaded = loaded;
+        let detail = Arc::clone(&guarded.detail);
+        let plain = Plain::of(&guarded.machine, guarded.history.len(), guarded.seq);
+        self.published.write(&plain, Some(detail));
+    }
+
+    /// Says which file the plugin belongs to, before it is known whether that can be loaded.
+    pub(crate) fn set_file(&self, guarded: &mut Guarded, file: &Path) {
+        Arc::make_mut(&mut guarded.detail).file = Some(file.into());
+    }
+
+    /// Names the generation that the machine has just begun.
+    pub(crate) fn name_generation(&self, guarded: &mut Guarded, version: &str) {
+        let generation = guarded.machine.generation();
+        guarded.history.name_generation(generation, version.into());
+    }
+
+    /// Waits until the call that is in flight, if any, has ended or was abandoned. No update starts meanwhile.
+    pub(crate) fn wait_settled<'a>(&'a self, mut guarded: MutexGuard<'a, Guarded>) -> MutexGuard<'a, Guarded> {
+        guarded.waiters += 1;
+        while guarded
+            .machine
+            .in_flight()
+            .is_some_and(|call| !call.abandoned)
+        {
+            self.settled.wait(&mut guarded);
+        }
+        guarded.waiters -= 1;
+        guarded
+    }
+
+    /// A snapshot. Without a lock, unless writers come in between again and again.
+    #[inline]
+    pub(crate) fn snapshot(&self, engine: &Shared) -> Snapshot {
+        let (plain, detail) = self.read();
+        plain.snapshot(self.id.clone(), &detail, |moment| engine.time.wall_at(moment))
+    }
+
+    #[inline]
+    fn read(&self) -> (Plain, Arc<Detail>) {
+        for _ in 0..READ_TRIES_MAX {
+            if let Some(read) = self.published.try_read() {
+                return read;
+            }
+            std::hint::spin_loop();
+        }
+        // No writer can come in between now.
+        let guarded = self.lock();
+        let plain = Plain::of(&guarded.machine, guarded.history.len(), guarded.seq);
+        (plain, Arc::clone(&guarded.detail))
+    }
+
+    /// The entries of the history that `filter` takes.
+    pub(crate) fn history(&self, filter: &Filter) -> Vec<Transition> {
+        self.lock().history.query(&self.id, filter)
+    }
+
+    /// How many entries have left the history.
+    pub(crate) fn history_lost(&self) -> u64 {
+        self.lock().history.lost()
+    }
+
+    /// The counts, for tests of the engine's own parts.
+    pub(crate) fn counts(&self) -> Counts {
+        *self.lock().machine.counts()
+    }
+}
+
+/// What an event came to, as far as the caller has to know.
+pub(crate) struct Applied {
+    pub(crate) call: Option<plugin_engine_core::CallId>,
+    pub(crate) ended: plugin_engine_core::CallEnd,
+    /// The transition, unless it is one of a plugin that works. To be logged once the lock is released.
+    pub(crate) notable: Option<Box<Transition>>,
+}
+
+fn hexadecimal(digest: &[u8; 32]) -> String {
+    use std::fmt::Write as _;
+    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Keeps the compiler honest about what may cross threads.
+const _: fn() = || {
+    fn is_shared<T: Send + Sync>() {}
+    is_shared::<Cell>();
+    is_shared::<HistoryBudget>();
+};

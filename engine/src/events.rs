@@ -1,0 +1,329 @@
+//! Events: what plugins publish and what the engine says of their states, to whoever subscribed.
+//!
+//! Subscribers pull; nothing of theirs runs inside the engine. Each has a bounded queue of its own, from which the oldest
+//! event leaves when it is full, and is counted.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::{Condvar, Mutex};
+use plugin_engine_core::{PluginId, WallTime};
+use tokio::sync::Notify;
+
+use crate::shared::Shared;
+
+/// How many events wait for one subscriber before the oldest leaves.
+const QUEUE_LEN_MAX: usize = 1_024;
+
+/// The last part of the topics that only the engine publishes.
+const RESERVED: [&str; 8] = [
+    "state", "unhealthy", "healthy", "degraded", "health", "reload", "refused", "engine",
+];
+
+/// Something that happened, for subscribers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Event {
+    /// The number of the event, from one counter for the whole engine. Not that of transitions.
+    pub seq: u64,
+    /// When.
+    pub at: WallTime,
+    /// `plugin.<id>.state` for a notable change of state, `plugin.<id>.<name>` for what a plugin publishes.
+    pub topic: Arc<str>,
+    /// The plugin it is about.
+    pub id: Option<PluginId>,
+    /// What a plugin said, as it said it; for a state, the state and the error.
+    pub payload: Arc<str>,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let payload = plugin_engine_core::escape_control(&self.payload);
+        write!(f, "{} {} {payload}", self.at, self.topic)
+    }
+}
+
+/// A name that a plugin may publish under.
+pub(crate) struct TopicName<'a>(&'a str);
+
+impl<'a> TopicName<'a> {
+    /// `name`, if it has the form and is not one of the engine's own.
+    pub(crate) fn of_plugin(name: &'a str) -> Option<Self> {
+        let bytes = name.as_bytes();
+        let fits = (1..=64).contains(&bytes.len())
+            && (bytes[0].is_ascii_lowercase() || bytes[0].is_ascii_digit())
+            && bytes.iter().all(
+                |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.'),
+            );
+        let first = name.split('.').next().unwrap_or(name);
+        (fits && !RESERVED.contains(&first)).then_some(Self(name))
+    }
+}
+
+/// All subscribers.
+#[derive(Default)]
+pub(crate) struct EventBus {
+    subscribers: Mutex<Vec<Weak<Queue>>>,
+    count: AtomicUsize,
+    seq: AtomicU64,
+}
+
+struct Queue {
+    pattern: Pattern,
+    state: Mutex<QueueState>,
+    arrived: Condvar,
+    arrived_async: Notify,
+}
+
+#[derive(Default)]
+struct QueueState {
+    events: VecDeque<Event>,
+    lost: u64,
+    closed: bool,
+}
+
+impl EventBus {
+    /// Whether anybody listens. One load, so that nobody listening costs nothing.
+    #[inline]
+    pub(crate) fn is_heard(&self) -> bool {
+        self.count.load(Ordering::Relaxed) > 0
+    }
+
+    /// Publishes what a plugin says.
+    pub(crate) fn publish(&self, engine: &Shared, id: &PluginId, name: &TopicName<'_>, payload: &str) {
+        if self.is_heard() {
+            let at = engine.time.wall_at(engine.time.now());
+            self.send(at, id, name.0, payload);
+        }
+    }
+
+    /// Publishes a state of a plugin.
+    pub(crate) fn publish_state(&self, at: WallTime, id: &PluginId, payload: &str) {
+        self.send(at, id, "state", payload);
+    }
+
+    fn send(&self, at: WallTime, id: &PluginId, name: &str, payload: &str) {
+        let topic = format!("plugin.{id}.{name}");
+        let mut subscribers = self.subscribers.lock();
+        // Under the lock, so that every subscriber sees the numbers in order.
+        let event = Event {
+            seq: self.seq.fetch_add(1, Ordering::Relaxed) + 1,
+            at,
+            topic: topic.into(),
+            id: Some(id.clone()),
+            payload: payload.into(),
+        };
+        subscribers.retain(|subscriber| {
+            let Some(queue) = subscriber.upgrade() else {
+                return false;
+            };
+            if queue.pattern.matches(&event.topic) {
+                queue.push(event.clone());
+            }
+            true
+        });
+        self.count.store(subscribers.len(), Ordering::Relaxed);
+    }
+
+    /// Adds a subscriber. `current` gives the events it begins with, and is called while nothing can be published, so that
+    /// no change falls between the beginning and the first live event.
+    pub(crate) fn subscribe(
+        &self,
+        pattern: Pattern,
+        current: impl FnOnce(&mut dyn FnMut(WallTime, &PluginId, &str)),
+    ) -> Subscription {
+        let queue = Arc::new(Queue {
+            pattern,
+            state: Mutex::new(QueueState::default()),
+            arrived: Condvar::new(),
+            arrived_async: Notify::new(),
+        });
+        // Heard before the current states are read: a change meanwhile comes as a live event, maybe one that is said twice.
+        self.subscribers.lock().push(Arc::downgrade(&queue));
+        self.count.fetch_add(1, Ordering::Relaxed);
+        let mut begin = |at, id: &PluginId, payload: &str| {
+            let topic = format!("plugin.{id}.state");
+            if queue.pattern.matches(&topic) {
+                queue.push(Event {
+                    seq: self.seq.fetch_add(1, Ordering::Relaxed) + 1,
+                    at,
+                    topic: topic.into(),
+                    id: Some(id.clone()),
+                    payload: payload.into(),
+                });
+            }
+        };
+        current(&mut begin);
+        Subscription { queue }
+    }
+
+    /// Tells all subscribers that nothing more will come.
+    pub(crate) fn close(&self) {
+        for queue in self.subscribers.lock().iter().filter_map(Weak::upgrade) {
+            queue.state.lock().closed = true;
+            queue.arrived.notify_all();
+            queue.arrived_async.notify_waiters();
+        }
+    }
+}
+
+impl Queue {
+    fn push(&self, event: Event) {
+        let mut state = self.state.lock();
+        if state.events.len() == QUEUE_LEN_MAX {
+            state.events.pop_front();
+            state.lost += 1;
+        }
+        state.events.push_back(event);
+        drop(state);
+        self.arrived.notify_one();
+        self.arrived_async.notify_one();
+    }
+}
+
+/// A stream of events, from the states at the moment of subscribing on. Dropping it unsubscribes.
+pub struct Subscription {
+    queue: Arc<Queue>,
+}
+
+impl Subscription {
+    /// The next event, if one is there.
+    #[must_use]
+    pub fn try_next(&self) -> Option<Event> {
+        self.queue.state.lock().events.pop_front()
+    }
+
+    /// The next event; waits for one as long as `timeout`, in real time. `None` if none came or the engine was shut down.
+    #[must_use]
+    pub fn next_within(&self, timeout: Duration) -> Option<Event> {
+        let until = Instant::now().checked_add(timeout);
+        let mut state = self.queue.state.lock();
+        loop {
+            if let Some(event) = state.events.pop_front() {
+                return Some(event);
+            }
+            if state.closed {
+                return None;
+            }
+            match until {
+                Some(until) if Instant::now() >= until => return None,
+                Some(until) => {
+                    self.queue.arrived.wait_until(&mut state, until);
+                }
+                None => self.queue.arrived.wait(&mut state),
+            }
+        }
+    }
+
+    /// The next event, as a future. `None` once the engine has been shut down and all events were taken.
+    pub async fn next(&self) -> Option<Event> {
+        loop {
+            let arrived = self.queue.arrived_async.notified();
+            {
+                let mut state = self.queue.state.lock();
+                if let Some(event) = state.events.pop_front() {
+                    return Some(event);
+                }
+                if state.closed {
+                    return None;
+                }
+            }
+            arrived.await;
+        }
+    }
+
+    /// How many events left the queue unread because it was full.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.queue.state.lock().lost
+    }
+}
+
+impl fmt::Debug for Subscription {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let waiting = self.queue.state.lock().events.len();
+        f.debug_struct("Subscription")
+            .field("waiting", &waiting)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A pattern over topics, part by part: `*` stands for one part, `**` at the end for all that follow.
+pub(crate) struct Pattern {
+    parts: Vec<Box<str>>,
+}
+
+impl Pattern {
+    pub(crate) fn new(text: &str) -> Self {
+        Self {
+            parts: text.split('.').map(Into::into).collect(),
+        }
+    }
+
+    fn matches(&self, topic: &str) -> bool {
+        let mut parts = topic.split('.');
+        for (at, pattern) in self.parts.iter().enumerate() {
+            if &**pattern == "**" && at + 1 == self.parts.len() {
+                return true;
+            }
+            match parts.next() {
+                Some(part) if &**pattern == "*" || &**pattern == part => {}
+                _ => return false,
+            }
+        }
+        parts.next().is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_part_by_part() {
+        for (pattern, topic, matches) in [
+            ("**", "plugin.a.state", true),
+            ("plugin.*.state", "plugin.a.state", true),
+            ("plugin.*.state", "plugin.a.count", false),
+            ("plugin.a.**", "plugin.a.x.y", true),
+            ("plugin.a.*", "plugin.a.x.y", false),
+            ("plugin.a", "plugin.a.x", false),
+            ("plugin.*.state.more", "plugin.a.state", false),
+        ] {
+            assert_eq!(Pattern::new(pattern).matches(topic), matches, "{pattern} {topic}");
+        }
+    }
+
+    #[test]
+    fn the_engines_own_names_are_refused() {
+        for name in ["state", "unhealthy", "state.x", "", "A", ".a", "a b", "-a"] {
+            assert!(TopicName::of_plugin(name).is_none(), "{name:?}");
+        }
+        for name in ["count", "a.b", "stateful", "0"] {
+            assert!(TopicName::of_plugin(name).is_some(), "{name:?}");
+        }
+    }
+
+    #[test]
+    fn a_subscriber_that_never_reads_loses_the_oldest_and_is_told() {
+        let bus = EventBus::default();
+        let subscription = bus.subscribe(Pattern::new("**"), |_| {});
+        let id = PluginId::new("a").unwrap();
+        for _ in 0..QUEUE_LEN_MAX + 5 {
+            bus.publish_state(WallTime::default(), &id, "Enabled");
+        }
+        assert_eq!(subscription.lost(), 5);
+        assert_eq!(subscription.try_next().unwrap().seq, 6);
+    }
+
+    #[test]
+    fn a_dropped_subscription_is_no_longer_heard() {
+        let bus = EventBus::default();
+        let id = PluginId::new("a").unwrap();
+        drop(bus.subscribe(Pattern::new("**"), |_| {}));
+        bus.publish_state(WallTime::default(), &id, "Enabled");
+        assert!(!bus.is_heard());
+    }
+}

@@ -1,0 +1,391 @@
+//! One call, from the claim to what follows from its end. The only place where a worker meets a cell.
+
+use std::sync::Arc;
+
+use plugin_engine_core::{
+    CallEnd, CallId, CallKind, CallOutcome, CreateReason, Event, Moment, PluginState, RejectReason,
+};
+
+use super::batch::Verdict;
+use super::slot::{Slot, TaskEnd};
+use crate::cell::{Applied, Cell, Guarded};
+use crate::instance::{CallTicket, Instance};
+use crate::shared::{Shared, log};
+
+/// A worker about to call one plugin.
+pub(super) struct Caller<'a> {
+    pub(super) engine: &'a Arc<Shared>,
+    pub(super) slot: &'a Slot,
+    pub(super) cell: &'a Arc<Cell>,
+}
+
+/// How an update ended.
+pub(super) struct UpdateEnd {
+    pub(super) verdict: Verdict,
+    pub(super) now: Moment,
+    /// An instance that is to be destroyed now that the result is counted.
+    pub(super) leftover: Option<Box<Instance>>,
+    rejected: Option<RejectReason>,
+}
+
+impl UpdateEnd {
+    fn not_made(now: Moment, reason: RejectReason) -> Self {
+        Self {
+            verdict: Verdict::Skipped,
+            now,
+            leftover: None,
+            rejected: Some(reason),
+        }
+    }
+
+    pub(super) fn task_end(&self) -> TaskEnd {
+        match (self.rejected, self.verdict) {
+            (Some(reason), _) => TaskEnd::NotMade(reason),
+            (None, Verdict::Abandoned) => TaskEnd::Abandoned,
+            (None, verdict) => TaskEnd::Ended(verdict, None),
+        }
+    }
+}
+
+fn verdict_of(outcome: &CallOutcome) -> Verdict {
+    match outcome {
+        CallOutcome::Completed => Verdict::Completed,
+        CallOutcome::Failed { .. } => Verdict::Failed,
+        CallOutcome::Panicked(_) => Verdict::Panicked,
+    }
+}
+
+fn log_notable(applied: Option<Applied>) {
+    if let Some(transition) = applied.and_then(|applied| applied.notable) {
+        log(&transition);
+    }
+}
+
+impl Caller<'_> {
+    /// Updates the plugin if it is due, or in any case if `on_demand`.
+    ///
+    /// The way of a good update: lock, two transitions' worth of [`Cell::apply`], five stores into the slot, the call, one
+    /// read of the clock. No allocation, no system call, no lock but the plugin's own.
+    #[inline]
+    pub(super) fn update(&self, now: Moment, on_demand: bool) -> UpdateEnd {
+        let mut guarded = self.cell.lock();
+        let callable = guarded.waiters == 0 && !self.is_stopping() && guarded.instance.is_some();
+        if !callable || guarded.machine.is_poisoned() || self.must_be_refused(&guarded) {
+            drop(guarded);
+            return self.update_with_care(now, on_demand);
+        }
+        let started = self.cell.apply(
+            self.engine,
+            &mut guarded,
+            now,
+            Event::UpdateStarted { on_demand },
+        );
+        let id = match started {
+            Ok(Applied { call: Some(id), .. }) => id,
+            Ok(_) => return UpdateEnd::not_made(now, RejectReason::NoSuchCall),
+            Err(reason) => {
+                drop(guarded);
+                return self.skip(now, reason);
+            }
+        };
+        let limit = guarded.machine.limits().update;
+        let Some(mut instance) = guarded.instance.take() else {
+            return UpdateEnd::not_made(now, RejectReason::NoInstance);
+        };
+        drop(guarded);
+
+        let ticket = CallTicket {
+            id,
+            deadline: now.saturating_add(limit),
+        };
+        self.slot.begin(self.cell.index, ticket);
+        let outcome = instance.update(ticket);
+        let now = self.engine.time.now();
+        self.slot.end();
+        self.finish(now, id, outcome, instance)
+    }
+
+    /// Records the end of a call and gives the instance back, if it is still the plugin's.
+    #[inline]
+    fn finish(
+        &self,
+        now: Moment,
+        id: CallId,
+        outcome: CallOutcome,
+        instance: Box<Instance>,
+    ) -> UpdateEnd {
+        let verdict = verdict_of(&outcome);
+        let mut guarded = self.cell.lock();
+        let applied = self.cell.apply(
+            self.engine,
+            &mut guarded,
+            now,
+            Event::CallEnded { id, outcome },
+        );
+        let (ended, applied) = match applied {
+            Ok(applied) => (applied.ended, Some(applied)),
+            Err(_) => (CallEnd::Late { current: false }, None),
+        };
+        let (verdict, keep) = match ended {
+            // In the state Error nothing is called any more; what the instance holds is given back.
+            CallEnd::InTime => (verdict, guarded.machine.state() != PluginState::Error),
+            CallEnd::Late { current } => (Verdict::Abandoned, current),
+            CallEnd::None | CallEnd::Abandoned => (Verdict::Abandoned, false),
+        };
+        let mut leftover = None;
+        if keep {
+            guarded.instance = Some(instance);
+        } else {
+            leftover = Some(instance);
+        }
+        drop(guarded);
+        log_notable(applied);
+        UpdateEnd {
+            verdict,
+            now,
+            leftover,
+            rejected: None,
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.engine
+            .stopping
+            .load(std::sync::atomic::Ordering::Relaxed)
+    }
+
+    /// Whether the plugin hung the last time and no thread is left for that.
+    #[inline]
+    fn must_be_refused(&self, guarded: &Guarded) -> bool {
+        self.engine.executor.is_crowded()
+            && guarded
+                .machine
+                .error()
+                .is_some_and(|fault| matches!(fault.kind, plugin_engine_core::FaultKind::Timeout | plugin_engine_core::FaultKind::Refused))
+    }
+
+    /// The rest of [`Caller::update`]: everything that is not a plugin in good order.
+    #[cold]
+    fn update_with_care(&self, now: Moment, on_demand: bool) -> UpdateEnd {
+        if self.is_stopping() {
+            return UpdateEnd::not_made(now, RejectReason::Illegal(PluginState::Unloaded));
+        }
+        let guarded = self.cell.lock();
+        let machine = &guarded.machine;
+        let due = machine.state() == PluginState::Enabled
+            && (on_demand || machine.schedule().is_due(now));
+        if !due {
+            let reason = match machine.state() {
+                PluginState::Enabled => RejectReason::NotDue,
+                state => RejectReason::Illegal(state),
+            };
+            drop(guarded);
+            return self.skip(now, reason);
+        }
+        if guarded.waiters > 0 && !on_demand {
+            drop(guarded);
+            return self.skip(now, RejectReason::Busy);
+        }
+        if self.must_be_refused(&guarded) {
+            drop(guarded);
+            super::refuse(self.engine, self.cell);
+            return UpdateEnd::not_made(now, RejectReason::Stuck);
+        }
+        let poisoned = machine.is_poisoned();
+        let free = machine.in_flight().is_none_or(|call| {
+            // A destroy that hangs does not keep the next instance from being made; a stuck update or display does.
+            call.abandoned && call.call == CallKind::Destroy
+        });
+        drop(guarded);
+        if !poisoned || !free {
+            return self.skip(now, RejectReason::Stuck);
+        }
+        match self.renew() {
+            Ok(()) => {}
+            Err(end) => {
+                return UpdateEnd {
+                    now: self.engine.time.now(),
+                    ..end
+                };
+            }
+        }
+        let guarded = self.cell.lock();
+        let ready = guarded.instance.is_some() && !guarded.machine.is_poisoned();
+        drop(guarded);
+        let now = self.engine.time.now();
+        if ready {
+            self.update(now, on_demand)
+        } else {
+            self.skip(now, RejectReason::NoInstance)
+        }
+    }
+
+    /// A tick that leads to no call: counted, if the plugin is one that ticks.
+    fn skip(&self, now: Moment, reason: RejectReason) -> UpdateEnd {
+        if !matches!(reason, RejectReason::NotDue) {
+            let mut guarded = self.cell.lock();
+            let _ = self
+                .cell
+                .apply(self.engine, &mut guarded, now, Event::TickSkipped);
+        }
+        UpdateEnd::not_made(now, reason)
+    }
+
+    /// Destroys an instance that has panicked and makes another.
+    fn renew(&self) -> Result<(), UpdateEnd> {
+        let old = self.cell.lock().instance.take();
+        let not_made = |verdict| UpdateEnd {
+            verdict,
+            now: Moment::ZERO,
+            leftover: None,
+            rejected: None,
+        };
+        if let Some(old) = old
+            && self.destroy(old, true) == Verdict::Abandoned
+        {
+            return Err(not_made(Verdict::Abandoned));
+        }
+        match self.create(CreateReason::Anew) {
+            TaskEnd::Ended(Verdict::Completed, _) => Ok(()),
+            TaskEnd::Ended(verdict, _) => Err(not_made(verdict)),
+            TaskEnd::Abandoned => Err(not_made(Verdict::Abandoned)),
+            TaskEnd::NotMade(reason) => Err(self.skip(self.engine.time.now(), reason)),
+            TaskEnd::Refused => Err(not_made(Verdict::Skipped)),
+        }
+    }
+
+    /// Begins a call other than an update: claims, and tells the watchdog.
+    fn begin(&self, guarded: &mut Guarded, event: Event, kind: CallKind) -> Result<CallTicket, RejectReason> {
+        let now = self.engine.time.now();
+        let applied = self.cell.apply(self.engine, guarded, now, event)?;
+        let ticket = CallTicket {
+            id: applied.call.ok_or(RejectReason::NoSuchCall)?,
+            deadline: now.saturating_add(guarded.machine.limits().of(kind)),
+        };
+        self.slot.begin(self.cell.index, ticket);
+        // A worker that was written off in an earlier step is not looked at often; this call has a deadline of its own.
+        if self.slot.is_slow() {
+            self.engine.executor.watchdog.wake();
+        }
+        Ok(ticket)
+    }
+
+    fn end(&self, guarded: &mut Guarded, id: CallId, outcome: CallOutcome) -> (CallEnd, Option<Applied>) {
+        let now = self.engine.time.now();
+        match self
+            .cell
+            .apply(self.engine, guarded, now, Event::CallEnded { id, outcome })
+        {
+            Ok(applied) => (applied.ended, Some(applied)),
+            Err(_) => (CallEnd::Late { current: false }, None),
+        }
+    }
+
+    /// Creates an instance.
+    pub(super) fn create(&self, reason: CreateReason) -> TaskEnd {
+        let mut guarded = self.cell.lock();
+        let Some(loaded) = guarded.loaded.clone() else {
+            return TaskEnd::NotMade(RejectReason::NoInstance);
+        };
+        let event = Event::CreateStarted(reason);
+        let ticket = match self.begin(&mut guarded, event, CallKind::Create) {
+            Ok(ticket) => ticket,
+            Err(reason) => return TaskEnd::NotMade(reason),
+        };
+        drop(guarded);
+        let (outcome, instance) = Instance::create(loaded.library, loaded.host, ticket);
+        self.slot.end();
+        let verdict = verdict_of(&outcome);
+        let mut guarded = self.cell.lock();
+        let (ended, applied) = self.end(&mut guarded, ticket.id, outcome);
+        let in_time = ended == CallEnd::InTime;
+        let mut unwanted = instance;
+        if in_time {
+            guarded.instance = unwanted.take();
+        }
+        drop(guarded);
+        log_notable(applied);
+        if let Some(instance) = unwanted {
+            self.dispose(instance);
+        }
+        if in_time {
+            TaskEnd::Ended(verdict, None)
+        } else {
+            TaskEnd::Abandoned
+        }
+    }
+
+    /// Displays the plugin.
+    pub(super) fn display(&self) -> TaskEnd {
+        if self.cell.lock().machine.is_poisoned()
+            && let Err(end) = self.renew()
+        {
+            return end.task_end();
+        }
+        let mut guarded = self.cell.lock();
+        let Some(mut instance) = guarded.instance.take() else {
+            let stuck = guarded.machine.in_flight().is_some();
+            let reason = if stuck { RejectReason::Stuck } else { RejectReason::NoInstance };
+            return TaskEnd::NotMade(reason);
+        };
+        let begun = self.begin(&mut guarded, Event::DisplayStarted, CallKind::Display);
+        let ticket = match begun {
+            Ok(ticket) => ticket,
+            Err(reason) => {
+                guarded.instance = Some(instance);
+                return TaskEnd::NotMade(reason);
+            }
+        };
+        drop(guarded);
+        let (outcome, view) = instance.display(ticket);
+        let now = self.engine.time.now();
+        self.slot.end();
+        let ended = self.finish(now, ticket.id, outcome, instance);
+        if let Some(instance) = ended.leftover {
+            self.dispose(instance);
+        }
+        match ended.verdict {
+            Verdict::Abandoned => TaskEnd::Abandoned,
+            verdict => TaskEnd::Ended(verdict, view),
+        }
+    }
+
+    /// Destroys an instance, under a deadline.
+    ///
+    /// `current` says that it is the instance which the plugin has now, not one that it had before.
+    pub(super) fn destroy(&self, instance: Box<Instance>, current: bool) -> Verdict {
+        let mut guarded = self.cell.lock();
+        let event = Event::DestroyStarted { current };
+        let begun = self.begin(&mut guarded, event, CallKind::Destroy);
+        drop(guarded);
+        let Ok(ticket) = begun else {
+            // Another call of this plugin is in flight, on another instance: this one goes without an entry of its own.
+            self.dispose(instance);
+            return Verdict::Completed;
+        };
+        let outcome = instance.destroy(ticket);
+        self.slot.end();
+        let verdict = verdict_of(&outcome);
+        let mut guarded = self.cell.lock();
+        let (ended, applied) = self.end(&mut guarded, ticket.id, outcome);
+        drop(guarded);
+        log_notable(applied);
+        if ended == CallEnd::InTime {
+            verdict
+        } else {
+            Verdict::Abandoned
+        }
+    }
+
+    /// Destroys an instance that nobody waits for: it came home after its plugin had gone on without it. The watchdog sees
+    /// that the worker is busy, but there is no deadline that anybody could be told of.
+    fn dispose(&self, instance: Box<Instance>) {
+        let ticket = CallTicket {
+            id: CallId(0),
+            deadline: Moment::FAR,
+        };
+        self.slot.begin(self.cell.index, ticket);
+        instance.destroy(ticket);
+        self.slot.end();
+    }
+}

@@ -1,0 +1,333 @@
+//! Calls plugins: a pool of workers that take due plugins in chunks and call them directly, and a watchdog that samples them.
+//!
+//! A call cannot be stopped, so a worker that is stuck in one is written off: its share goes to others, another worker takes
+//! its place, and whatever the stuck one brings home is discarded. The number of threads is bounded by the workers plus the
+//! calls that are slow or abandoned, and by a limit.
+
+mod batch;
+mod call;
+mod slot;
+mod watchdog;
+mod worker;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+use plugin_engine_core::{CreateReason, Event, FaultKind, FaultReport};
+
+pub use batch::CycleReport;
+pub(crate) use batch::{Batch, Verdict};
+pub(crate) use slot::{TaskEnd, Waiter};
+pub(crate) use watchdog::Watchdog;
+
+use crate::cell::Cell;
+use crate::error::Error;
+use crate::instance::Instance;
+use crate::shared::Shared;
+use slot::{OnBehalf, Slot};
+
+/// The pool.
+pub(crate) struct Executor {
+    workers: usize,
+    threads_max: usize,
+    slots: Box<[Slot]>,
+    /// How many slots have ever been used; the watchdog looks no further.
+    slots_used: AtomicUsize,
+    /// How many workers are in a call that has lasted a millisecond. Changed inside the lock of the queue.
+    slow: AtomicUsize,
+    queue: Mutex<Queue>,
+    work_came: Condvar,
+    pub(crate) watchdog: Watchdog,
+}
+
+#[derive(Default)]
+struct Queue {
+    tasks: VecDeque<Task>,
+    rests: VecDeque<Rest>,
+    batches: VecDeque<Arc<Batch>>,
+    free_slots: Vec<usize>,
+    threads: usize,
+    idle: usize,
+    closed: bool,
+    /// Whether the last attempt to start a thread failed, so that it is logged once.
+    start_failed: bool,
+}
+
+impl Queue {
+    fn has_work(&self) -> bool {
+        !self.tasks.is_empty()
+            || !self.rests.is_empty()
+            || self.batches.iter().any(|batch| batch.has_more())
+    }
+}
+
+/// What is left of the share of a worker that got stuck.
+struct Rest {
+    batch: Arc<Batch>,
+    range: (u32, u32),
+}
+
+/// One call that a command asked for.
+pub(crate) struct Task {
+    pub(crate) cell: Arc<Cell>,
+    pub(crate) call: TaskCall,
+    waiter: Arc<Waiter>,
+}
+
+pub(crate) enum TaskCall {
+    Create(CreateReason),
+    Update,
+    Display,
+    Destroy {
+        instance: Box<Instance>,
+        /// Whether it is the instance that the plugin has now, not one that it had before.
+        current: bool,
+    },
+}
+
+impl Drop for Task {
+    /// A task that is dropped without having run tells whoever waits; one that has run has told before.
+    fn drop(&mut self) {
+        self.waiter.tell(TaskEnd::Refused);
+    }
+}
+
+impl Executor {
+    pub(crate) fn new(workers: usize, threads_max: usize) -> Self {
+        Self {
+            workers,
+            threads_max,
+            slots: (0..threads_max).map(|_| Slot::default()).collect(),
+            slots_used: AtomicUsize::new(0),
+            slow: AtomicUsize::new(0),
+            queue: Mutex::new(Queue::default()),
+            work_came: Condvar::new(),
+            watchdog: Watchdog::default(),
+        }
+    }
+
+    pub(crate) fn workers(&self) -> usize {
+        self.workers
+    }
+
+    /// The threads that call plugins: all, and those that are in a call which has lasted a millisecond.
+    pub(crate) fn threads(&self) -> (usize, usize) {
+        (self.queue.lock().threads, self.slow.load(Ordering::Relaxed))
+    }
+
+    /// Starts the first workers, so that a machine that has no threads left says so at once.
+    pub(crate) fn start(&self, engine: &Arc<Shared>) -> Result<(), Error> {
+        let mut queue = self.queue.lock();
+        for _ in 0..self.workers {
+            self.start_worker(engine, &mut queue)
+                .map_err(|source| Error::Thread {
+                    name: "plugin-worker",
+                    source,
+                })?;
+        }
+        drop(queue);
+        watchdog::start(engine)
+    }
+
+    /// Hands over a batch, and returns at once.
+    pub(crate) fn submit(&self, engine: &Arc<Shared>, batch: &Arc<Batch>) {
+        let mut queue = self.queue.lock();
+        queue.batches.push_back(Arc::clone(batch));
+        // One worker per eight chunks: waking one costs more than a few fast calls, and a slow call brings another anyway.
+        let wanted = batch.len().div_ceil(batch.chunk_len() * 8).min(self.workers);
+        for _ in 0..wanted {
+            self.call_for_hands(engine, &mut queue);
+        }
+    }
+
+    /// Hands over one call, and returns what its end can be waited for on.
+    pub(crate) fn submit_task(
+        &self,
+        engine: &Arc<Shared>,
+        cell: &Arc<Cell>,
+        call: TaskCall,
+    ) -> Arc<Waiter> {
+        let waiter = Arc::new(Waiter::default());
+        let task = Task {
+            cell: Arc::clone(cell),
+            call,
+            waiter: Arc::clone(&waiter),
+        };
+        let mut queue = self.queue.lock();
+        if queue.closed {
+            drop(queue);
+            drop(task);
+            return waiter;
+        }
+        queue.tasks.push_back(task);
+        self.call_for_hands(engine, &mut queue);
+        waiter
+    }
+
+    /// Sees to it that somebody takes the work that is there: wakes an idle worker, or starts one where fewer than the
+    /// wanted number are fast.
+    fn call_for_hands(&self, engine: &Arc<Shared>, queue: &mut Queue) {
+        if queue.idle > 0 {
+            self.work_came.notify_one();
+            return;
+        }
+        let fast = queue.threads - self.slow.load(Ordering::Relaxed).min(queue.threads);
+        if fast == 0 {
+            // Should no thread be had below, the watchdog answers for the work that nobody takes.
+            self.watchdog.wake();
+        }
+        if fast < self.workers && queue.threads < self.threads_max && !queue.closed {
+            match self.start_worker(engine, queue) {
+                Ok(()) => queue.start_failed = false,
+                Err(error) => {
+                    // Work stays where it is; the watchdog tries again while there is any.
+                    if !std::mem::replace(&mut queue.start_failed, true) {
+                        tracing::error!(target: "plugin_engine", %error, "cannot start a worker");
+                    }
+                }
+            }
+        }
+    }
+
+    fn start_worker(&self, engine: &Arc<Shared>, queue: &mut Queue) -> std::io::Result<()> {
+        let slot = queue
+            .free_slots
+            .pop()
+            .unwrap_or_else(|| self.slots_used.fetch_add(1, Ordering::Relaxed));
+        let shared = Arc::clone(engine);
+        let started = std::thread::Builder::new()
+            .name("plugin-worker".to_owned())
+            .spawn(move || worker::run(&shared, slot));
+        match started {
+            Ok(_) => {
+                queue.threads += 1;
+                Ok(())
+            }
+            Err(error) => {
+                queue.free_slots.push(slot);
+                Err(error)
+            }
+        }
+    }
+
+    /// The call in this slot has lasted a millisecond: gives its worker's share to others.
+    fn relieve(&self, engine: &Arc<Shared>, index: usize, ticket: u64) {
+        let slot = &self.slots[index];
+        let mut queue = self.queue.lock();
+        if slot.is_slow() || slot.sample().is_none_or(|sample| sample.ticket != ticket) {
+            return;
+        }
+        slot.set_slow(true);
+        self.slow.fetch_add(1, Ordering::Relaxed);
+        if let OnBehalf::Cycle(batch) = slot.on_behalf() {
+            if let Some(range) = slot.take_rest() {
+                let batch = Arc::clone(&batch);
+                queue.rests.push_back(Rest { batch, range });
+            }
+            let tally = slot.take_tally();
+            drop(queue);
+            batch.settle(tally, 0, || engine.time.now());
+            queue = self.queue.lock();
+        }
+        if queue.has_work() {
+            self.call_for_hands(engine, &mut queue);
+        }
+    }
+
+    /// The worker of this slot is fast again. Says whether it is one too many.
+    fn recover(&self, index: usize) -> bool {
+        let queue = self.queue.lock();
+        let slot = &self.slots[index];
+        if slot.is_slow() {
+            slot.set_slow(false);
+            self.slow.fetch_sub(1, Ordering::Relaxed);
+        }
+        let fast = queue.threads - self.slow.load(Ordering::Relaxed).min(queue.threads);
+        // As many again as are wanted may wait for the next slow call; more go.
+        fast > 2 * self.workers
+    }
+
+    /// Whether so many threads are in slow calls that a plugin which hung the last time must not take another.
+    #[inline]
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.slow.load(Ordering::Relaxed) + self.workers >= self.threads_max
+    }
+
+    /// Called by the watchdog while it is awake: work that nobody takes gets hands, or an answer.
+    fn tend(&self, engine: &Arc<Shared>) {
+        let mut queue = self.queue.lock();
+        if !queue.has_work() || queue.idle > 0 {
+            return;
+        }
+        let fast = queue.threads - self.slow.load(Ordering::Relaxed).min(queue.threads);
+        if fast > 0 {
+            return;
+        }
+        self.call_for_hands(engine, &mut queue);
+        if queue.threads > self.slow.load(Ordering::Relaxed) {
+            return;
+        }
+        // Every thread is in a slow call and no other can be had: the work is refused, in words, rather than left lying.
+        let tasks = std::mem::take(&mut queue.tasks);
+        let rests = std::mem::take(&mut queue.rests);
+        let batches = std::mem::take(&mut queue.batches);
+        drop(queue);
+        drop(tasks);
+        for Rest { batch, range } in rests {
+            refuse_all(engine, &batch, range);
+        }
+        for batch in batches {
+            while let Some(range) = batch.take_chunk() {
+                refuse_all(engine, &batch, range);
+            }
+        }
+    }
+
+    /// Lets idle workers go, and others when they come back. Nothing is started any more.
+    pub(crate) fn close(&self) {
+        let mut queue = self.queue.lock();
+        queue.closed = true;
+        let tasks = std::mem::take(&mut queue.tasks);
+        drop(queue);
+        drop(tasks);
+        self.work_came.notify_all();
+        self.watchdog.wake();
+    }
+}
+
+fn refuse_all(engine: &Arc<Shared>, batch: &Batch, (low, high): (u32, u32)) {
+    for cell in (low..high)
+        .filter_map(|at| batch.item(at))
+        .filter_map(|index| engine.registry.at(index))
+    {
+        refuse(engine, cell);
+        batch.settle(batch::Tally::one(Verdict::Skipped), 0, || engine.time.now());
+    }
+}
+
+/// Records that a due update was not made because there is no thread for it.
+fn refuse(engine: &Shared, cell: &Cell) {
+    let (threads, slow) = engine.executor.threads();
+    let report = FaultReport::new(
+        FaultKind::Refused,
+        format!(
+            "not called: {slow} of {threads} threads are in calls that do not return, and the limit is {}",
+            engine.executor.threads_max
+        ),
+    );
+    let mut guarded = cell.lock();
+    let now = engine.time.now();
+    let applied = cell.apply(engine, &mut guarded, now, Event::CallRefused(report));
+    if applied.is_err() {
+        let _ = cell.apply(engine, &mut guarded, now, Event::TickSkipped);
+    }
+    drop(guarded);
+    if let Ok(applied) = applied {
+        applied
+            .notable
+            .as_deref()
+            .inspect(|transition| crate::shared::log(transition));
+    }
+}

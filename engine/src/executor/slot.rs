@@ -1,0 +1,208 @@
+//! One worker's slot: what it is calling, and what is left of its share. Written by the worker, sampled by the watchdog.
+//!
+//! The fields of a call lie between two stores of the ticket, as in a sequence lock: a sample counts only if the ticket
+//! was the same before and after. Beginning and ending a call costs five plain stores on a line that no other worker uses.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
+
+use parking_lot::{Condvar, Mutex};
+use plugin_engine_core::{CallId, Moment};
+
+use super::batch::{Batch, Tally, Verdict};
+use crate::instance::CallTicket;
+
+/// A slot. Aligned to two cache lines, because processors fetch them in pairs.
+#[derive(Default)]
+#[repr(align(128))]
+pub(crate) struct Slot {
+    /// The number of the call in this slot; 0 while none is in flight.
+    ticket: AtomicU64,
+    last_ticket: AtomicU64,
+    cell: AtomicU32,
+    call: AtomicU64,
+    deadline_ns: AtomicU64,
+    /// What is left of the worker's chunk: the next item and the end, in one word.
+    range: AtomicU64,
+    tally: AtomicU64,
+    /// Set by the watchdog when a call has lasted a millisecond, cleared by the worker.
+    slow: AtomicBool,
+    /// Whether the worker is at work, so that the watchdog must not sleep deeply.
+    pub(crate) busy: AtomicBool,
+    /// Whether the item that the worker is at has been counted, and only cleaning up after it is left.
+    pub(crate) is_counted: AtomicBool,
+    /// For whom the worker works.
+    on_behalf: Mutex<OnBehalf>,
+}
+
+/// For whom a worker works: whom to tell if its call is abandoned.
+#[derive(Clone, Default)]
+pub(crate) enum OnBehalf {
+    #[default]
+    Nobody,
+    Cycle(Arc<Batch>),
+    Command(Arc<Waiter>),
+}
+
+/// A call as the watchdog sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Sample {
+    pub(crate) ticket: u64,
+    pub(crate) cell: u32,
+    pub(crate) call: CallId,
+    pub(crate) deadline: Moment,
+}
+
+fn pack((low, high): (u32, u32)) -> u64 {
+    u64::from(low) << 32 | u64::from(high)
+}
+
+fn unpack(range: u64) -> (u32, u32) {
+    ((range >> 32) as u32, range as u32)
+}
+
+impl Slot {
+    /// Says which call begins. By the worker.
+    #[inline]
+    pub(crate) fn begin(&self, cell: u32, ticket: CallTicket) {
+        let number = self.last_ticket.load(Ordering::Relaxed) + 1;
+        self.last_ticket.store(number, Ordering::Relaxed);
+        // Orders the end of the call before, ticket 0, before the fields of this one.
+        fence(Ordering::Release);
+        self.cell.store(cell, Ordering::Relaxed);
+        self.call.store(ticket.id.0, Ordering::Relaxed);
+        self.deadline_ns
+            .store(ticket.deadline.as_nanos(), Ordering::Relaxed);
+        self.ticket.store(number, Ordering::Release);
+    }
+
+    /// Says that the call has returned. By the worker.
+    #[inline]
+    pub(crate) fn end(&self) {
+        self.ticket.store(0, Ordering::Release);
+    }
+
+    /// What the worker is calling, if anything. By anybody.
+    pub(crate) fn sample(&self) -> Option<Sample> {
+        let ticket = self.ticket.load(Ordering::Acquire);
+        if ticket == 0 {
+            return None;
+        }
+        let sample = Sample {
+            ticket,
+            cell: self.cell.load(Ordering::Relaxed),
+            call: CallId(self.call.load(Ordering::Relaxed)),
+            deadline: Moment::from_nanos(self.deadline_ns.load(Ordering::Relaxed)),
+        };
+        fence(Ordering::Acquire);
+        (self.ticket.load(Ordering::Relaxed) == ticket).then_some(sample)
+    }
+
+    pub(crate) fn set_range(&self, range: (u32, u32)) {
+        self.range.store(pack(range), Ordering::Release);
+    }
+
+    /// The next item of the chunk. By the worker.
+    #[inline]
+    pub(crate) fn next_item(&self) -> Option<u32> {
+        let mut range = self.range.load(Ordering::Acquire);
+        loop {
+            let (low, high) = unpack(range);
+            if low >= high {
+                return None;
+            }
+            match self.range.compare_exchange_weak(
+                range,
+                pack((low + 1, high)),
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
+                Ok(_) => return Some(low),
+                Err(now) => range = now,
+            }
+        }
+    }
+
+    /// Takes what is left of the chunk. By the watchdog.
+    pub(crate) fn take_rest(&self) -> Option<(u32, u32)> {
+        let (low, high) = unpack(self.range.swap(0, Ordering::AcqRel));
+        (low < high).then_some((low, high))
+    }
+
+    #[inline]
+    pub(crate) fn count(&self, verdict: Verdict) {
+        self.tally.fetch_add(Tally::one(verdict).0, Ordering::Relaxed);
+    }
+
+    /// Takes the verdicts that are not in the report yet. By the worker, or by the watchdog from a stuck one.
+    pub(crate) fn take_tally(&self) -> Tally {
+        Tally(self.tally.swap(0, Ordering::Relaxed))
+    }
+
+    #[inline]
+    pub(crate) fn is_slow(&self) -> bool {
+        self.slow.load(Ordering::Relaxed)
+    }
+
+    /// Only inside the lock of the queue, which counts the slow ones.
+    pub(crate) fn set_slow(&self, slow: bool) {
+        self.slow.store(slow, Ordering::Relaxed);
+    }
+
+    pub(crate) fn work_for(&self, whom: OnBehalf) {
+        *self.on_behalf.lock() = whom;
+    }
+
+    pub(crate) fn on_behalf(&self) -> OnBehalf {
+        self.on_behalf.lock().clone()
+    }
+}
+
+/// What a command waits on: the end of its call, or its deadline.
+#[derive(Default)]
+pub(crate) struct Waiter {
+    end: Mutex<Option<TaskEnd>>,
+    told: Condvar,
+}
+
+/// How a command's call ended.
+#[derive(Debug, Clone)]
+pub(crate) enum TaskEnd {
+    /// It returned, and its result counts.
+    Ended(Verdict, Option<plugin_api::View>),
+    /// It was not made, because the plugin's state had changed.
+    NotMade(plugin_engine_core::RejectReason),
+    /// Its deadline passed.
+    Abandoned,
+    /// No thread could be had for it.
+    Refused,
+}
+
+impl Waiter {
+    /// Tells how it ended. What is told later is not heard.
+    pub(crate) fn tell(&self, end: TaskEnd) {
+        self.end.lock().get_or_insert(end);
+        self.told.notify_all();
+    }
+
+    pub(crate) fn wait(&self) -> TaskEnd {
+        let mut end = self.end.lock();
+        loop {
+            if let Some(end) = &*end {
+                return end.clone();
+            }
+            self.told.wait(&mut end);
+        }
+    }
+
+    /// [`Waiter::wait`], until a moment of real time.
+    pub(crate) fn wait_until(&self, until: std::time::Instant) -> Option<TaskEnd> {
+        let mut end = self.end.lock();
+        while end.is_none() {
+            if self.told.wait_until(&mut end, until).timed_out() {
+                break;
+            }
+        }
+        end.clone()
+    }
+}

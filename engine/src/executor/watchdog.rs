@@ -1,0 +1,263 @@
+//! The watchdog: samples what workers are calling, relieves those that are slow, and abandons calls whose deadline has passed.
+//!
+//! It sleeps a millisecond at a time while anybody works, and deeply (until the next deadline, or until it is woken) while
+//! nobody does but those whose calls are known to be slow.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::thread::Thread;
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use plugin_engine_core::{AbandonReason, CallId, Event, Moment};
+
+use super::batch::Tally;
+use super::slot::{OnBehalf, Sample};
+use crate::error::Error;
+use crate::shared::{Shared, log};
+
+/// A call that has lasted this long is slow: its worker's share goes to others.
+const SLOW: Duration = Duration::from_millis(1);
+/// How many looks in a row must find nobody at work before the watchdog sleeps deeply. Waking it costs a system call.
+const QUIET_LOOKS: u32 = 10;
+
+/// What there is of the watchdog beside its thread.
+#[derive(Default)]
+pub(crate) struct Watchdog {
+    seen: Mutex<Vec<Seen>>,
+    thread: OnceLock<Thread>,
+    /// Whether the thread sleeps longer than a millisecond.
+    deep: AtomicBool,
+    ended: AtomicBool,
+}
+
+/// What was seen in a slot the last time.
+#[derive(Clone, Copy)]
+struct Seen {
+    ticket: u64,
+    at: Instant,
+    abandoned: bool,
+}
+
+/// When to look again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Somebody is at work.
+    Soon,
+    /// Only calls that are known to be slow are in flight, and this is the nearest of their deadlines.
+    At(Moment),
+    /// Nothing has a deadline.
+    Whenever,
+}
+
+impl Watchdog {
+    /// Wakes the thread. Cheap enough for anything but the way of a good update.
+    pub(crate) fn wake(&self) {
+        self.deep.store(false, Ordering::SeqCst);
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    /// Wakes the thread if it sleeps deeply. One load if it does not.
+    #[inline]
+    pub(crate) fn wake_if_deep(&self) {
+        if self.deep.load(Ordering::SeqCst) {
+            self.wake();
+        }
+    }
+
+    /// Ends the thread.
+    pub(crate) fn end(&self) {
+        self.ended.store(true, Ordering::SeqCst);
+        self.wake();
+    }
+
+    /// Looks at all slots once. On the watchdog's thread, or on that of whoever moves a manual clock.
+    pub(crate) fn sweep(&self, engine: &Arc<Shared>) {
+        let _ = self.look(engine);
+    }
+
+    fn look(&self, engine: &Arc<Shared>) -> Next {
+        let executor = &engine.executor;
+        let used = executor.slots_used.load(Ordering::Relaxed);
+        let now = engine.time.now();
+        let real_now = Instant::now();
+        let mut next = Next::Whenever;
+        let mut slow = Vec::new();
+        let mut overdue = Vec::new();
+        let mut seen = self.seen.lock();
+        let nothing = Seen {
+            ticket: 0,
+            at: real_now,
+            abandoned: false,
+        };
+        seen.resize(used.max(seen.len()), nothing);
+        for (index, (slot, seen)) in executor.slots.iter().zip(seen.iter_mut()).enumerate() {
+            let Some(sample) = slot.sample() else {
+                if slot.busy.load(Ordering::Relaxed) {
+                    next = Next::Soon;
+                }
+                continue;
+            };
+            if seen.ticket != sample.ticket {
+                *seen = Seen {
+                    ticket: sample.ticket,
+                    at: real_now,
+                    abandoned: false,
+                };
+            }
+            if !slot.is_slow() {
+                next = Next::Soon;
+                if real_now.duration_since(seen.at) >= SLOW {
+                    slow.push((index, sample.ticket));
+                }
+            }
+            if seen.abandoned {
+                continue;
+            }
+            if sample.deadline <= now {
+                seen.abandoned = true;
+                overdue.push((index, sample));
+            } else if sample.deadline < Moment::FAR {
+                next = match next {
+                    Next::Soon => Next::Soon,
+                    Next::At(other) => Next::At(other.min(sample.deadline)),
+                    Next::Whenever => Next::At(sample.deadline),
+                };
+            }
+        }
+        drop(seen);
+        for (index, ticket) in slow {
+            executor.relieve(engine, index, ticket);
+        }
+        for (index, sample) in overdue {
+            abandon(engine, index, sample);
+        }
+        executor.tend(engine);
+        next
+    }
+
+    fn is_anybody_fast_at_work(&self, engine: &Shared) -> bool {
+        let used = engine.executor.slots_used.load(Ordering::Relaxed);
+        engine.executor.slots[..used.min(engine.executor.slots.len())]
+            .iter()
+            .any(|slot| slot.busy.load(Ordering::SeqCst) && !slot.is_slow())
+    }
+}
+
+/// Records that a call's deadline has passed, unless it has ended meanwhile.
+fn abandon(engine: &Arc<Shared>, index: usize, sample: Sample) {
+    let Some(cell) = engine.registry.at(sample.cell) else {
+        return;
+    };
+    let mut guarded = cell.lock();
+    let now = engine.time.now();
+    let overdue = guarded.machine.in_flight().is_some_and(|call| {
+        let limit = guarded.machine.limits().of(call.call);
+        call.id == sample.call && call.started.saturating_add(limit) <= now
+    });
+    if !overdue {
+        return;
+    }
+    settle_abandoned(engine, cell, guarded, index, sample.call, AbandonReason::Deadline);
+}
+
+/// Abandons a call and tells whoever waits for it. `guarded` is the lock of `cell`, in which the call is in flight.
+fn settle_abandoned(
+    engine: &Arc<Shared>,
+    cell: &crate::cell::Cell,
+    mut guarded: parking_lot::MutexGuard<'_, crate::cell::Guarded>,
+    index: usize,
+    id: CallId,
+    why: AbandonReason,
+) {
+    let now = engine.time.now();
+    let applied = cell.apply(engine, &mut guarded, now, Event::Abandoned { id, why });
+    let Ok(applied) = applied else { return };
+    if let Some(loaded) = &guarded.loaded {
+        loaded.host.stop_listening(id);
+    }
+    // Read inside the lock: the worker needs it to end the call, so it still works for whom it worked for when it began.
+    let slot = &engine.executor.slots[index];
+    let on_behalf = slot.on_behalf();
+    let counted = slot.is_counted.load(Ordering::SeqCst);
+    drop(guarded);
+    if let Some(transition) = applied.notable {
+        log(&transition);
+    }
+    match on_behalf {
+        OnBehalf::Cycle(batch) if !counted => {
+            batch.settle(Tally::default(), 1, || engine.time.now());
+        }
+        OnBehalf::Cycle(_) | OnBehalf::Nobody => {}
+        OnBehalf::Command(waiter) => waiter.tell(super::TaskEnd::Abandoned),
+    }
+}
+
+/// Abandons every call that is still in flight, deadline or not, because the engine shuts down.
+pub(crate) fn abandon_all(engine: &Arc<Shared>) {
+    for (index, slot) in engine.executor.slots.iter().enumerate() {
+        let Some(sample) = slot.sample() else { continue };
+        let Some(cell) = engine.registry.at(sample.cell) else {
+            continue;
+        };
+        let guarded = cell.lock();
+        settle_abandoned(engine, cell, guarded, index, sample.call, AbandonReason::ShutDown);
+    }
+}
+
+/// Starts the watchdog's thread.
+pub(super) fn start(engine: &Arc<Shared>) -> Result<(), Error> {
+    let shared = Arc::clone(engine);
+    let started = std::thread::Builder::new()
+        .name("plugin-watchdog".to_owned())
+        .spawn(move || run(&shared));
+    match started {
+        Ok(handle) => {
+            let _ = engine
+                .executor
+                .watchdog
+                .thread
+                .set(handle.thread().clone());
+            Ok(())
+        }
+        Err(source) => Err(Error::Thread {
+            name: "plugin-watchdog",
+            source,
+        }),
+    }
+}
+
+fn run(engine: &Arc<Shared>) {
+    let watchdog = &engine.executor.watchdog;
+    let mut quiet = 0;
+    while !watchdog.ended.load(Ordering::SeqCst) {
+        let next = watchdog.look(engine);
+        quiet = if next == Next::Soon { 0 } else { quiet + 1 };
+        if quiet < QUIET_LOOKS {
+            std::thread::park_timeout(until(engine, next).unwrap_or(SLOW).min(SLOW));
+            continue;
+        }
+        watchdog.deep.store(true, Ordering::SeqCst);
+        // Looked at after the flag is set: a worker that begins now either is seen here, or sees the flag and wakes us.
+        if watchdog.is_anybody_fast_at_work(engine) || watchdog.look(engine) == Next::Soon {
+            watchdog.deep.store(false, Ordering::SeqCst);
+            continue;
+        }
+        match until(engine, next) {
+            Some(wait) => std::thread::park_timeout(wait),
+            None => std::thread::park(),
+        }
+        watchdog.deep.store(false, Ordering::SeqCst);
+    }
+}
+
+/// How long to sleep, in real time; `None` until woken.
+fn until(engine: &Shared, next: Next) -> Option<Duration> {
+    match next {
+        Next::Soon => Some(SLOW),
+        Next::At(deadline) => engine.time.clock().real_time_until(deadline),
+        Next::Whenever => None,
+    }
+}

@@ -1,0 +1,163 @@
+//! A worker: takes work, makes calls, counts what came of them.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use plugin_engine_core::Moment;
+
+use super::batch::Batch;
+use super::call::Caller;
+use super::slot::{OnBehalf, Slot, TaskEnd};
+use super::{Executor, Queue, Rest, Task, TaskCall};
+use crate::shared::Shared;
+
+/// What a worker takes from the queue.
+enum Work {
+    Task(Task),
+    Rest(Rest),
+    Batch(Arc<Batch>),
+}
+
+/// The whole life of a worker.
+pub(super) fn run(engine: &Arc<Shared>, index: usize) {
+    let executor = &engine.executor;
+    let slot = &executor.slots[index];
+    while let Some(work) = next_work(executor) {
+        // Said before the first call, so that a watchdog that is about to sleep deeply sees it, or is woken.
+        slot.busy.store(true, Ordering::SeqCst);
+        executor.watchdog.wake_if_deep();
+        match work {
+            Work::Task(task) => run_task(engine, slot, task),
+            Work::Rest(Rest { batch, range }) => {
+                slot.work_for(OnBehalf::Cycle(Arc::clone(&batch)));
+                run_chunk(engine, slot, &batch, range, engine.time.now());
+            }
+            Work::Batch(batch) => {
+                slot.work_for(OnBehalf::Cycle(Arc::clone(&batch)));
+                let mut now = engine.time.now();
+                while let Some(range) = batch.take_chunk() {
+                    now = run_chunk(engine, slot, &batch, range, now);
+                    if slot.is_slow() {
+                        break;
+                    }
+                }
+            }
+        }
+        slot.work_for(OnBehalf::Nobody);
+        slot.busy.store(false, Ordering::SeqCst);
+        if slot.is_slow() && executor.recover(index) {
+            break;
+        }
+    }
+    let mut queue = executor.queue.lock();
+    queue.threads -= 1;
+    queue.free_slots.push(index);
+}
+
+/// Waits for work. `None` when there will be no more.
+fn next_work(executor: &Executor) -> Option<Work> {
+    let mut queue = executor.queue.lock();
+    loop {
+        if let Some(work) = take_work(&mut queue) {
+            return Some(work);
+        }
+        if queue.closed {
+            return None;
+        }
+        queue.idle += 1;
+        executor.work_came.wait(&mut queue);
+        queue.idle -= 1;
+    }
+}
+
+fn take_work(queue: &mut Queue) -> Option<Work> {
+    if let Some(task) = queue.tasks.pop_front() {
+        return Some(Work::Task(task));
+    }
+    if let Some(rest) = queue.rests.pop_front() {
+        return Some(Work::Rest(rest));
+    }
+    while let Some(batch) = queue.batches.front() {
+        if batch.has_more() {
+            return Some(Work::Batch(Arc::clone(batch)));
+        }
+        queue.batches.pop_front();
+    }
+    None
+}
+
+/// Calls the plugins of a chunk, one after another. The end of one call is the start of the next, so that there is one read
+/// of the clock per call.
+fn run_chunk(
+    engine: &Arc<Shared>,
+    slot: &Slot,
+    batch: &Batch,
+    range: (u32, u32),
+    mut now: Moment,
+) -> Moment {
+    slot.set_range(range);
+    while let Some(item) = slot.next_item() {
+        let cell = batch.item(item).and_then(|index| engine.registry.at(index));
+        let Some(cell) = cell else { continue };
+        let caller = Caller { engine, slot, cell };
+        let ended = caller.update(now, false);
+        slot.count(ended.verdict);
+        now = ended.now;
+        if let Some(instance) = ended.leftover {
+            // The item is counted; what this destroy comes to is not the cycle's business any more.
+            slot.is_counted.store(true, Ordering::SeqCst);
+            caller.destroy(instance, false);
+            slot.is_counted.store(false, Ordering::SeqCst);
+            now = engine.time.now();
+        }
+        if slot.is_slow() {
+            break;
+        }
+    }
+    // If the watchdog has taken the rest, this is empty. If it came too late for that, the rest is done by others all the same.
+    if let Some(range) = slot.take_rest() {
+        let mut queue = engine.executor.queue.lock();
+        let batch = batch_of(slot);
+        if let Some(batch) = batch {
+            queue.rests.push_back(Rest { batch, range });
+            engine.executor.call_for_hands(engine, &mut queue);
+        }
+    }
+    batch.settle(slot.take_tally(), 0, || engine.time.now());
+    now
+}
+
+fn batch_of(slot: &Slot) -> Option<Arc<Batch>> {
+    match slot.on_behalf() {
+        OnBehalf::Cycle(batch) => Some(batch),
+        _ => None,
+    }
+}
+
+fn run_task(engine: &Arc<Shared>, slot: &Slot, mut task: Task) {
+    let waiter = Arc::clone(&task.waiter);
+    slot.work_for(OnBehalf::Command(Arc::clone(&waiter)));
+    let cell = Arc::clone(&task.cell);
+    let caller = Caller {
+        engine,
+        slot,
+        cell: &cell,
+    };
+    let call = std::mem::replace(&mut task.call, TaskCall::Update);
+    let (end, leftover) = match call {
+        TaskCall::Update => {
+            let ended = caller.update(engine.time.now(), true);
+            (ended.task_end(), ended.leftover)
+        }
+        TaskCall::Create(reason) => (caller.create(reason), None),
+        TaskCall::Display => (caller.display(), None),
+        TaskCall::Destroy { instance, current } => {
+            let verdict = caller.destroy(instance, current);
+            (TaskEnd::Ended(verdict, None), None)
+        }
+    };
+    waiter.tell(end);
+    if let Some(instance) = leftover {
+        caller.destroy(instance, false);
+    }
+}

@@ -1,0 +1,201 @@
+//! The engine's side of one plugin: what the services that a plugin calls do.
+//!
+//! A host outlives everything that may still speak to it: each instance and each abandoned call keeps it, and what a call says
+//! that is no longer the plugin's current one is discarded here.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
+
+use plugin_engine_core::{CallId, FaultKind, FaultReport, PluginId, bounded};
+
+use crate::clock::Clock;
+use crate::events::TopicName;
+use crate::plugin_log;
+use crate::shared::Shared;
+
+/// The longest payload of an event, in bytes.
+pub(crate) const PAYLOAD_LEN_MAX: usize = 64 * 1024;
+/// The longest view, in bytes. A longer one is a broken contract, not a truncated picture.
+pub(crate) const VIEW_LEN_MAX: usize = 16 * 1024 * 1024;
+/// The longest line of log, in bytes; what is longer is cut.
+const LOG_LEN_MAX: usize = 8 * 1024;
+
+/// Whom a host stands for.
+pub(crate) enum HostOf {
+    /// A plugin, by the index of its cell.
+    Plugin(u32),
+    /// A file, for threads that are in no call.
+    File(crate::verify::FileDigest),
+}
+
+/// The engine's side of one plugin, or of one file.
+pub(crate) struct HostContext {
+    engine: Weak<Shared>,
+    clock: Arc<dyn Clock>,
+    of: HostOf,
+    id: PluginId,
+    /// A JSON object.
+    settings: Box<str>,
+    /// The call whose words count; 0 for none.
+    live_call: AtomicU64,
+    /// The call that a command or a shutdown asks to return.
+    cancelled_call: AtomicU64,
+    /// When a call last said that its work is getting on, in nanoseconds of the monotonic clock; 0 for never.
+    last_progress_ns: AtomicU64,
+}
+
+impl HostContext {
+    pub(crate) fn new(engine: &Arc<Shared>, of: HostOf, id: PluginId, settings: &str) -> Arc<Self> {
+        Arc::new(Self {
+            engine: Arc::downgrade(engine),
+            clock: Arc::clone(engine.time.clock()),
+            of,
+            id,
+            settings: settings.into(),
+            live_call: AtomicU64::new(0),
+            cancelled_call: AtomicU64::new(0),
+            last_progress_ns: AtomicU64::new(0),
+        })
+    }
+
+    pub(crate) fn id(&self) -> &PluginId {
+        &self.id
+    }
+
+    pub(crate) fn settings(&self) -> &str {
+        &self.settings
+    }
+
+    /// From now on the words of this call count, and of no other.
+    #[inline]
+    pub(crate) fn listen_to(&self, call: CallId) {
+        self.live_call.store(call.0, Ordering::Relaxed);
+    }
+
+    /// The words of this call no longer count.
+    pub(crate) fn stop_listening(&self, call: CallId) {
+        let _ = self
+            .live_call
+            .compare_exchange(call.0, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
+    /// Asks a call to return, which it may or may not do.
+    pub(crate) fn cancel(&self, call: CallId) {
+        self.cancelled_call.store(call.0, Ordering::Relaxed);
+    }
+
+    /// When a call of this plugin last recorded progress, by the monotonic clock.
+    pub(crate) fn last_progress(&self) -> Option<plugin_engine_core::Moment> {
+        match self.last_progress_ns.load(Ordering::Relaxed) {
+            0 => None,
+            nanos => Some(plugin_engine_core::Moment::from_nanos(nanos)),
+        }
+    }
+
+    fn is_live(&self, call: u64) -> bool {
+        self.live_call.load(Ordering::Relaxed) == call
+    }
+
+    pub(crate) fn now_ns(&self) -> u64 {
+        self.clock.now().as_nanos()
+    }
+
+    pub(crate) fn is_cancelled(&self, call: u64) -> bool {
+        !self.is_live(call) || self.cancelled_call.load(Ordering::Relaxed) == call
+    }
+
+    pub(crate) fn record_progress(&self, call: u64) {
+        if self.is_live(call) {
+            // Never 0, which stands for never: a manual clock begins there.
+            self.last_progress_ns
+                .store(self.now_ns().max(1), Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn publish(&self, call: u64, name: &str, payload: &str) -> Result<(), PublishRefused> {
+        let name = TopicName::of_plugin(name).ok_or(PublishRefused::Name)?;
+        if payload.len() > PAYLOAD_LEN_MAX {
+            return Err(PublishRefused::TooLong);
+        }
+        if !self.is_live(call) {
+            return Err(PublishRefused::Discarded);
+        }
+        let engine = self.engine.upgrade().ok_or(PublishRefused::Discarded)?;
+        engine.events.publish(&engine, &self.id, &name, payload);
+        Ok(())
+    }
+
+    pub(crate) fn log(&self, call: u64, level: u8, target: &str, message: &str, spans: &str) {
+        if call != 0 && !self.is_live(call) {
+            return;
+        }
+        plugin_log::emit(&self.id, level, target, bounded(message, LOG_LEN_MAX), spans);
+    }
+
+    /// A thread that the file started has panicked.
+    pub(crate) fn thread_panicked(&self, report: &FaultReport) {
+        let Some(engine) = self.engine.upgrade() else {
+            return;
+        };
+        match self.of {
+            HostOf::Plugin(index) => engine.record_thread_panic(index, report),
+            HostOf::File(digest) => engine.record_thread_panic_in_file(&digest, report),
+        }
+    }
+
+    pub(crate) fn wants_backtraces(&self) -> bool {
+        self.engine
+            .upgrade()
+            .is_some_and(|engine| engine.options.backtraces)
+    }
+}
+
+/// Why an event was not published.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum PublishRefused {
+    Name,
+    TooLong,
+    Discarded,
+}
+
+/// What a call said of itself before it returned. It lies on the stack of the thread that makes the call, so that also an
+/// abandoned call can go on writing to it.
+#[derive(Default)]
+pub(crate) struct Reply {
+    pub(crate) said: Option<Box<Said>>,
+}
+
+/// The words of a call, copied out of the plugin's memory at once.
+#[derive(Default)]
+pub(crate) struct Said {
+    pub(crate) failure: Option<SaidFailure>,
+    pub(crate) panic: Option<FaultReport>,
+    pub(crate) view: Option<plugin_api::View>,
+    /// The plugin handed over something that the contract does not have.
+    pub(crate) breach: Option<&'static str>,
+}
+
+pub(crate) struct SaidFailure {
+    pub(crate) message: String,
+    pub(crate) type_name: String,
+    pub(crate) recoverable: bool,
+    pub(crate) retry_after: Option<std::time::Duration>,
+}
+
+/// A panic as data. The backtrace is one of modules and offsets: symbolising inside a plugin leaks megabytes per load.
+pub(crate) fn panic_report(
+    kind: FaultKind,
+    message: &str,
+    file: &str,
+    (line, column): (u32, u32),
+    with_backtrace: bool,
+) -> FaultReport {
+    let mut report = FaultReport::new(kind, bounded(message, 4_096));
+    if !file.is_empty() {
+        report.location = format!("{}:{line}:{column}", bounded(file, 200));
+    }
+    if with_backtrace {
+        report.backtrace = crate::backtrace::capture();
+    }
+    report
+}

@@ -1,0 +1,178 @@
+//! The live object that a plugin file made, and the calls into it. One of the few places with unsafe code.
+
+use std::sync::Arc;
+
+use plugin_api::View;
+use plugin_api::abi::{CallFrame, status};
+use plugin_engine_core::{CallId, CallOutcome, FaultKind, FaultReport, Moment};
+
+use crate::host::{HostContext, Reply};
+use crate::library::LoadedLibrary;
+use crate::services;
+
+/// A live instance. Whoever owns this value is the only one who can call it: it travels to the worker that makes the call
+/// and back, so that no two calls can overlap, whatever else goes wrong.
+///
+/// Dropped without [`Instance::destroy`], the object inside the plugin is leaked: no code of a plugin runs by accident.
+pub(crate) struct Instance {
+    address: *mut (),
+    host: Arc<HostContext>,
+    /// Keeps the library while an instance exists. Last, so that it is dropped last.
+    library: Arc<LoadedLibrary>,
+}
+
+// SAFETY: `Plugin: Send`, so the object behind the address may be called from any thread, by one at a time, which owning
+// this value means.
+unsafe impl Send for Instance {}
+
+/// What a call needs to know beside the instance.
+#[derive(Clone, Copy)]
+pub(crate) struct CallTicket {
+    pub(crate) id: CallId,
+    pub(crate) deadline: Moment,
+}
+
+#[inline]
+fn frame(host: &Arc<HostContext>, ticket: CallTicket, reply: &mut Reply) -> CallFrame {
+    CallFrame {
+        host: services::handle(host),
+        services: services::SERVICES,
+        reply: std::ptr::from_mut(reply).cast(),
+        call_id: ticket.id.0,
+        deadline_ns: ticket.deadline.as_nanos(),
+        log_level_max: log_level_max(),
+    }
+}
+
+/// The most verbose level that the host's subscriber listens to. One relaxed load.
+#[inline]
+fn log_level_max() -> u8 {
+    use tracing::level_filters::LevelFilter;
+    match LevelFilter::current() {
+        LevelFilter::OFF => 0,
+        LevelFilter::ERROR => 1,
+        LevelFilter::WARN => 2,
+        LevelFilter::INFO => 3,
+        LevelFilter::DEBUG => 4,
+        _ => 5,
+    }
+}
+
+impl Instance {
+    /// Makes an instance.
+    pub(crate) fn create(
+        library: Arc<LoadedLibrary>,
+        host: Arc<HostContext>,
+        ticket: CallTicket,
+    ) -> (CallOutcome, Option<Box<Self>>) {
+        let mut reply = Reply::default();
+        let mut address = std::ptr::null_mut();
+        host.listen_to(ticket.id);
+        let frame = frame(&host, ticket, &mut reply);
+        // SAFETY: the library is mapped and its contract was checked; `frame` lives on this stack until the call
+        // returns, and nobody else looks at `reply` or `address` meanwhile.
+        let status = unsafe { (library.calls.create)(&frame, &mut address) };
+        let outcome = match outcome(status, reply) {
+            CallOutcome::Completed if address.is_null() => {
+                breach("create said that it completed, and made nothing")
+            }
+            outcome => outcome,
+        };
+        let made = matches!(outcome, CallOutcome::Completed);
+        let instance = made.then(|| {
+            Box::new(Self {
+                address,
+                host,
+                library,
+            })
+        });
+        (outcome, instance)
+    }
+
+    /// Updates. Adds to the raw call the frame on the stack and one store that says which call is live.
+    #[inline]
+    pub(crate) fn update(&mut self, ticket: CallTicket) -> CallOutcome {
+        let mut reply = Reply::default();
+        self.host.listen_to(ticket.id);
+        let frame = frame(&self.host, ticket, &mut reply);
+        // SAFETY: `address` came from `create` of this library and was not destroyed, because `destroy` takes the value
+        // that owns it; `&mut self` means that no other call is in flight.
+        let status = unsafe { (self.library.calls.update)(self.address, &frame) };
+        if status == status::COMPLETED {
+            return CallOutcome::Completed;
+        }
+        outcome(status, reply)
+    }
+
+    /// Displays.
+    pub(crate) fn display(&mut self, ticket: CallTicket) -> (CallOutcome, Option<View>) {
+        let mut reply = Reply::default();
+        self.host.listen_to(ticket.id);
+        let frame = frame(&self.host, ticket, &mut reply);
+        // SAFETY: as in `update`.
+        let status = unsafe { (self.library.calls.display)(self.address, &frame) };
+        let view = reply.said.as_mut().and_then(|said| said.view.take());
+        match (outcome(status, reply), view) {
+            (CallOutcome::Completed, None) => (
+                breach("display said that it completed, and handed over no view"),
+                None,
+            ),
+            (CallOutcome::Completed, view) => (CallOutcome::Completed, view),
+            (outcome, _) => (outcome, None),
+        }
+    }
+
+    /// Destroys the instance. The address is not used again, whatever the outcome. A call 0 is one that nobody waits for:
+    /// what it says is not heard.
+    pub(crate) fn destroy(self, ticket: CallTicket) -> CallOutcome {
+        let mut reply = Reply::default();
+        if ticket.id != CallId(0) {
+            self.host.listen_to(ticket.id);
+        }
+        let frame = frame(&self.host, ticket, &mut reply);
+        // SAFETY: as in `update`; `self` is consumed, so this is the last use of the address.
+        let status = unsafe { (self.library.calls.destroy)(self.address, &frame) };
+        outcome(status, reply)
+    }
+}
+
+fn breach(what: &str) -> CallOutcome {
+    CallOutcome::Failed {
+        report: FaultReport::new(FaultKind::Contract, what),
+        recoverable: false,
+        retry_after: None,
+    }
+}
+
+/// Puts together what a call returned and what it said before.
+#[cold]
+fn outcome(status: u8, reply: Reply) -> CallOutcome {
+    let said = reply.said.map(|said| *said).unwrap_or_default();
+    if let Some(what) = said.breach {
+        return breach(what);
+    }
+    match status {
+        status::COMPLETED => CallOutcome::Completed,
+        status::FAILED => match said.failure {
+            Some(failure) => {
+                let kind = if failure.recoverable {
+                    FaultKind::Failed
+                } else {
+                    FaultKind::Permanent
+                };
+                let mut report = FaultReport::new(kind, failure.message);
+                report.type_name = failure.type_name;
+                CallOutcome::Failed {
+                    report,
+                    recoverable: failure.recoverable,
+                    retry_after: failure.retry_after,
+                }
+            }
+            None => breach("the call said that it failed, and not why"),
+        },
+        status::PANICKED => CallOutcome::Panicked(said.panic.unwrap_or_else(|| {
+            FaultReport::new(FaultKind::Panic, "a panic that was not reported where it happened")
+        })),
+        _ => breach("the call ended with a status that the contract does not have"),
+    }
+}

@@ -1,0 +1,214 @@
+//! Maps a sealed plugin file and checks its contract. One of the few places with unsafe code.
+
+use std::collections::HashMap;
+use std::mem::ManuallyDrop;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use abi_stable::StableAbi;
+use abi_stable::abi_stability::abi_checking::{
+    CheckingGlobals, check_layout_compatibility_with_globals,
+};
+use abi_stable::library::{AbiHeaderRef, LibHeader};
+use abi_stable::type_layout::TypeLayout;
+use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
+use parking_lot::Mutex;
+use plugin_api::abi::{CallFrame, PluginModuleRef};
+
+use crate::error::LoadError;
+use crate::host::{HostContext, HostOf};
+use crate::manifest::Manifest;
+use crate::seal::SealedFile;
+use crate::services;
+use crate::shared::Shared;
+use crate::verify::{FileDigest, VerifiedArtifact};
+
+/// The functions of a plugin file, copied out of its table so that a call does not go through two more pointers.
+#[derive(Clone, Copy)]
+pub(crate) struct CallTable {
+    pub(crate) create: unsafe extern "C" fn(&CallFrame, &mut *mut ()) -> u8,
+    pub(crate) update: unsafe extern "C" fn(*mut (), &CallFrame) -> u8,
+    pub(crate) display: unsafe extern "C" fn(*mut (), &CallFrame) -> u8,
+    pub(crate) destroy: unsafe extern "C" fn(*mut (), &CallFrame) -> u8,
+}
+
+/// A plugin file whose code is mapped and whose contract fits.
+///
+/// The code stays mapped for the life of the process, also when this is dropped. Unmapping is safe only when no thread that
+/// ever ran the code lives on, which cannot be known from here.
+pub(crate) struct LoadedLibrary {
+    pub(crate) path: PathBuf,
+    pub(crate) manifest: Manifest,
+    pub(crate) digest: FileDigest,
+    pub(crate) calls: CallTable,
+    header: usize,
+    /// Kept open for as long as the code is mapped: a new file with the same number would be taken for this one.
+    _sealed: SealedFile,
+    /// Never closed. Last, so that nothing of the library is dropped after it.
+    _handle: ManuallyDrop<Library>,
+}
+
+/// All libraries that were mapped, by the digest of their bytes. The same bytes are mapped once.
+#[derive(Default)]
+pub(crate) struct Libraries {
+    mapped: Mutex<HashMap<FileDigest, Arc<LoadedLibrary>>>,
+}
+
+impl Libraries {
+    pub(crate) fn get(&self, digest: &FileDigest) -> Option<Arc<LoadedLibrary>> {
+        self.mapped.lock().get(digest).cloned()
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.mapped.lock().len()
+    }
+
+    fn has_header(&self, header: usize) -> bool {
+        self.mapped
+            .lock()
+            .values()
+            .any(|library| library.header == header)
+    }
+
+    fn insert(&self, library: &Arc<LoadedLibrary>) {
+        self.mapped
+            .lock()
+            .insert(library.digest, Arc::clone(library));
+    }
+}
+
+/// Maps an artifact, or finds that its bytes are mapped already. Runs code of the file: its constructors, and `init`.
+///
+/// Called on the loader's thread only, which holds no lock meanwhile.
+pub(crate) fn load(
+    engine: &Arc<Shared>,
+    artifact: VerifiedArtifact,
+) -> Result<Arc<LoadedLibrary>, LoadError> {
+    if let Some(library) = engine.libraries.get(&artifact.digest) {
+        return Ok(library);
+    }
+    let VerifiedArtifact {
+        path,
+        bytes,
+        manifest,
+        digest,
+    } = artifact;
+    let name = path
+        .file_name()
+        .map_or_else(|| "plugin".into(), |name| name.to_string_lossy());
+    let sealed = SealedFile::new(&name, &bytes).map_err(|source| LoadError::Seal {
+        path: path.clone(),
+        source,
+    })?;
+    drop(bytes);
+
+    // SAFETY: the bytes are those that were verified and cannot change. Their constructors run now, on this thread, which
+    // holds no lock; that they do no harm is what "plugins are trusted code" means.
+    let handle = unsafe { Library::open(Some(sealed.path()), RTLD_NOW | RTLD_LOCAL) }.map_err(
+        |error| LoadError::Map {
+            path: path.clone(),
+            reason: describe(&error),
+        },
+    )?;
+    // From here on the code stays mapped, whatever is found: it may have started threads already.
+    let handle = ManuallyDrop::new(handle);
+    let contract = |reason: String| LoadError::Contract {
+        path: path.clone(),
+        reason,
+    };
+    // SAFETY: the symbol, if it is there, is a `LibHeader` of abi_stable, which begins with the `AbiHeader` that
+    // `upgrade` checks before anything behind it is looked at; its manifest said that it is one of ours.
+    let header_ref = unsafe { handle.get::<AbiHeaderRef>(plugin_api::HEADER_SYMBOL.as_bytes()) }
+        .map_err(|error| contract(format!("it has no header: {}", describe(&error))))?;
+    let header_ref: AbiHeaderRef = *header_ref;
+    let address = std::ptr::from_ref::<abi_stable::library::AbiHeader>(&header_ref).addr();
+    if engine.libraries.has_header(address) {
+        return Err(contract(
+            "the system's loader returned code that was mapped before".to_owned(),
+        ));
+    }
+    let header = header_ref
+        .upgrade()
+        .map_err(|error| contract(first_line(&error.to_string())))?;
+    check_layout(header).map_err(contract)?;
+    // SAFETY: the layout was compared just now, structurally, and fits.
+    let module = unsafe { header.unchecked_layout::<PluginModuleRef>() }
+        .map_err(|error| contract(first_line(&error.to_string())))?;
+
+    let host = HostContext::new(engine, HostOf::File(digest), manifest.id.clone(), "{}");
+    // SAFETY: the handle is valid during the call, and `init` retains it if it keeps it.
+    unsafe { module.init()(services::handle(&host), services::SERVICES) };
+
+    let library = Arc::new(LoadedLibrary {
+        calls: CallTable {
+            create: module.create(),
+            update: module.update(),
+            display: module.display(),
+            destroy: module.destroy(),
+        },
+        path,
+        manifest,
+        digest,
+        header: address,
+        _sealed: sealed,
+        _handle: handle,
+    });
+    engine.libraries.insert(&library);
+    Ok(library)
+}
+
+fn check_layout(header: &'static LibHeader) -> Result<(), String> {
+    // A header without a layout would pass every check silently.
+    let found: &'static TypeLayout = header
+        .layout()
+        .ok_or("it was exported without a description of its contract")?;
+    let expected = <PluginModuleRef as StableAbi>::LAYOUT;
+    // Fresh globals: the shared ones keep addresses inside every library that was ever compared.
+    let check = |interface, implementation| {
+        check_layout_compatibility_with_globals(interface, implementation, &CheckingGlobals::new())
+    };
+    // One way round for a plugin that is newer than this engine, the other for an older one.
+    match check(expected, found) {
+        Ok(()) => Ok(()),
+        Err(error) => check(found, expected).map_err(|_| {
+            // The whole text is tens of kilobytes and points into the library; what a person needs is the version.
+            format!(
+                "its contract differs from that of plugin-api {}: {}; rebuild the plugin against that version",
+                plugin_api::API_VERSION,
+                first_difference(&error.to_string())
+            )
+        }),
+    }
+}
+
+/// The line of abi_stable's report that says what differs.
+fn first_difference(report: &str) -> String {
+    let line = report
+        .lines()
+        .map(str::trim)
+        .find(|line| line.starts_with("Expected") || line.contains("mismatch") || line.contains("too many") || line.contains("too few"))
+        .or_else(|| report.lines().map(str::trim).find(|line| !line.is_empty()))
+        .unwrap_or("the layouts differ");
+    plugin_engine_core::bounded(line, 200).to_owned()
+}
+
+fn first_line(text: &str) -> String {
+    let line = text
+        .lines()
+        .map(str::trim)
+        .find(|line| !line.is_empty())
+        .unwrap_or("unknown reason");
+    plugin_engine_core::bounded(line, 200).to_owned()
+}
+
+/// The error with its sources: libloading keeps what the system said in the source.
+fn describe(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    plugin_engine_core::bounded(&text, 500).to_owned()
+}

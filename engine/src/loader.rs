@@ -1,0 +1,127 @@
+//! The loader's thread: verifies and maps files, one at a time, because code of a file runs when it is mapped.
+//!
+//! The system's loader is one for the whole process and holds a lock while constructors run. A constructor that hangs is
+//! therefore waited for no longer than a deadline, and whoever comes next is told which file it is.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+
+use parking_lot::Mutex;
+
+use crate::discover::Candidate;
+use crate::error::LoadError;
+use crate::library::{self, LoadedLibrary};
+use crate::shared::Shared;
+use crate::verify;
+
+type Answer = Result<Arc<LoadedLibrary>, LoadError>;
+
+/// What there is of the loader beside its thread.
+#[derive(Default)]
+pub(crate) struct Loader {
+    /// Held while a file is waited for, so that files come one after another.
+    turn: Mutex<()>,
+    /// The file that is being loaded although nobody waits for it any more.
+    stuck: Arc<Mutex<Option<PathBuf>>>,
+    requests: Mutex<Option<SyncSender<Request>>>,
+}
+
+struct Request {
+    engine: Arc<Shared>,
+    candidate: Candidate,
+    answer: SyncSender<Answer>,
+}
+
+/// Verifies and maps a file, on the loader's thread, within the engine's `load_timeout` of real time.
+pub(crate) fn load(engine: &Arc<Shared>, candidate: &Candidate) -> Answer {
+    let loader = &engine.loader;
+    let path = || candidate.path.clone();
+    let busy = || {
+        loader
+            .stuck
+            .lock()
+            .clone()
+            .map(|holder| LoadError::LoaderBusy {
+                path: path(),
+                holder,
+            })
+    };
+    if let Some(error) = busy() {
+        return Err(error);
+    }
+    let _turn = loader.turn.lock();
+    if let Some(error) = busy() {
+        return Err(error);
+    }
+    let no_thread = |source| LoadError::Seal {
+        path: path(),
+        source,
+    };
+    let (answer, answers) = sync_channel(1);
+    let mut requests = loader.requests.lock();
+    let sender = match &*requests {
+        Some(sender) => sender.clone(),
+        None => {
+            let sender = start(Arc::clone(&loader.stuck)).map_err(no_thread)?;
+            requests.insert(sender).clone()
+        }
+    };
+    drop(requests);
+    let request = Request {
+        engine: Arc::clone(engine),
+        candidate: candidate.clone(),
+        answer,
+    };
+    if sender.send(request).is_err() {
+        return Err(no_thread(std::io::Error::other("the loader's thread has ended")));
+    }
+    let limit = engine.options.load_timeout;
+    match answers.recv_timeout(limit) {
+        Ok(answer) => answer,
+        Err(RecvTimeoutError::Timeout) => {
+            *loader.stuck.lock() = Some(path());
+            // It may have ended just before it was called stuck.
+            match answers.try_recv() {
+                Ok(answer) => {
+                    *loader.stuck.lock() = None;
+                    answer
+                }
+                Err(_) => Err(LoadError::Timeout {
+                    path: path(),
+                    limit,
+                }),
+            }
+        }
+        Err(RecvTimeoutError::Disconnected) => {
+            Err(no_thread(std::io::Error::other("the loader's thread has ended")))
+        }
+    }
+}
+
+fn start(stuck: Arc<Mutex<Option<PathBuf>>>) -> std::io::Result<SyncSender<Request>> {
+    let (sender, requests) = sync_channel::<Request>(1);
+    std::thread::Builder::new()
+        .name("plugin-loader".to_owned())
+        .spawn(move || run(&requests, &stuck))?;
+    Ok(sender)
+}
+
+fn run(requests: &Receiver<Request>, stuck: &Mutex<Option<PathBuf>>) {
+    for Request {
+        engine,
+        candidate,
+        answer,
+    } in requests
+    {
+        let result = verify::verify(&candidate)
+            .map_err(|source| LoadError::Verify {
+                path: candidate.path.clone(),
+                source,
+            })
+            .and_then(|artifact| library::load(&engine, artifact));
+        // Who asked may have gone; the library, if it came, stays known by its bytes and is found at the next load.
+        let _ = answer.send(result);
+        *stuck.lock() = None;
+    }
+}

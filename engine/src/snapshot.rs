@@ -1,0 +1,248 @@
+//! Everything that is known of one plugin at one moment, published as one value.
+//!
+//! The plain fields lie in a row of words under a sequence lock made of atomics alone; what has an owner (the texts, the
+//! error) hangs behind one pointer that is swapped only when it changes. A reader checks the sequence around both, so it
+//! never sees fields of two moments. A write costs about two dozen plain stores, a read as many loads and one reference.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use plugin_engine_core::{
+    CallKind, Counts, Fault, Machine, Moment, PluginId, PluginState, WallTime,
+};
+
+/// Everything that is known of one plugin at one moment. A copy: nothing in the engine changes through it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Snapshot {
+    /// The plugin.
+    pub id: PluginId,
+    /// Its state.
+    pub state: PluginState,
+    /// Since when it is in that state; `None` for an id that nothing is known of.
+    pub since: Option<WallTime>,
+    /// The error that stands: why the state is Error, or the last recoverable failure, until a success clears it.
+    pub error: Option<Arc<Fault>>,
+    /// The generation; 0 before the first load.
+    pub generation: u32,
+    /// The version of that generation.
+    pub version: Option<Arc<str>>,
+    /// The file it was loaded from.
+    pub file: Option<Arc<Path>>,
+    /// The SHA-256 of that file, in hexadecimal.
+    pub sha256: Option<Arc<str>>,
+    /// The interval between updates.
+    pub interval: Duration,
+    /// How long one update may take.
+    pub timeout: Duration,
+    /// When the last update ended or passed its deadline.
+    pub last_update: Option<WallTime>,
+    /// When the last update completed.
+    pub last_success: Option<WallTime>,
+    /// When the last display ended or passed its deadline.
+    pub last_display: Option<WallTime>,
+    /// When the next update is due.
+    pub next_update: Option<WallTime>,
+    /// How often what happened.
+    pub counts: Counts,
+    /// The call that is in flight, in time or abandoned.
+    pub in_flight: Option<InFlightCall>,
+    /// How many entries the history has.
+    pub history_len: usize,
+    /// The number of the last transition.
+    pub seq: u64,
+}
+
+/// A call that has not returned.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InFlightCall {
+    /// Its kind.
+    pub call: CallKind,
+    /// When it started.
+    pub since: WallTime,
+    /// Whether its deadline has passed.
+    pub abandoned: bool,
+}
+
+/// What a snapshot holds that has an owner. Changes on load and on failure, not on every update.
+#[derive(Clone, Default)]
+pub(crate) struct Detail {
+    pub(crate) error: Option<Arc<Fault>>,
+    pub(crate) version: Option<Arc<str>>,
+    pub(crate) file: Option<Arc<Path>>,
+    pub(crate) sha256: Option<Arc<str>>,
+    pub(crate) interval: Duration,
+    pub(crate) timeout: Duration,
+}
+
+const WORDS: usize = 17;
+
+/// How often a read is tried before the reader asks for the lock instead of going on for ever.
+pub(crate) const READ_TRIES_MAX: usize = 64;
+
+/// A snapshot as it is published: written under the lock of its cell, read by anybody.
+pub(crate) struct Published {
+    /// Odd while a write is under way.
+    sequence: AtomicU64,
+    words: [AtomicU64; WORDS],
+    detail: ArcSwap<Detail>,
+}
+
+/// The plain fields, between the machine and the words.
+#[derive(Clone, Copy)]
+pub(crate) struct Plain {
+    words: [u64; WORDS],
+}
+
+impl Plain {
+    /// Packs what is plain. `history_len` and `seq` are not the machine's.
+    #[inline]
+    pub(crate) fn of(machine: &Machine, history_len: usize, seq: u64) -> Self {
+        let call = machine.in_flight();
+        let flags = u64::from(machine.state() as u8)
+            | call.map_or(0, |call| {
+                (u64::from(call.call as u8) + 1) << 8 | u64::from(call.abandoned) << 16
+            })
+            | u64::from(machine.generation()) << 32;
+        let times = machine.times();
+        let counts = machine.counts();
+        let wall = |time: Option<WallTime>| time.map_or(0, WallTime::as_unix_nanos);
+        Self {
+            words: [
+                flags,
+                seq,
+                machine.since().as_unix_nanos(),
+                wall(times.last_update),
+                wall(times.last_success),
+                wall(times.last_display),
+                machine
+                    .schedule()
+                    .next()
+                    .map_or(u64::MAX, Moment::as_nanos),
+                counts.calls,
+                counts.updates,
+                counts.successes,
+                counts.failures,
+                counts.timeouts,
+                counts.panics,
+                counts.late,
+                counts.skipped,
+                call.map_or(0, |call| call.since.as_unix_nanos()),
+                history_len as u64,
+            ],
+        }
+    }
+
+    /// Puts the parts together. `wall_at` tells the time of day of a moment.
+    pub(crate) fn snapshot(
+        &self,
+        id: PluginId,
+        detail: &Detail,
+        wall_at: impl FnOnce(Moment) -> WallTime,
+    ) -> Snapshot {
+        let [
+            flags,
+            seq,
+            since,
+            last_update,
+            last_success,
+            last_display,
+            next,
+            calls,
+            updates,
+            successes,
+            failures,
+            timeouts,
+            panics,
+            late,
+            skipped,
+            call_since,
+            history_len,
+        ] = self.words;
+        let wall = |nanos: u64| (nanos != 0).then(|| WallTime::from_unix_nanos(nanos));
+        let call = ((flags >> 8) as u8)
+            .checked_sub(1)
+            .and_then(CallKind::from_code);
+        Snapshot {
+            id,
+            state: PluginState::from_code(flags as u8).unwrap_or(PluginState::Unloaded),
+            since: wall(since),
+            error: detail.error.clone(),
+            generation: (flags >> 32) as u32,
+            version: detail.version.clone(),
+            file: detail.file.clone(),
+            sha256: detail.sha256.clone(),
+            interval: detail.interval,
+            timeout: detail.timeout,
+            last_update: wall(last_update),
+            last_success: wall(last_success),
+            last_display: wall(last_display),
+            next_update: (next != u64::MAX).then(|| wall_at(Moment::from_nanos(next))),
+            counts: Counts {
+                calls,
+                updates,
+                successes,
+                failures,
+                timeouts,
+                panics,
+                late,
+                skipped,
+            },
+            in_flight: call.map(|call| InFlightCall {
+                call,
+                since: WallTime::from_unix_nanos(call_since),
+                abandoned: flags >> 16 & 1 == 1,
+            }),
+            history_len: usize::try_from(history_len).unwrap_or(usize::MAX),
+            seq,
+        }
+    }
+}
+
+impl Published {
+    pub(crate) fn new(plain: Plain, detail: Detail) -> Self {
+        Self {
+            sequence: AtomicU64::new(0),
+            words: plain.words.map(AtomicU64::new),
+            detail: ArcSwap::from_pointee(detail),
+        }
+    }
+
+    /// Publishes. The caller holds the cell's lock, so there is one writer at a time. `detail` only if it has changed.
+    #[inline]
+    pub(crate) fn write(&self, plain: &Plain, detail: Option<Arc<Detail>>) {
+        let sequence = self.sequence.load(Ordering::Relaxed);
+        self.sequence
+            .store(sequence.wrapping_add(1), Ordering::Relaxed);
+        // Orders the odd number before what follows, for readers that see any of it.
+        fence(Ordering::Release);
+        for (word, value) in self.words.iter().zip(plain.words) {
+            word.store(value, Ordering::Relaxed);
+        }
+        if let Some(detail) = detail {
+            self.detail.store(detail);
+        }
+        self.sequence
+            .store(sequence.wrapping_add(2), Ordering::Release);
+    }
+
+    /// Reads, if no write comes in between.
+    #[inline]
+    pub(crate) fn try_read(&self) -> Option<(Plain, Arc<Detail>)> {
+        let before = self.sequence.load(Ordering::Acquire);
+        if before & 1 == 1 {
+            return None;
+        }
+        let mut words = [0; WORDS];
+        for (word, value) in words.iter_mut().zip(&self.words) {
+            *word = value.load(Ordering::Relaxed);
+        }
+        let detail = self.detail.load_full();
+        // Orders the reads above before the second look at the sequence.
+        fence(Ordering::Acquire);
+        (self.sequence.load(Ordering::Relaxed) == before).then_some((Plain { words }, detail))
+    }
+}
