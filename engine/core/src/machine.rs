@@ -304,6 +304,8 @@ struct Faults {
     update: Option<Arc<Fault>>,
     /// The last failure of a display; cleared by the next success of one.
     display: Option<Arc<Fault>>,
+    /// Whether the display failed after the update did. The wall clock cannot tell: it may have been set back.
+    display_is_newer: bool,
     updates_in_a_row: u32,
     displays_in_a_row: u32,
     creates_in_a_row: u32,
@@ -367,13 +369,15 @@ impl Machine {
             state,
             update,
             display,
+            display_is_newer,
             ..
         } = &self.faults;
-        state.as_ref().or_else(|| match (update, display) {
-            (Some(update), Some(display)) if display.at > update.at => Some(display),
-            (Some(update), _) => Some(update),
-            (None, display) => display.as_ref(),
-        })
+        let (newest, other) = if *display_is_newer {
+            (display, update)
+        } else {
+            (update, display)
+        };
+        state.as_ref().or(newest.as_ref()).or(other.as_ref())
     }
 
     /// The generation: 0 before the first load.
@@ -449,15 +453,21 @@ impl Machine {
     /// # Errors
     /// The state does not admit it.
     pub fn admit(&self, command: Command) -> Result<Admission, Denied> {
-        // Any call that is still waited for holds commands up, not only an update: a create in flight means
-        // that the state is about to change. A person who only asks for what is so already need not wait.
-        let busy = self.in_flight.is_some_and(|call| !call.abandoned);
+        // Any call that is still waited for holds commands up, not only an update. A person who only asks for what is so
+        // already need not wait, unless a create is about to lead out of this state: what is so now will not stay so,
+        // and what is illegal now may become legal.
+        let waited_for = self.in_flight.filter(|call| !call.abandoned);
+        if waited_for.is_some_and(|call| call.call == CallKind::Create)
+            && self.state != PluginState::Enabled
+        {
+            return Ok(Admission::WhenCallEnds);
+        }
         match command.admission(self.state) {
             Admission::Denied => Err(Denied {
                 state: self.state,
                 command,
             }),
-            Admission::Accepted if busy => Ok(Admission::WhenCallEnds),
+            Admission::Accepted if waited_for.is_some() => Ok(Admission::WhenCallEnds),
             admission => Ok(admission),
         }
     }
@@ -653,12 +663,10 @@ impl Machine {
         let duration = now.saturating_since(call.started);
         if call.abandoned {
             self.in_flight = None;
-            self.poisoned |= matches!(outcome, CallOutcome::Panicked(_));
-            let mut current = self.has_instance;
-            if call.call == CallKind::Create {
-                // Whatever it made, nobody waits for it.
-                current = false;
-            }
+            // Whatever a create made, nobody waits for it.
+            let current = self.has_instance && call.call != CallKind::Create;
+            // An instance that was given up meanwhile is nobody's to create anew.
+            self.poisoned |= current && matches!(outcome, CallOutcome::Panicked(_));
             return self.return_late(wall, Some(duration), current);
         }
         let mut step = match call.call {
@@ -749,6 +757,7 @@ impl Machine {
         wall: WallTime,
         recoverable: bool,
     ) -> Arc<Fault> {
+        self.faults.display_is_newer = false;
         self.faults.updates_in_a_row = self.faults.updates_in_a_row.saturating_add(1);
         let row = self.faults.updates_in_a_row;
         Arc::new(Fault::new(
@@ -797,6 +806,7 @@ impl Machine {
         let row = self.faults.displays_in_a_row;
         let error = Arc::new(Fault::new(report, wall, Some(CallKind::Display), true, row));
         self.faults.display = Some(Arc::clone(&error));
+        self.faults.display_is_newer = true;
         self.go(wall, Cause::DisplayFailed, Some(error), Some(duration))
     }
 

@@ -1,0 +1,10 @@
+//! The promises of the machine, one sentence each: what it keeps of an error, how a call ends, when a plugin is due.
+
+#[path = "../rig/mod.rs"]
+mod rig;
+
+mod calls;
+mod errors;
+mod panics;
+mod stuck;
+mod ticks;
