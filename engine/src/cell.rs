@@ -8,9 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use plugin_engine_core::{
-    Counts, Event, Machine, Moment, PluginId, RejectReason, Step, Transition,
-};
+use plugin_engine_core::{Event, Machine, Moment, PluginId, RejectReason, Step, Transition};
 
 use crate::config::PluginConfig;
 use crate::discover::Candidate;
@@ -199,7 +197,9 @@ impl Cell {
             detail.version = Some(library.manifest.version.as_str().into());
             detail.file = Some(Arc::from(&*library.path));
             detail.sha256 = Some(hexadecimal(&library.digest).into());
+            detail.host = Some(Arc::clone(&loaded.host));
         } else {
+            detail.host = None;
             detail.version = None;
             detail.sha256 = None;
         }
@@ -221,7 +221,10 @@ impl Cell {
     }
 
     /// Waits until the call that is in flight, if any, has ended or was abandoned. No update starts meanwhile.
-    pub(crate) fn wait_settled<'a>(&'a self, mut guarded: MutexGuard<'a, Guarded>) -> MutexGuard<'a, Guarded> {
+    pub(crate) fn wait_settled<'a>(
+        &'a self,
+        mut guarded: MutexGuard<'a, Guarded>,
+    ) -> MutexGuard<'a, Guarded> {
         guarded.waiters += 1;
         while guarded
             .machine
@@ -238,7 +241,9 @@ impl Cell {
     #[inline]
     pub(crate) fn snapshot(&self, engine: &Shared) -> Snapshot {
         let (plain, detail) = self.read();
-        plain.snapshot(self.id.clone(), &detail, |moment| engine.time.wall_at(moment))
+        plain.snapshot(self.id.clone(), &detail, |moment| {
+            engine.time.wall_at(moment)
+        })
     }
 
     #[inline]
@@ -264,11 +269,6 @@ impl Cell {
     pub(crate) fn history_lost(&self) -> u64 {
         self.lock().history.lost()
     }
-
-    /// The counts, for tests of the engine's own parts.
-    pub(crate) fn counts(&self) -> Counts {
-        *self.lock().machine.counts()
-    }
 }
 
 /// What an event came to, as far as the caller has to know.
@@ -281,11 +281,13 @@ pub(crate) struct Applied {
 
 fn hexadecimal(digest: &[u8; 32]) -> String {
     use std::fmt::Write as _;
-    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    digest
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            // Writing to a string does not fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 /// Keeps the compiler honest about what may cross threads.

@@ -34,14 +34,41 @@ pub struct PluginConfig {
     #[serde(deserialize_with = "interval")]
     pub jitter: Option<Duration>,
     /// The plugin's own settings.
-    pub settings: toml::Table,
+    pub settings: Option<toml::Table>,
+    /// Entries of the engine's configuration that name an id and no file: which one is meant is known with the manifest.
+    #[serde(skip)]
+    pub(crate) by_id: Vec<PluginConfig>,
 }
 
 impl PluginConfig {
     /// The settings as the JSON object that crosses the boundary.
     pub(crate) fn settings_json(&self) -> String {
+        let Some(settings) = &self.settings else {
+            return "{}".to_owned();
+        };
         // A table of TOML is always an object of JSON; dates become their text.
-        serde_json::to_string(&self.settings).unwrap_or_else(|_| "{}".to_owned())
+        serde_json::to_string(settings).unwrap_or_else(|_| "{}".to_owned())
+    }
+
+    /// What holds for the plugin, now that the manifest's id is known: what the engine's configuration says of that id comes
+    /// before what the file beside the plugin says.
+    pub(crate) fn for_id(&self, manifest_id: &PluginId) -> Self {
+        let id = self.id.as_ref().unwrap_or(manifest_id);
+        let mut config = self.clone();
+        config.by_id.clear();
+        if let Some(entry) = self
+            .by_id
+            .iter()
+            .find(|entry| entry.id.as_ref() == Some(id))
+        {
+            let entry = entry.clone();
+            config.enabled = entry.enabled.or(config.enabled);
+            config.interval = entry.interval.or(config.interval);
+            config.timeout = entry.timeout.or(config.timeout);
+            config.jitter = entry.jitter.or(config.jitter);
+            config.settings = entry.settings.or(config.settings);
+        }
+        config
     }
 
     /// The delay before the first update: a fixed share of the jitter, by the id, so that it is the same at every start.
@@ -223,12 +250,21 @@ mod tests {
     #[test]
     fn bad_values_are_refused_with_line_and_range() {
         for (text, says) in [
-            ("interval = \"0s\"", "a.toml:1:12: invalid value: string \"0s\", expected a duration in quotes, from \"1ms\""),
-            ("\ninterval = 5", "a.toml:2:12: invalid type: integer `5`, expected a duration in quotes"),
+            (
+                "interval = \"0s\"",
+                "a.toml:1:12: invalid value: string \"0s\", expected a duration in quotes, from \"1ms\"",
+            ),
+            (
+                "\ninterval = 5",
+                "a.toml:2:12: invalid type: integer `5`, expected a duration in quotes",
+            ),
             ("interval = \"-1s\"", "expected a duration"),
             ("timeout = \"999days\"", "to \"1day\""),
             ("interval = nan", "invalid type: floating point"),
-            ("intervall = \"1s\"", "unknown field `intervall`, expected one of"),
+            (
+                "intervall = \"1s\"",
+                "unknown field `intervall`, expected one of",
+            ),
             ("id = \"Not An Id\"", "is no plugin id"),
             ("enabled = \"yes\"", "expected a boolean"),
             ("x", "a.toml:1:"),

@@ -66,7 +66,9 @@ pub enum Error {
         source: std::io::Error,
     },
     /// A command to a plugin came from within one of that plugin's own calls, which it would have to wait for.
-    #[error("{id}: this command waits for the plugin's call to end, and comes from within that call")]
+    #[error(
+        "{id}: this command waits for the plugin's call to end, and comes from within that call"
+    )]
     FromWithinCall {
         /// The plugin.
         id: PluginId,
@@ -220,7 +222,9 @@ pub enum VerifyError {
         reason: String,
     },
     /// It was built against another contract.
-    #[error("{id} was built against plugin-api {found}, this engine has {expected}; rebuild the plugin against {expected}")]
+    #[error(
+        "{id} was built against plugin-api {found}, this engine has {expected}; rebuild the plugin against {expected}"
+    )]
     ApiVersion {
         /// The plugin.
         id: PluginId,
@@ -230,7 +234,9 @@ pub enum VerifyError {
         expected: &'static str,
     },
     /// Its panics would end the process.
-    #[error("{id} was built with panic = \"{strategy}\": a panic in it would end this process; build it with panic = \"unwind\"")]
+    #[error(
+        "{id} was built with panic = \"{strategy}\": a panic in it would end this process; build it with panic = \"unwind\""
+    )]
     PanicStrategy {
         /// The plugin.
         id: PluginId,

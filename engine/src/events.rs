@@ -20,7 +20,14 @@ const QUEUE_LEN_MAX: usize = 1_024;
 
 /// The last part of the topics that only the engine publishes.
 const RESERVED: [&str; 8] = [
-    "state", "unhealthy", "healthy", "degraded", "health", "reload", "refused", "engine",
+    "state",
+    "unhealthy",
+    "healthy",
+    "degraded",
+    "health",
+    "reload",
+    "refused",
+    "engine",
 ];
 
 /// Something that happened, for subscribers.
@@ -54,9 +61,9 @@ impl<'a> TopicName<'a> {
         let bytes = name.as_bytes();
         let fits = (1..=64).contains(&bytes.len())
             && (bytes[0].is_ascii_lowercase() || bytes[0].is_ascii_digit())
-            && bytes.iter().all(
-                |byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.'),
-            );
+            && bytes
+                .iter()
+                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.'));
         let first = name.split('.').next().unwrap_or(name);
         (fits && !RESERVED.contains(&first)).then_some(Self(name))
     }
@@ -92,7 +99,13 @@ impl EventBus {
     }
 
     /// Publishes what a plugin says.
-    pub(crate) fn publish(&self, engine: &Shared, id: &PluginId, name: &TopicName<'_>, payload: &str) {
+    pub(crate) fn publish(
+        &self,
+        engine: &Shared,
+        id: &PluginId,
+        name: &TopicName<'_>,
+        payload: &str,
+    ) {
         if self.is_heard() {
             let at = engine.time.wall_at(engine.time.now());
             self.send(at, id, name.0, payload);
@@ -292,7 +305,11 @@ mod tests {
             ("plugin.a", "plugin.a.x", false),
             ("plugin.*.state.more", "plugin.a.state", false),
         ] {
-            assert_eq!(Pattern::new(pattern).matches(topic), matches, "{pattern} {topic}");
+            assert_eq!(
+                Pattern::new(pattern).matches(topic),
+                matches,
+                "{pattern} {topic}"
+            );
         }
     }
 

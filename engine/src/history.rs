@@ -171,10 +171,15 @@ impl PluginHistory {
         if let Some(error) = &error {
             budget.take_anyway(error.memory());
         }
-        if let Some(NotableEntry { error: Some(old), .. }) = self.notable.make_room(budget, true) {
+        if let Some(NotableEntry {
+            error: Some(old), ..
+        }) = self.notable.make_room(budget, true)
+        {
             budget.give_back(old.memory());
         }
-        self.notable.entries.push_back(NotableEntry { entry, error });
+        self.notable
+            .entries
+            .push_back(NotableEntry { entry, error });
     }
 
     /// How many entries there are.

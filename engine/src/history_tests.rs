@@ -91,11 +91,23 @@ fn faults_that_leave_give_their_memory_back() {
     let budget = HistoryBudget::new(1 << 20);
     let mut history = PluginHistory::default();
     for seq in 0..RING_LEN_MAX as u64 {
-        history.push(&budget, seq, WallTime::default(), 1, record(Cause::UpdateFailed, true));
+        history.push(
+            &budget,
+            seq,
+            WallTime::default(),
+            1,
+            record(Cause::UpdateFailed, true),
+        );
     }
     let full = budget.used();
     for seq in 0..5_000 {
-        history.push(&budget, seq, WallTime::default(), 1, record(Cause::UpdateFailed, true));
+        history.push(
+            &budget,
+            seq,
+            WallTime::default(),
+            1,
+            record(Cause::UpdateFailed, true),
+        );
     }
     assert_eq!(budget.used(), full);
 }

@@ -79,6 +79,11 @@ impl HostContext {
             .compare_exchange(call.0, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
+    /// No words count until the next call.
+    pub(crate) fn stop_listening_at_all(&self) {
+        self.live_call.store(0, Ordering::Relaxed);
+    }
+
     /// Asks a call to return, which it may or may not do.
     pub(crate) fn cancel(&self, call: CallId) {
         self.cancelled_call.store(call.0, Ordering::Relaxed);
@@ -93,7 +98,7 @@ impl HostContext {
     }
 
     fn is_live(&self, call: u64) -> bool {
-        self.live_call.load(Ordering::Relaxed) == call
+        call != 0 && self.live_call.load(Ordering::Relaxed) == call
     }
 
     pub(crate) fn now_ns(&self) -> u64 {
@@ -112,7 +117,12 @@ impl HostContext {
         }
     }
 
-    pub(crate) fn publish(&self, call: u64, name: &str, payload: &str) -> Result<(), PublishRefused> {
+    pub(crate) fn publish(
+        &self,
+        call: u64,
+        name: &str,
+        payload: &str,
+    ) -> Result<(), PublishRefused> {
         let name = TopicName::of_plugin(name).ok_or(PublishRefused::Name)?;
         if payload.len() > PAYLOAD_LEN_MAX {
             return Err(PublishRefused::TooLong);
@@ -129,7 +139,13 @@ impl HostContext {
         if call != 0 && !self.is_live(call) {
             return;
         }
-        plugin_log::emit(&self.id, level, target, bounded(message, LOG_LEN_MAX), spans);
+        plugin_log::emit(
+            &self.id,
+            level,
+            target,
+            bounded(message, LOG_LEN_MAX),
+            spans,
+        );
     }
 
     /// A thread that the file started has panicked.

@@ -171,7 +171,10 @@ fn outcome(status: u8, reply: Reply) -> CallOutcome {
             None => breach("the call said that it failed, and not why"),
         },
         status::PANICKED => CallOutcome::Panicked(said.panic.unwrap_or_else(|| {
-            FaultReport::new(FaultKind::Panic, "a panic that was not reported where it happened")
+            FaultReport::new(
+                FaultKind::Panic,
+                "a panic that was not reported where it happened",
+            )
         })),
         _ => breach("the call ended with a status that the contract does not have"),
     }

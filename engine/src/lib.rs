@@ -1,0 +1,75 @@
+//! An engine that loads plugins from dynamic libraries dropped into a directory, and drives each through an explicit state
+//! machine: Unloaded, Loaded, Enabled, Running, Error, Disabled.
+//!
+//! A call that hangs is abandoned at its deadline and its plugin stays Enabled, with the error, to be tried again one
+//! interval later. A panic stays inside its plugin. Every transition is in a history that can say why.
+//!
+//! ```no_run
+//! use plugin_engine::{Engine, PluginState};
+//! use std::time::Duration;
+//!
+//! fn main() -> Result<(), plugin_engine::Error> {
+//!     let engine = Engine::builder().plugin_dir("plugins.d").build()?;
+//!     for outcome in engine.load_all() { println!("{outcome}"); }  // one per file: which plugin, or why it was refused
+//!     let report = engine.run_cycle();                             // calls every due plugin, waits for the ends or the deadlines
+//!     println!("{} completed, {} failed, {} timed out", report.completed, report.failed, report.timed_out);
+//!     let counter = engine.snapshot("counter");
+//!     if counter.state == PluginState::Enabled { println!("{:?}", counter.error); }
+//!     for transition in engine.history("counter").errors().newest_first().limit(20) { println!("{transition}"); }
+//!     engine.shutdown(Duration::from_secs(5))
+//! }
+//! ```
+//!
+//! Plugins are trusted native code in this process: the engine is a fence against mistakes, not against malice.
+//!
+//! How the parts fit together is in `ARCHITECTURE.md` beside this crate.
+
+mod backtrace;
+mod builder;
+mod cell;
+mod clock;
+mod commands;
+mod config;
+mod discover;
+mod engine;
+mod error;
+mod events;
+mod executor;
+mod history;
+mod host;
+mod instance;
+mod library;
+mod loader;
+mod manifest;
+mod plugin_log;
+mod plugins;
+mod query;
+mod registry;
+mod scheduler;
+mod seal;
+mod services;
+mod shared;
+mod shutdown;
+mod snapshot;
+mod timers;
+mod verify;
+
+pub use builder::EngineBuilder;
+pub use clock::{Clock, ManualClock, SystemClock};
+pub use config::PluginConfig;
+pub use engine::{Engine, Usage};
+pub use error::{ConfigError, DiscoverError, Error, LoadError, VerifyError};
+pub use events::{Event, Subscription};
+pub use executor::CycleReport;
+pub use manifest::Manifest;
+pub use plugins::LoadOutcome;
+pub use query::HistoryQuery;
+pub use scheduler::{Cycle, RunLimit};
+pub use shutdown::StuckCall;
+pub use snapshot::{InFlightCall, Snapshot};
+
+pub use plugin_api::{View, ViewKind};
+pub use plugin_engine_core::{
+    CallKind, Cause, Command, Counts, Denied, Fault, FaultKind, Moment, PluginId, PluginIdError,
+    PluginState, RejectReason, Transition, WallTime, bounded, escape_control,
+};

@@ -104,12 +104,13 @@ pub(crate) fn load(
 
     // SAFETY: the bytes are those that were verified and cannot change. Their constructors run now, on this thread, which
     // holds no lock; that they do no harm is what "plugins are trusted code" means.
-    let handle = unsafe { Library::open(Some(sealed.path()), RTLD_NOW | RTLD_LOCAL) }.map_err(
-        |error| LoadError::Map {
-            path: path.clone(),
-            reason: describe(&error),
-        },
-    )?;
+    let handle =
+        unsafe { Library::open(Some(sealed.path()), RTLD_NOW | RTLD_LOCAL) }.map_err(|error| {
+            LoadError::Map {
+                path: path.clone(),
+                reason: describe(&error),
+            }
+        })?;
     // From here on the code stays mapped, whatever is found: it may have started threads already.
     let handle = ManuallyDrop::new(handle);
     let contract = |reason: String| LoadError::Contract {
@@ -186,7 +187,12 @@ fn first_difference(report: &str) -> String {
     let line = report
         .lines()
         .map(str::trim)
-        .find(|line| line.starts_with("Expected") || line.contains("mismatch") || line.contains("too many") || line.contains("too few"))
+        .find(|line| {
+            line.starts_with("Expected")
+                || line.contains("mismatch")
+                || line.contains("too many")
+                || line.contains("too few")
+        })
         .or_else(|| report.lines().map(str::trim).find(|line| !line.is_empty()))
         .unwrap_or("the layouts differ");
     plugin_engine_core::bounded(line, 200).to_owned()

@@ -74,7 +74,9 @@ pub(crate) fn load(engine: &Arc<Shared>, candidate: &Candidate) -> Answer {
         answer,
     };
     if sender.send(request).is_err() {
-        return Err(no_thread(std::io::Error::other("the loader's thread has ended")));
+        return Err(no_thread(std::io::Error::other(
+            "the loader's thread has ended",
+        )));
     }
     let limit = engine.options.load_timeout;
     match answers.recv_timeout(limit) {
@@ -93,9 +95,9 @@ pub(crate) fn load(engine: &Arc<Shared>, candidate: &Candidate) -> Answer {
                 }),
             }
         }
-        Err(RecvTimeoutError::Disconnected) => {
-            Err(no_thread(std::io::Error::other("the loader's thread has ended")))
-        }
+        Err(RecvTimeoutError::Disconnected) => Err(no_thread(std::io::Error::other(
+            "the loader's thread has ended",
+        ))),
     }
 }
 

@@ -18,10 +18,8 @@ pub(crate) struct SealedFile {
 impl SealedFile {
     /// Copies `bytes` and seals the copy. `name` is what debuggers and profilers show.
     pub(crate) fn new(name: &str, bytes: &[u8]) -> io::Result<Self> {
-        let descriptor = rustix::fs::memfd_create(
-            name,
-            MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING,
-        )?;
+        let descriptor =
+            rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         let mut rest = bytes;
         while !rest.is_empty() {
             let written = rustix::io::write(&descriptor, rest)?;

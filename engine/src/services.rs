@@ -178,8 +178,9 @@ unsafe extern "C" fn panicked(handle: HostHandle, reply: *mut (), panic: &Panic<
         match unsafe { said(reply) } {
             // The first panic is the cause; one while its payload is dropped is not.
             Some(said) => {
-                said.panic
-                    .get_or_insert_with(|| panic_report(FaultKind::Panic, message, file, at, wanted));
+                said.panic.get_or_insert_with(|| {
+                    panic_report(FaultKind::Panic, message, file, at, wanted)
+                });
             }
             None => {
                 let report = panic_report(FaultKind::ThreadPanic, message, file, at, wanted);

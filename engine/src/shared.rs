@@ -63,6 +63,8 @@ pub(crate) struct RunSignal {
     pub(crate) changed: Condvar,
     /// The tick that runs wait for, in nanoseconds; an earlier one has to wake them. 0 while no run waits.
     pub(crate) awaited_ns: AtomicU64,
+    /// How often all runs were told to stop.
+    pub(crate) stops: AtomicU64,
 }
 
 impl RunSignal {
@@ -95,7 +97,10 @@ impl Shared {
         let applied = cell.apply(self, &mut guarded, self.time.now(), event);
         drop(guarded);
         if let Ok(applied) = applied {
-            applied.notable.as_deref().inspect(|transition| log(transition));
+            applied
+                .notable
+                .as_deref()
+                .inspect(|transition| log(transition));
         }
     }
 
@@ -124,7 +129,11 @@ impl Shared {
 /// Tells the embedder's subscriber of a transition. Never called inside a lock: what listens may ask the engine.
 pub(crate) fn log(transition: &Transition) {
     let Transition {
-        id, from, to, cause, ..
+        id,
+        from,
+        to,
+        cause,
+        ..
     } = transition;
     let Some(error) = &transition.error else {
         tracing::info!(target: "plugin_engine", plugin = %id, %from, %to, %cause, "transition");

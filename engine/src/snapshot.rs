@@ -14,6 +14,8 @@ use plugin_engine_core::{
     CallKind, Counts, Fault, Machine, Moment, PluginId, PluginState, WallTime,
 };
 
+use crate::host::HostContext;
+
 /// Everything that is known of one plugin at one moment. A copy: nothing in the engine changes through it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -44,6 +46,8 @@ pub struct Snapshot {
     pub last_success: Option<WallTime>,
     /// When the last display ended or passed its deadline.
     pub last_display: Option<WallTime>,
+    /// When a call last said that its work is getting on.
+    pub last_progress: Option<WallTime>,
     /// When the next update is due.
     pub next_update: Option<WallTime>,
     /// How often what happened.
@@ -54,6 +58,33 @@ pub struct Snapshot {
     pub history_len: usize,
     /// The number of the last transition.
     pub seq: u64,
+}
+
+impl Snapshot {
+    /// What there is to say of an id that nothing is known of.
+    pub(crate) fn unknown(id: &str) -> Self {
+        Self {
+            id: PluginId::nearest(id),
+            state: PluginState::Unloaded,
+            since: None,
+            error: None,
+            generation: 0,
+            version: None,
+            file: None,
+            sha256: None,
+            interval: Duration::ZERO,
+            timeout: Duration::ZERO,
+            last_update: None,
+            last_success: None,
+            last_display: None,
+            last_progress: None,
+            next_update: None,
+            counts: Counts::default(),
+            in_flight: None,
+            history_len: 0,
+            seq: 0,
+        }
+    }
 }
 
 /// A call that has not returned.
@@ -76,6 +107,8 @@ pub(crate) struct Detail {
     pub(crate) sha256: Option<Arc<str>>,
     pub(crate) interval: Duration,
     pub(crate) timeout: Duration,
+    /// Progress is recorded in the middle of a call, so it is asked for and not published.
+    pub(crate) host: Option<Arc<HostContext>>,
 }
 
 const WORDS: usize = 17;
@@ -118,10 +151,7 @@ impl Plain {
                 wall(times.last_update),
                 wall(times.last_success),
                 wall(times.last_display),
-                machine
-                    .schedule()
-                    .next()
-                    .map_or(u64::MAX, Moment::as_nanos),
+                machine.schedule().next().map_or(u64::MAX, Moment::as_nanos),
                 counts.calls,
                 counts.updates,
                 counts.successes,
@@ -141,7 +171,7 @@ impl Plain {
         &self,
         id: PluginId,
         detail: &Detail,
-        wall_at: impl FnOnce(Moment) -> WallTime,
+        wall_at: impl Fn(Moment) -> WallTime,
     ) -> Snapshot {
         let [
             flags,
@@ -180,6 +210,11 @@ impl Plain {
             last_update: wall(last_update),
             last_success: wall(last_success),
             last_display: wall(last_display),
+            last_progress: detail
+                .host
+                .as_ref()
+                .and_then(|host| host.last_progress())
+                .map(&wall_at),
             next_update: (next != u64::MAX).then(|| wall_at(Moment::from_nanos(next))),
             counts: Counts {
                 calls,

@@ -168,7 +168,7 @@ mod tests {
         for tick in 0..50 {
             assert_eq!(timers.next_due(), Some(at(tick * 10_000)));
             assert_eq!(due(&mut timers, tick * 10_000 + 3), [0]);
-            assert_eq!(due(&mut timers, tick * 10_000 + 4), []);
+            assert!(due(&mut timers, tick * 10_000 + 4).is_empty());
         }
     }
 

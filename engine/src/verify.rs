@@ -182,7 +182,12 @@ mod tests {
         for (one, other) in [("0.1.0", "0.1.9"), ("1.2.3", "1.9.0"), ("0.0.3", "0.0.3")] {
             assert!(compatible(one, other), "{one} {other}");
         }
-        for (one, other) in [("0.1.0", "0.2.0"), ("1.0.0", "2.0.0"), ("0.0.3", "0.0.4"), ("x", "x")] {
+        for (one, other) in [
+            ("0.1.0", "0.2.0"),
+            ("1.0.0", "2.0.0"),
+            ("0.0.3", "0.0.4"),
+            ("x", "x"),
+        ] {
             assert!(!compatible(one, other), "{one} {other}");
         }
     }

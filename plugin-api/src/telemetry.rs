@@ -127,7 +127,8 @@ impl Subscriber for &'static HostSubscriber {
         let mut fields = Fields::default();
         values.record(&mut fields);
         if let Some(span) = self.spans().get_mut(&id.into_u64()) {
-            span.text.push_str(&format!("{{{}}}", fields.text.trim_start()));
+            span.text
+                .push_str(&format!("{{{}}}", fields.text.trim_start()));
         }
     }
 
@@ -217,7 +218,12 @@ impl log::Log for HostLogger {
     fn log(&self, record: &log::Record<'_>) {
         if self.enabled(record.metadata()) {
             let message = record.args().to_string();
-            forward(record.level() as u8, record.target(), &message, &SPANS.entered());
+            forward(
+                record.level() as u8,
+                record.target(),
+                &message,
+                &SPANS.entered(),
+            );
         }
     }
 

@@ -41,6 +41,28 @@ impl PluginId {
         }
     }
 
+    /// The id that is nearest to `text`: what an id cannot have is written as `_`, what is too long is cut.
+    #[must_use]
+    pub fn nearest(text: &str) -> Self {
+        let mut id: String = text
+            .chars()
+            .map(|c| c.to_ascii_lowercase())
+            .map(|c| {
+                if matches!(c, 'a'..='z' | '0'..='9' | '-') {
+                    c
+                } else {
+                    '_'
+                }
+            })
+            .take(64)
+            .collect();
+        if !id.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            id.insert(0, 'x');
+            id.truncate(64);
+        }
+        Self(id.into())
+    }
+
     /// The id as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -101,6 +123,18 @@ mod tests {
         for text in ["a", "0", "clock", "my-plugin_2", &"x".repeat(64)] {
             assert_eq!(PluginId::new(text).unwrap(), text);
         }
+    }
+
+    #[test]
+    fn the_nearest_id_is_always_one() {
+        for text in ["", "-", "Ä b", "clock", "../x", &"-".repeat(99)] {
+            let nearest = PluginId::nearest(text);
+            assert!(
+                PluginId::new(nearest.as_str()).is_ok(),
+                "{text:?}: {nearest}"
+            );
+        }
+        assert_eq!(PluginId::nearest("Clock"), "clock");
     }
 
     #[test]

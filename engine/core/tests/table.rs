@@ -247,7 +247,7 @@ fn event(row: &str, id: CallId) -> Event {
         "create, switch" => Event::CreateStarted(CreateReason::SwitchedOn),
         "create, reset" => Event::CreateStarted(CreateReason::Reset),
         "create, anew" => Event::CreateStarted(CreateReason::Anew),
-        "destroy" => Event::DestroyStarted,
+        "destroy" => Event::DestroyStarted { current: true },
         "completed" => ended(CallOutcome::Completed),
         "failed" => ended(failed("later, perhaps")),
         "failed for good" => ended(failed_for_good("never")),
@@ -322,7 +322,10 @@ fn during(call: &str) -> Rig {
             Event::CreateStarted(CreateReason::Anew),
         ),
         "displaying" => (PluginState::Enabled, Event::DisplayStarted),
-        "destroying" => (PluginState::Enabled, Event::DestroyStarted),
+        "destroying" => (
+            PluginState::Enabled,
+            Event::DestroyStarted { current: true },
+        ),
         _ => panic!("{call} is no call"),
     };
     let mut rig = Rig::in_state(state);

@@ -158,10 +158,12 @@ impl Caller<'_> {
     #[inline]
     fn must_be_refused(&self, guarded: &Guarded) -> bool {
         self.engine.executor.is_crowded()
-            && guarded
-                .machine
-                .error()
-                .is_some_and(|fault| matches!(fault.kind, plugin_engine_core::FaultKind::Timeout | plugin_engine_core::FaultKind::Refused))
+            && guarded.machine.error().is_some_and(|fault| {
+                matches!(
+                    fault.kind,
+                    plugin_engine_core::FaultKind::Timeout | plugin_engine_core::FaultKind::Refused
+                )
+            })
     }
 
     /// The rest of [`Caller::update`]: everything that is not a plugin in good order.
@@ -255,7 +257,12 @@ impl Caller<'_> {
     }
 
     /// Begins a call other than an update: claims, and tells the watchdog.
-    fn begin(&self, guarded: &mut Guarded, event: Event, kind: CallKind) -> Result<CallTicket, RejectReason> {
+    fn begin(
+        &self,
+        guarded: &mut Guarded,
+        event: Event,
+        kind: CallKind,
+    ) -> Result<CallTicket, RejectReason> {
         let now = self.engine.time.now();
         let applied = self.cell.apply(self.engine, guarded, now, event)?;
         let ticket = CallTicket {
@@ -270,7 +277,12 @@ impl Caller<'_> {
         Ok(ticket)
     }
 
-    fn end(&self, guarded: &mut Guarded, id: CallId, outcome: CallOutcome) -> (CallEnd, Option<Applied>) {
+    fn end(
+        &self,
+        guarded: &mut Guarded,
+        id: CallId,
+        outcome: CallOutcome,
+    ) -> (CallEnd, Option<Applied>) {
         let now = self.engine.time.now();
         match self
             .cell
@@ -325,7 +337,11 @@ impl Caller<'_> {
         let mut guarded = self.cell.lock();
         let Some(mut instance) = guarded.instance.take() else {
             let stuck = guarded.machine.in_flight().is_some();
-            let reason = if stuck { RejectReason::Stuck } else { RejectReason::NoInstance };
+            let reason = if stuck {
+                RejectReason::Stuck
+            } else {
+                RejectReason::NoInstance
+            };
             return TaskEnd::NotMade(reason);
         };
         let begun = self.begin(&mut guarded, Event::DisplayStarted, CallKind::Display);

@@ -10,6 +10,7 @@ mod slot;
 mod watchdog;
 mod worker;
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -20,13 +21,18 @@ use plugin_engine_core::{CreateReason, Event, FaultKind, FaultReport};
 pub use batch::CycleReport;
 pub(crate) use batch::{Batch, Verdict};
 pub(crate) use slot::{TaskEnd, Waiter};
-pub(crate) use watchdog::Watchdog;
+pub(crate) use watchdog::{Watchdog, abandon_all};
 
-use crate::cell::Cell;
+use crate::cell::Cell as PluginCell;
 use crate::error::Error;
 use crate::instance::Instance;
 use crate::shared::Shared;
 use slot::{OnBehalf, Slot};
+
+thread_local! {
+    /// On a worker: the address of its executor and the number of its slot.
+    static WORKER: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+}
 
 /// The pool.
 pub(crate) struct Executor {
@@ -71,7 +77,7 @@ struct Rest {
 
 /// One call that a command asked for.
 pub(crate) struct Task {
-    pub(crate) cell: Arc<Cell>,
+    pub(crate) cell: Arc<PluginCell>,
     pub(crate) call: TaskCall,
     waiter: Arc<Waiter>,
 }
@@ -131,12 +137,28 @@ impl Executor {
         watchdog::start(engine)
     }
 
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Whether this thread is a worker in a call of that plugin, so that it must not wait for the call's end.
+    pub(crate) fn is_called_by_this_thread(&self, cell: u32) -> bool {
+        let (executor, slot) = WORKER.get();
+        executor == self.address()
+            && self.slots[slot]
+                .sample()
+                .is_some_and(|sample| sample.cell == cell)
+    }
+
     /// Hands over a batch, and returns at once.
     pub(crate) fn submit(&self, engine: &Arc<Shared>, batch: &Arc<Batch>) {
         let mut queue = self.queue.lock();
         queue.batches.push_back(Arc::clone(batch));
         // One worker per eight chunks: waking one costs more than a few fast calls, and a slow call brings another anyway.
-        let wanted = batch.len().div_ceil(batch.chunk_len() * 8).min(self.workers);
+        let wanted = batch
+            .len()
+            .div_ceil(batch.chunk_len() * 8)
+            .min(self.workers);
         for _ in 0..wanted {
             self.call_for_hands(engine, &mut queue);
         }
@@ -146,7 +168,7 @@ impl Executor {
     pub(crate) fn submit_task(
         &self,
         engine: &Arc<Shared>,
-        cell: &Arc<Cell>,
+        cell: &Arc<PluginCell>,
         call: TaskCall,
     ) -> Arc<Waiter> {
         let waiter = Arc::new(Waiter::default());
@@ -308,7 +330,7 @@ fn refuse_all(engine: &Arc<Shared>, batch: &Batch, (low, high): (u32, u32)) {
 }
 
 /// Records that a due update was not made because there is no thread for it.
-fn refuse(engine: &Shared, cell: &Cell) {
+fn refuse(engine: &Shared, cell: &PluginCell) {
     let (threads, slow) = engine.executor.threads();
     let report = FaultReport::new(
         FaultKind::Refused,

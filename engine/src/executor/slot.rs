@@ -131,7 +131,8 @@ impl Slot {
 
     #[inline]
     pub(crate) fn count(&self, verdict: Verdict) {
-        self.tally.fetch_add(Tally::one(verdict).0, Ordering::Relaxed);
+        self.tally
+            .fetch_add(Tally::one(verdict).0, Ordering::Relaxed);
     }
 
     /// Takes the verdicts that are not in the report yet. By the worker, or by the watchdog from a stuck one.

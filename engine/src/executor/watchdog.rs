@@ -92,7 +92,8 @@ impl Watchdog {
             at: real_now,
             abandoned: false,
         };
-        seen.resize(used.max(seen.len()), nothing);
+        let len = used.max(seen.len());
+        seen.resize(len, nothing);
         for (index, (slot, seen)) in executor.slots.iter().zip(seen.iter_mut()).enumerate() {
             let Some(sample) = slot.sample() else {
                 if slot.busy.load(Ordering::Relaxed) {
@@ -151,7 +152,7 @@ fn abandon(engine: &Arc<Shared>, index: usize, sample: Sample) {
     let Some(cell) = engine.registry.at(sample.cell) else {
         return;
     };
-    let mut guarded = cell.lock();
+    let guarded = cell.lock();
     let now = engine.time.now();
     let overdue = guarded.machine.in_flight().is_some_and(|call| {
         let limit = guarded.machine.limits().of(call.call);
@@ -160,7 +161,14 @@ fn abandon(engine: &Arc<Shared>, index: usize, sample: Sample) {
     if !overdue {
         return;
     }
-    settle_abandoned(engine, cell, guarded, index, sample.call, AbandonReason::Deadline);
+    settle_abandoned(
+        engine,
+        cell,
+        guarded,
+        index,
+        sample.call,
+        AbandonReason::Deadline,
+    );
 }
 
 /// Abandons a call and tells whoever waits for it. `guarded` is the lock of `cell`, in which the call is in flight.
@@ -198,12 +206,21 @@ fn settle_abandoned(
 /// Abandons every call that is still in flight, deadline or not, because the engine shuts down.
 pub(crate) fn abandon_all(engine: &Arc<Shared>) {
     for (index, slot) in engine.executor.slots.iter().enumerate() {
-        let Some(sample) = slot.sample() else { continue };
+        let Some(sample) = slot.sample() else {
+            continue;
+        };
         let Some(cell) = engine.registry.at(sample.cell) else {
             continue;
         };
         let guarded = cell.lock();
-        settle_abandoned(engine, cell, guarded, index, sample.call, AbandonReason::ShutDown);
+        settle_abandoned(
+            engine,
+            cell,
+            guarded,
+            index,
+            sample.call,
+            AbandonReason::ShutDown,
+        );
     }
 }
 
@@ -215,11 +232,7 @@ pub(super) fn start(engine: &Arc<Shared>) -> Result<(), Error> {
         .spawn(move || run(&shared));
     match started {
         Ok(handle) => {
-            let _ = engine
-                .executor
-                .watchdog
-                .thread
-                .set(handle.thread().clone());
+            let _ = engine.executor.watchdog.thread.set(handle.thread().clone());
             Ok(())
         }
         Err(source) => Err(Error::Thread {

@@ -8,7 +8,7 @@ use plugin_engine_core::Moment;
 use super::batch::Batch;
 use super::call::Caller;
 use super::slot::{OnBehalf, Slot, TaskEnd};
-use super::{Executor, Queue, Rest, Task, TaskCall};
+use super::{Executor, Queue, Rest, Task, TaskCall, WORKER};
 use crate::shared::Shared;
 
 /// What a worker takes from the queue.
@@ -22,6 +22,7 @@ enum Work {
 pub(super) fn run(engine: &Arc<Shared>, index: usize) {
     let executor = &engine.executor;
     let slot = &executor.slots[index];
+    WORKER.set((executor.address(), index));
     while let Some(work) = next_work(executor) {
         // Said before the first call, so that a watchdog that is about to sleep deeply sees it, or is woken.
         slot.busy.store(true, Ordering::SeqCst);

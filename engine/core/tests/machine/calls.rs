@@ -111,7 +111,12 @@ fn a_call_does_not_end_twice() {
 fn no_second_call_starts_while_one_is_waited_for() {
     let mut rig = Rig::enabled();
     rig.start(Event::DisplayStarted);
-    for event in [DUE, ON_DEMAND, Event::DisplayStarted, Event::DestroyStarted] {
+    for event in [
+        DUE,
+        ON_DEMAND,
+        Event::DisplayStarted,
+        Event::DestroyStarted { current: true },
+    ] {
         assert_eq!(rig.refused(event), RejectReason::Busy);
     }
 }
@@ -227,7 +232,7 @@ fn switching_off_and_unloading_wait_for_a_call_that_is_waited_for() {
 #[test]
 fn without_an_instance_nothing_is_called() {
     let mut rig = Rig::enabled();
-    let id = rig.start(Event::DestroyStarted);
+    let id = rig.start(Event::DestroyStarted { current: true });
     rig.end(id, CallOutcome::Completed);
     for event in [DUE, ON_DEMAND, Event::DisplayStarted] {
         assert_eq!(rig.refused(event), RejectReason::NoInstance);

@@ -138,7 +138,7 @@ fn entering_error_again_does_not_show_the_old_cause() {
     rig.update(failed_for_good("no licence"));
     rig.create(CreateReason::SwitchedOn);
     rig.update(panicked("index out of bounds"));
-    rig.take(Event::DestroyStarted);
+    rig.take(Event::DestroyStarted { current: true });
     let destroy = rig.machine.in_flight().unwrap().id;
     rig.end(destroy, CallOutcome::Completed);
     let create = rig.start(Event::CreateStarted(CreateReason::Anew));

@@ -48,7 +48,7 @@ fn a_refused_update_of_a_poisoned_instance_does_not_use_up_its_tick() {
 fn destroying_an_instance_that_panicked_does_not_make_it_callable() {
     let mut rig = Rig::enabled();
     rig.update(panicked("oh"));
-    let id = rig.start(Event::DestroyStarted);
+    let id = rig.start(Event::DestroyStarted { current: true });
     rig.end(id, CallOutcome::Completed);
     assert_eq!(rig.refused(ON_DEMAND), RejectReason::NoInstance);
 }
@@ -108,7 +108,7 @@ fn a_late_panic_of_a_create_poisons_nothing() {
 #[test]
 fn a_panic_in_a_destroy_is_an_entry_and_changes_no_state() {
     let mut rig = Rig::in_state(PluginState::Error);
-    let id = rig.start(Event::DestroyStarted);
+    let id = rig.start(Event::DestroyStarted { current: true });
     let entry = rig.end(id, panicked("oh")).record.unwrap();
     assert_eq!(entry.cause, Cause::DestroyFailed);
     assert_eq!(

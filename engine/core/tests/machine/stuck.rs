@@ -11,7 +11,12 @@ fn an_abandoned_call_is_never_overlapped_on_its_instance() {
     let mut rig = Rig::enabled();
     rig.hang();
     rig.now_ms += INTERVAL_MS;
-    for event in [DUE, ON_DEMAND, Event::DisplayStarted, Event::DestroyStarted] {
+    for event in [
+        DUE,
+        ON_DEMAND,
+        Event::DisplayStarted,
+        Event::DestroyStarted { current: true },
+    ] {
         assert_eq!(rig.refused(event), RejectReason::Stuck);
     }
 }

@@ -158,7 +158,7 @@ impl Model {
                 Answer::Silent
             }
             Event::CreateStarted(reason) => self.start_create(*reason),
-            Event::DestroyStarted if free => {
+            Event::DestroyStarted { .. } if free => {
                 self.instance = Instance::None;
                 self.enter(CallKind::Destroy, None);
                 Answer::Silent
@@ -316,6 +316,7 @@ impl Model {
             CallKind::Update if kind == FaultKind::Permanent => {
                 self.standing.retain(|(of, _)| *of != Ground::Update);
                 self.stand(Ground::State, mark);
+                self.instance = Instance::None;
                 self.next = None;
                 Answer::Entry(Cause::FailedPermanently, Error)
             }

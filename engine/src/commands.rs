@@ -1,0 +1,243 @@
+//! What a person or an embedder asks of one plugin. A command that comes during a call waits for the call to end or to pass
+//! its deadline, and no longer.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use parking_lot::MutexGuard;
+use plugin_api::View;
+use plugin_engine_core::{Admission, Command, CreateReason, Event, PluginState, RejectReason};
+
+use crate::cell::{Cell, Guarded};
+use crate::error::Error;
+use crate::executor::{TaskCall, TaskEnd, Verdict};
+use crate::plugins::{self, LoadOutcome, fault_of};
+use crate::shared::{Shared, log};
+
+/// The cell of an id that somebody typed.
+pub(crate) fn find<'a>(engine: &'a Shared, id: &str) -> Result<&'a Arc<Cell>, Error> {
+    engine.registry.find(id).ok_or_else(|| {
+        let known: Vec<_> = engine
+            .registry
+            .all()
+            .take(20)
+            .map(|cell| cell.id.to_string())
+            .collect();
+        Error::UnknownPlugin {
+            id: id.to_owned(),
+            known: known.join(", "),
+        }
+    })
+}
+
+/// A command that the state admits: the cell's lock, and whether there is anything to do.
+enum Admitted<'a> {
+    Now(MutexGuard<'a, Guarded>),
+    AlreadySo,
+}
+
+fn admit<'a>(engine: &Shared, cell: &'a Cell, command: Command) -> Result<Admitted<'a>, Error> {
+    if engine.stopping.load(Ordering::Relaxed) {
+        return Err(Error::ShutDown);
+    }
+    let mut guarded = cell.lock();
+    loop {
+        let admission = guarded
+            .machine
+            .admit(command)
+            .map_err(|denied| Error::Denied {
+                id: cell.id.clone(),
+                denied,
+            })?;
+        match admission {
+            Admission::Accepted => return Ok(Admitted::Now(guarded)),
+            Admission::AlreadySo => return Ok(Admitted::AlreadySo),
+            Admission::WhenCallEnds | Admission::Denied => {
+                let ends_it =
+                    matches!(command, Command::Disable | Command::Unload | Command::Reset);
+                if ends_it
+                    && let (Some(call), Some(loaded)) =
+                        (guarded.machine.in_flight(), &guarded.loaded)
+                {
+                    loaded.host.cancel(call.id);
+                }
+                guarded = cell.wait_settled(guarded);
+            }
+        }
+    }
+}
+
+/// Takes the turn for a command. From within a call of the same plugin nobody could ever give it.
+fn turn<'a>(engine: &Shared, cell: &'a Cell) -> Result<MutexGuard<'a, ()>, Error> {
+    if engine.executor.is_called_by_this_thread(cell.index) {
+        return Err(Error::FromWithinCall {
+            id: cell.id.clone(),
+        });
+    }
+    Ok(cell.command.lock())
+}
+
+fn not_now(cell: &Cell, reason: RejectReason) -> Error {
+    Error::NotNow {
+        id: cell.id.clone(),
+        reason,
+    }
+}
+
+/// Waits for a call of this command and makes an answer of its end.
+fn answer(engine: &Arc<Shared>, cell: &Arc<Cell>, call: TaskCall) -> Result<Option<View>, Error> {
+    match engine.executor.submit_task(engine, cell, call).wait() {
+        TaskEnd::Ended(Verdict::Completed, view) => Ok(view),
+        TaskEnd::Ended(..) | TaskEnd::Abandoned => Err(Error::Fault {
+            id: cell.id.clone(),
+            fault: fault_of(cell),
+        }),
+        TaskEnd::NotMade(reason) => Err(not_now(cell, reason)),
+        TaskEnd::Refused => Err(not_now(cell, RejectReason::Stuck)),
+    }
+}
+
+/// Destroys what a plugin had, and waits for that as long as its deadline. How it ends is in the history.
+fn destroy(
+    engine: &Arc<Shared>,
+    cell: &Arc<Cell>,
+    guarded: MutexGuard<'_, Guarded>,
+    current: bool,
+) {
+    let mut guarded = guarded;
+    let instance = guarded.instance.take();
+    drop(guarded);
+    if let Some(instance) = instance {
+        let call = TaskCall::Destroy { instance, current };
+        engine.executor.submit_task(engine, cell, call).wait();
+    }
+}
+
+/// Applies a change of state, logs it, and destroys the instance.
+fn leave(
+    engine: &Arc<Shared>,
+    cell: &Arc<Cell>,
+    mut guarded: MutexGuard<'_, Guarded>,
+    event: Event,
+) -> Result<(), Error> {
+    let unload = event != Event::SwitchedOff;
+    let now = engine.time.now();
+    let applied = cell
+        .apply(engine, &mut guarded, now, event)
+        .map_err(|reason| not_now(cell, reason))?;
+    if let Some(loaded) = &guarded.loaded {
+        // What a stuck call says from now on is not heard.
+        loaded.host.stop_listening_at_all();
+    }
+    if unload {
+        cell.set_loaded(&mut guarded, None);
+    }
+    destroy(engine, cell, guarded, false);
+    if let Some(entry) = applied.notable {
+        log(&entry);
+    }
+    Ok(())
+}
+
+pub(crate) fn disable(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
+    let cell = find(engine, id)?;
+    let _turn = turn(engine, cell)?;
+    match admit(engine, cell, Command::Disable)? {
+        Admitted::AlreadySo => Ok(()),
+        Admitted::Now(guarded) => leave(engine, cell, guarded, Event::SwitchedOff),
+    }
+}
+
+pub(crate) fn unload(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
+    let cell = find(engine, id)?;
+    let _turn = turn(engine, cell)?;
+    match admit(engine, cell, Command::Unload)? {
+        Admitted::AlreadySo => Ok(()),
+        Admitted::Now(guarded) => leave(engine, cell, guarded, Event::Unloaded),
+    }
+}
+
+pub(crate) fn load(engine: &Arc<Shared>, id: &str) -> Result<LoadOutcome, Error> {
+    let cell = find(engine, id)?;
+    let _turn = turn(engine, cell)?;
+    match admit(engine, cell, Command::Load)? {
+        Admitted::AlreadySo => Ok(LoadOutcome::AlreadyLoaded {
+            id: cell.id.clone(),
+            state: cell.snapshot(engine).state,
+        }),
+        Admitted::Now(guarded) => {
+            drop(guarded);
+            plugins::load_again(engine, cell)
+        }
+    }
+}
+
+pub(crate) fn enable(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
+    let cell = find(engine, id)?;
+    let _turn = turn(engine, cell)?;
+    match admit(engine, cell, Command::Enable)? {
+        Admitted::AlreadySo => Ok(()),
+        Admitted::Now(guarded) => start(engine, cell, guarded, CreateReason::SwitchedOn),
+    }
+}
+
+pub(crate) fn reset(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
+    let cell = find(engine, id)?;
+    let _turn = turn(engine, cell)?;
+    match admit(engine, cell, Command::Reset)? {
+        Admitted::AlreadySo => Ok(()),
+        Admitted::Now(guarded) => {
+            destroy(engine, cell, guarded, true);
+            start(engine, cell, cell.lock(), CreateReason::Reset)
+        }
+    }
+}
+
+/// Creates an instance, if the library is there; if not, because its file was refused, tries the file again.
+fn start(
+    engine: &Arc<Shared>,
+    cell: &Arc<Cell>,
+    mut guarded: MutexGuard<'_, Guarded>,
+    reason: CreateReason,
+) -> Result<(), Error> {
+    if guarded.loaded.is_none() {
+        let now = engine.time.now();
+        // The file may have been mended; a load begins at Unloaded.
+        cell.apply(engine, &mut guarded, now, Event::Unloaded)
+            .map_err(|reason| not_now(cell, reason))?;
+        drop(guarded);
+        return match plugins::load_again(engine, cell)? {
+            LoadOutcome::Failed { id, fault, .. } => Err(Error::Fault { id, fault }),
+            _ => Ok(()),
+        };
+    }
+    drop(guarded);
+    answer(engine, cell, TaskCall::Create(reason)).map(drop)
+}
+
+pub(crate) fn update(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
+    call(engine, id, Command::Update, TaskCall::Update).map(drop)
+}
+
+pub(crate) fn display(engine: &Arc<Shared>, id: &str) -> Result<View, Error> {
+    let view = call(engine, id, Command::Display, TaskCall::Display)?;
+    Ok(view.unwrap_or_else(View::empty))
+}
+
+fn call(
+    engine: &Arc<Shared>,
+    id: &str,
+    command: Command,
+    call: TaskCall,
+) -> Result<Option<View>, Error> {
+    let cell = find(engine, id)?;
+    let _turn = turn(engine, cell)?;
+    match admit(engine, cell, command)? {
+        Admitted::AlreadySo => Ok(None),
+        Admitted::Now(guarded) => {
+            debug_assert_eq!(guarded.machine.state(), PluginState::Enabled);
+            drop(guarded);
+            answer(engine, cell, call)
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! The façade: what an embedder calls.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use plugin_api::View;
+use plugin_engine_core::Moment;
+
+use crate::builder::EngineBuilder;
+use crate::commands;
+use crate::error::{Error, LoadError};
+use crate::events::{Pattern, Subscription};
+use crate::executor::CycleReport;
+use crate::plugins::{self, LoadOutcome};
+use crate::query::HistoryQuery;
+use crate::scheduler::{self, Cycle, RunLimit};
+use crate::shared::Shared;
+use crate::shutdown::{self, StuckCall};
+use crate::snapshot::Snapshot;
+
+/// How long the last handle of an engine that was not shut down waits when it is dropped.
+const DROP_BUDGET: Duration = Duration::from_secs(1);
+
+/// An engine. A handle: clones are the same engine.
+///
+/// Every method may be called from any thread, also from within a tokio runtime and from within a callback. None panics.
+/// Those that wait for a plugin (`enable`, `disable`, `reset`, `unload`, `load`, `update`, `display`, `run_cycle`) wait no longer
+/// than the deadlines of the calls they depend on; status reads never wait for any of them.
+///
+/// When the last handle is dropped without [`Engine::shutdown`], the engine shuts down with a budget of one second.
+#[derive(Clone)]
+pub struct Engine {
+    handle: Arc<Handle>,
+}
+
+/// What all clones of a handle share; the engine's own threads hold the part inside, so they do not keep it from being dropped.
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        shutdown::shutdown(&self.shared, DROP_BUDGET);
+    }
+}
+
+impl Engine {
+    /// Begins to make an engine.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        Self {
+            handle: Arc::new(Handle { shared }),
+        }
+    }
+
+    pub(crate) fn start(&self) -> Result<(), Error> {
+        self.shared().executor.start(self.shared())
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.handle.shared
+    }
+
+    /// Loads every plugin file of the plugin directory that is not loaded yet, by file name, and waits until the plugins are
+    /// created, within the start-up budget. One outcome per plugin, or per file that is none.
+    ///
+    /// A bad file, a bad configuration or a slow plugin keeps no other from being loaded. A directory or an engine
+    /// configuration that cannot be read is an outcome too, see [`Engine::try_load_all`].
+    pub fn load_all(&self) -> Vec<LoadOutcome> {
+        match self.try_load_all() {
+            Ok(outcomes) => outcomes,
+            Err(error) => {
+                tracing::error!(target: "plugin_engine", %error, "cannot load plugins");
+                Vec::new()
+            }
+        }
+    }
+
+    /// [`Engine::load_all`], with what keeps all of it from being done as an error instead of a line of log.
+    ///
+    /// # Errors
+    /// The directory or the engine's configuration cannot be read, or the engine was shut down.
+    pub fn try_load_all(&self) -> Result<Vec<LoadOutcome>, Error> {
+        plugins::load_all(self.shared())
+    }
+
+    /// Loads one file from anywhere, as the configuration beside it says.
+    ///
+    /// # Errors
+    /// The configuration beside it is not good, or the engine was shut down. What is wrong with the file itself is in the
+    /// outcome.
+    pub fn load_file(&self, path: impl AsRef<Path>) -> Result<Vec<LoadOutcome>, Error> {
+        plugins::load_path(self.shared(), path.as_ref())
+    }
+
+    /// Loads a plugin again that was unloaded, from the file it came from.
+    ///
+    /// # Errors
+    /// The id is unknown, the state does not admit it, or the file is refused.
+    pub fn load(&self, id: &str) -> Result<LoadOutcome, Error> {
+        commands::load(self.shared(), id)
+    }
+
+    /// Calls every plugin that is due, and waits for the ends or the deadlines of the calls.
+    pub fn run_cycle(&self) -> CycleReport {
+        self.start_cycle().wait()
+    }
+
+    /// Starts a cycle and returns at once.
+    pub fn start_cycle(&self) -> Cycle {
+        scheduler::start_cycle(self.shared())
+    }
+
+    /// Runs cycles, each when the next plugin is due, until [`Engine::stop`] or [`Engine::shutdown`]. Blocks; no plugin is
+    /// called on this thread.
+    pub fn run(&self) {
+        self.run_until(RunLimit::Stopped);
+    }
+
+    /// [`Engine::run`] with a limit. Returns in how many cycles plugins were due.
+    pub fn run_until(&self, limit: RunLimit) -> u64 {
+        let before = self.shared().run.stops.load(Ordering::SeqCst);
+        scheduler::run(self.shared(), limit, before)
+    }
+
+    /// [`Engine::run`] as a future, for any executor. Dropping it stops the run.
+    ///
+    /// # Errors
+    /// The thread that runs the cycles could not be started.
+    pub async fn run_async(&self) -> Result<(), Error> {
+        struct StopOnDrop(Arc<Shared>, Arc<std::sync::atomic::AtomicU64>);
+        impl Drop for StopOnDrop {
+            fn drop(&mut self) {
+                // Only this run: the number it compares with is its own from now on.
+                self.1.store(u64::MAX, Ordering::SeqCst);
+                self.0.run.notify();
+            }
+        }
+        let shared = Arc::clone(self.shared());
+        let stops = Arc::new(std::sync::atomic::AtomicU64::new(
+            shared.run.stops.load(Ordering::SeqCst),
+        ));
+        let guard = StopOnDrop(Arc::clone(&shared), Arc::clone(&stops));
+        let (ended, end) = tokio::sync::oneshot::channel();
+        std::thread::Builder::new()
+            .name("plugin-scheduler".to_owned())
+            .spawn(move || {
+                scheduler::run_until_told(&shared, RunLimit::Stopped, &stops);
+                let _ = ended.send(());
+            })
+            .map_err(|source| Error::Thread {
+                name: "plugin-scheduler",
+                source,
+            })?;
+        // The other side is dropped only when the thread has ended.
+        let _ = end.await;
+        drop(guard);
+        Ok(())
+    }
+
+    /// Tells all runs to return. Calls in flight go on to their ends or deadlines.
+    pub fn stop(&self) {
+        scheduler::stop(self.shared());
+    }
+
+    /// Everything that is known of a plugin at one moment. An unknown id is Unloaded. Never waits for a plugin.
+    #[must_use]
+    pub fn snapshot(&self, id: &str) -> Snapshot {
+        let shared = self.shared();
+        match shared.registry.find(id) {
+            Some(cell) => cell.snapshot(shared),
+            None => Snapshot::unknown(id),
+        }
+    }
+
+    /// The snapshots of all plugins, in the order in which they became known. Each is of one moment; together they are not.
+    #[must_use]
+    pub fn snapshots(&self) -> Vec<Snapshot> {
+        let shared = self.shared();
+        shared
+            .registry
+            .all()
+            .map(|cell| cell.snapshot(shared))
+            .collect()
+    }
+
+    /// The history of a plugin. An unknown id has an empty one.
+    pub fn history(&self, id: &str) -> HistoryQuery {
+        HistoryQuery::of_plugin(self.shared(), id)
+    }
+
+    /// The history of all plugins, in the order of the sequence numbers.
+    pub fn history_of_all(&self) -> HistoryQuery {
+        HistoryQuery::of_all(self.shared())
+    }
+
+    /// The number of the last transition. A counter that has not moved means that nothing has happened.
+    #[must_use]
+    pub fn last_seq(&self) -> u64 {
+        self.shared().next_seq.load(Ordering::SeqCst)
+    }
+
+    /// Subscribes to events whose topic fits `pattern`: `*` stands for one part of a topic, `**` at the end for all that follow.
+    /// Begins with the present state of each plugin, as `plugin.<id>.state`.
+    #[must_use = "dropping the subscription ends it"]
+    pub fn subscribe(&self, pattern: &str) -> Subscription {
+        let shared = self.shared();
+        shared.events.subscribe(Pattern::new(pattern), |begin| {
+            for cell in shared.registry.all() {
+                let snapshot = cell.snapshot(shared);
+                let payload = match &snapshot.error {
+                    Some(error) => format!("{} {error}", snapshot.state),
+                    None => snapshot.state.to_string(),
+                };
+                begin(snapshot.since.unwrap_or_default(), &snapshot.id, &payload);
+            }
+        })
+    }
+
+    /// The files that were refused and have no id to show the reason under.
+    #[must_use]
+    pub fn refused(&self) -> Vec<Arc<LoadError>> {
+        self.shared().refused.lock().values().cloned().collect()
+    }
+
+    /// Switches a plugin on: creates an instance where there is none.
+    ///
+    /// # Errors
+    /// The id is unknown, the state does not admit it, or create failed.
+    pub fn enable(&self, id: &str) -> Result<(), Error> {
+        commands::enable(self.shared(), id)
+    }
+
+    /// Switches a plugin off: destroys its instance and keeps its code.
+    ///
+    /// # Errors
+    /// The id is unknown, or the state does not admit it.
+    pub fn disable(&self, id: &str) -> Result<(), Error> {
+        commands::disable(self.shared(), id)
+    }
+
+    /// Begins anew: a new instance, no error. Leaves the state Error.
+    ///
+    /// # Errors
+    /// The id is unknown, the state does not admit it, or create failed.
+    pub fn reset(&self, id: &str) -> Result<(), Error> {
+        commands::reset(self.shared(), id)
+    }
+
+    /// Unloads a plugin: destroys its instance and lets go of its library, whose code stays mapped. Its history is kept.
+    ///
+    /// # Errors
+    /// The id is unknown, or the state does not admit it.
+    pub fn unload(&self, id: &str) -> Result<(), Error> {
+        commands::unload(self.shared(), id)
+    }
+
+    /// Updates a plugin now, due or not, and waits for the end or the deadline.
+    ///
+    /// # Errors
+    /// The id is unknown, the state does not admit it, or the update failed, panicked or passed its deadline.
+    pub fn update(&self, id: &str) -> Result<(), Error> {
+        commands::update(self.shared(), id)
+    }
+
+    /// What a plugin shows of itself.
+    ///
+    /// # Errors
+    /// The id is unknown, the state does not admit it, or the display failed, panicked or passed its deadline.
+    pub fn display(&self, id: &str) -> Result<View, Error> {
+        commands::display(self.shared(), id)
+    }
+
+    /// The calls that have passed their deadline and have not returned.
+    #[must_use]
+    pub fn stuck_calls(&self) -> Vec<StuckCall> {
+        shutdown::stuck_calls(self.shared())
+    }
+
+    /// How many threads, bytes and libraries the engine uses now.
+    #[must_use]
+    pub fn usage(&self) -> Usage {
+        let shared = self.shared();
+        let (threads, slow_threads) = shared.executor.threads();
+        Usage {
+            workers: shared.executor.workers(),
+            threads,
+            slow_threads,
+            threads_max: shared.options.threads_max,
+            history_bytes: shared.history_budget.used(),
+            libraries: shared.libraries.count(),
+            plugins: shared.registry.len(),
+        }
+    }
+
+    /// When the next plugin is due, by the engine's own clock.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Moment> {
+        self.shared().timers.lock().next_due()
+    }
+
+    /// Stops: no new call starts; calls in flight are asked to return and waited for; instances are destroyed in the reverse
+    /// order of their start. All within `budget` of real time. What does not return in time is left behind: logged, in the
+    /// history, and named by [`Engine::stuck_calls`]. A second call does nothing. History and snapshots stay readable.
+    ///
+    /// # Errors
+    /// None at present; what a plugin does cannot make a shutdown fail.
+    pub fn shutdown(&self, budget: Duration) -> Result<(), Error> {
+        shutdown::shutdown(self.shared(), budget);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine")
+            .field("usage", &self.usage())
+            .finish_non_exhaustive()
+    }
+}
+
+/// What an engine uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Usage {
+    /// How many plugins are called at the same time when none of them is slow.
+    pub workers: usize,
+    /// Threads that call plugins.
+    pub threads: usize,
+    /// Those of them that are in a call which has lasted a millisecond, abandoned or not.
+    pub slow_threads: usize,
+    /// The limit of threads.
+    pub threads_max: usize,
+    /// Memory that the histories take, in bytes.
+    pub history_bytes: usize,
+    /// Libraries that are mapped; each stays mapped for the life of the process.
+    pub libraries: usize,
+    /// Ids that are known.
+    pub plugins: usize,
+}
+
+const _: fn() = || {
+    fn is_shared<T: Send + Sync + Clone>() {}
+    is_shared::<Engine>();
+};

@@ -1,0 +1,155 @@
+//! Update cycles, driven by the embedder one by one or by a run that waits for the next tick.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use plugin_engine_core::Moment;
+
+use crate::executor::{Batch, CycleReport};
+use crate::shared::Shared;
+
+/// A cycle that was started. Dropping it does not stop it.
+#[derive(Clone)]
+pub struct Cycle {
+    batch: Arc<Batch>,
+}
+
+impl Cycle {
+    /// Waits until every call of the cycle has ended or passed its deadline.
+    #[must_use]
+    pub fn wait(&self) -> CycleReport {
+        self.batch.wait()
+    }
+
+    /// [`Cycle::wait`], but no longer than `limit` of real time; the report then tells of what has ended so far.
+    #[must_use]
+    pub fn wait_within(&self, limit: Duration) -> CycleReport {
+        self.batch.wait_within(limit)
+    }
+
+    /// The report as it stands.
+    #[must_use]
+    pub fn report(&self) -> CycleReport {
+        self.batch.report()
+    }
+}
+
+impl std::fmt::Debug for Cycle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cycle")
+            .field("report", &self.report())
+            .finish()
+    }
+}
+
+/// Starts one cycle: takes the ticks that have come and hands their plugins to the workers.
+pub(crate) fn start_cycle(engine: &Arc<Shared>) -> Cycle {
+    engine.time.look_at_wall();
+    let now = engine.time.now();
+    let mut due = Vec::new();
+    if !engine.stopping.load(Ordering::Relaxed) {
+        engine.timers.lock().take_due(now, &mut due);
+    }
+    let at = engine.time.wall_at(now);
+    let batch = Arc::new(Batch::new(due, engine.executor.workers(), now, at));
+    if batch.len() > 0 {
+        engine.executor.submit(engine, &batch);
+    }
+    Cycle { batch }
+}
+
+/// When a run ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RunLimit {
+    /// Only when it is told to.
+    Stopped,
+    /// After so many cycles in which at least one plugin was due; waits for the last one's calls.
+    Cycles(u64),
+    /// After so much time of the engine's clock.
+    For(Duration),
+}
+
+/// Runs cycles until `limit` or until [`stop`]. Returns how many cycles had plugins due.
+pub(crate) fn run(engine: &Arc<Shared>, limit: RunLimit, stops_before: u64) -> u64 {
+    run_until_told(engine, limit, &AtomicU64::new(stops_before))
+}
+
+/// [`run`], which also ends when `stops_before` is set to anything but the number of stops so far.
+pub(crate) fn run_until_told(
+    engine: &Arc<Shared>,
+    limit: RunLimit,
+    stops_before: &AtomicU64,
+) -> u64 {
+    let end = match limit {
+        RunLimit::For(time) => engine.time.now().saturating_add(time),
+        _ => Moment::FAR,
+    };
+    let mut cycles = 0;
+    let mut last: Option<Cycle> = None;
+    loop {
+        let changes = *engine.run.changes.lock();
+        if engine.stopping.load(Ordering::SeqCst)
+            || engine.run.stops.load(Ordering::SeqCst) != stops_before.load(Ordering::SeqCst)
+            || engine.time.now() >= end
+        {
+            break;
+        }
+        if limit == RunLimit::Cycles(cycles) {
+            break;
+        }
+        let cycle = start_cycle(engine);
+        if cycle.report().due > 0 {
+            cycles += 1;
+            last = Some(cycle);
+        }
+        wait_for_tick(engine, changes, end);
+    }
+    if let (RunLimit::Cycles(_), Some(last)) = (limit, last) {
+        let _ = last.wait();
+    }
+    cycles
+}
+
+/// Tells all runs of the engine to return.
+pub(crate) fn stop(engine: &Shared) {
+    engine.run.stops.fetch_add(1, Ordering::SeqCst);
+    engine.run.notify();
+}
+
+/// Waits until the next tick, the end of the run, or a change that `changes` was read before.
+fn wait_for_tick(engine: &Shared, changes: u64, end: Moment) {
+    let until = {
+        let timers = engine.timers.lock();
+        let until = timers.next_due().unwrap_or(Moment::FAR).min(end);
+        // Inside the lock of the timers, so that a tick which comes closer after this sees what is waited for.
+        engine
+            .run
+            .awaited_ns
+            .store(until.as_nanos(), Ordering::Relaxed);
+        until
+    };
+    let mut now_changes = engine.run.changes.lock();
+    while *now_changes == changes {
+        let wait = match until {
+            Moment::FAR => None,
+            until => engine.time.clock().real_time_until(until),
+        };
+        match wait {
+            Some(Duration::ZERO) => break,
+            Some(wait) => {
+                let real = Instant::now().checked_add(wait);
+                match real {
+                    Some(real) => {
+                        engine.run.changed.wait_until(&mut now_changes, real);
+                    }
+                    None => engine.run.changed.wait(&mut now_changes),
+                }
+            }
+            None => engine.run.changed.wait(&mut now_changes),
+        }
+    }
+    drop(now_changes);
+    engine.run.awaited_ns.store(0, Ordering::Relaxed);
+}

@@ -1,0 +1,148 @@
+//! The end: no new call, a budget for those in flight, instances destroyed in the reverse order of their start.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use plugin_engine_core::Event;
+
+use crate::cell::Cell;
+use crate::executor::{self, TaskCall};
+use crate::scheduler;
+use crate::shared::{Shared, log};
+
+/// The share of the budget that calls in flight may use before what is left goes to the destroys.
+const SHARE_OF_CALLS: f64 = 0.6;
+/// How often a shutdown looks whether the calls in flight have ended.
+const LOOK_EVERY: Duration = Duration::from_millis(2);
+
+/// Shuts the engine down within `budget` of real time. A second call returns at once.
+pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
+    if engine.stopping.swap(true, Ordering::SeqCst) {
+        return;
+    }
+    let began = Instant::now();
+    let ends = began.checked_add(budget);
+    scheduler::stop(engine);
+    let order: Vec<_> = {
+        let started = engine.started.lock();
+        started
+            .iter()
+            .rev()
+            .filter_map(|index| engine.registry.at(*index))
+            .map(Arc::clone)
+            .collect()
+    };
+    cancel_calls(&order);
+    wait_for_calls(&order, began, budget.mul_f64(SHARE_OF_CALLS));
+    // Whoever has not returned by now is named in the history, and not waited for any more.
+    executor::abandon_all(engine);
+
+    for (position, cell) in order.iter().enumerate() {
+        let left = ends.map_or(budget, |ends| {
+            ends.saturating_duration_since(Instant::now())
+        });
+        // One that hangs must not use up what the others need: each gets its share of what is left.
+        let share = left / u32::try_from(order.len() - position).unwrap_or(u32::MAX);
+        let share = share.min(engine.options.destroy_timeout);
+        unload(engine, cell, share);
+    }
+    executor::abandon_all(engine);
+    for cell in &order {
+        // A create or a destroy that was given up above leaves its plugin to be unloaded now.
+        unload(engine, cell, Duration::ZERO);
+    }
+    for cell in engine.registry.all() {
+        unload(engine, cell, Duration::ZERO);
+    }
+    engine.executor.close();
+    engine.executor.watchdog.end();
+    engine.events.close();
+    for stuck in stuck_calls(engine) {
+        tracing::warn!(target: "plugin_engine", plugin = %stuck.id, call = %stuck.call, since = %stuck.since, "has not returned; its thread is left behind");
+    }
+}
+
+/// Tells the calls in flight that nobody will wait for them much longer.
+fn cancel_calls(order: &[Arc<Cell>]) {
+    for cell in order {
+        let guarded = cell.lock();
+        if let (Some(call), Some(loaded)) = (guarded.machine.in_flight(), &guarded.loaded) {
+            loaded.host.cancel(call.id);
+        }
+    }
+}
+
+fn wait_for_calls(order: &[Arc<Cell>], began: Instant, limit: Duration) {
+    let in_flight = |cell: &Arc<Cell>| {
+        let guarded = cell.lock();
+        guarded
+            .machine
+            .in_flight()
+            .is_some_and(|call| !call.abandoned)
+    };
+    while order.iter().any(in_flight) && began.elapsed() < limit {
+        std::thread::sleep(LOOK_EVERY);
+    }
+}
+
+/// Unloads one plugin and destroys its instance, waiting for that no longer than `share`.
+fn unload(engine: &Arc<Shared>, cell: &Arc<Cell>, share: Duration) {
+    let until = Instant::now().checked_add(share);
+    let mut guarded = cell.lock();
+    let now = engine.time.now();
+    let Ok(applied) = cell.apply(engine, &mut guarded, now, Event::ShutDown) else {
+        return;
+    };
+    if let Some(loaded) = &guarded.loaded {
+        loaded.host.stop_listening_at_all();
+    }
+    cell.set_loaded(&mut guarded, None);
+    let instance = guarded.instance.take();
+    drop(guarded);
+    if let Some(entry) = applied.notable {
+        log(&entry);
+    }
+    let Some(instance) = instance else { return };
+    if share.is_zero() {
+        // No time for code of the plugin any more; what it holds goes with the process.
+        return;
+    }
+    let call = TaskCall::Destroy {
+        instance,
+        current: false,
+    };
+    let waiter = engine.executor.submit_task(engine, cell, call);
+    if let Some(until) = until {
+        let _ = waiter.wait_until(until);
+    }
+}
+
+/// A call that has passed its deadline and has not returned.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StuckCall {
+    /// The plugin.
+    pub id: plugin_engine_core::PluginId,
+    /// The kind of call.
+    pub call: plugin_engine_core::CallKind,
+    /// When it started.
+    pub since: plugin_engine_core::WallTime,
+}
+
+/// The calls that have passed their deadline and have not returned, by the order in which their plugins became known.
+pub(crate) fn stuck_calls(engine: &Shared) -> Vec<StuckCall> {
+    engine
+        .registry
+        .all()
+        .filter_map(|cell| {
+            let snapshot = cell.snapshot(engine);
+            let call = snapshot.in_flight.filter(|call| call.abandoned)?;
+            Some(StuckCall {
+                id: snapshot.id,
+                call: call.call,
+                since: call.since,
+            })
+        })
+        .collect()
+}

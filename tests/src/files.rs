@@ -1,0 +1,58 @@
+//! The plugin files that tests load, built by the very Cargo that runs the tests.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The workspace's root.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests lie one level below the root")
+}
+
+/// Where Cargo puts what it builds, which a setting or a variable may have moved.
+pub fn target_dir() -> PathBuf {
+    // A test binary lies in `<target>/<profile>/deps`.
+    let test = std::env::current_exe().expect("a test knows its own file");
+    test.ancestors()
+        .nth(2)
+        .expect("a test lies in deps")
+        .to_owned()
+}
+
+/// The plugin file of the crate `name`, built if need be. All are built at the first call.
+pub fn built(name: &str) -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let dir = BUILT.get_or_init(build_all);
+    let file = dir.join(format!("lib{}.so", name.replace('-', "_")));
+    assert!(file.is_file(), "{} was not built", file.display());
+    file
+}
+
+fn build_all() -> PathBuf {
+    let profile_dir = target_dir();
+    let release = profile_dir.ends_with("release");
+    let mut command = Command::new(env!("CARGO"));
+    command
+        .current_dir(root())
+        .args(["build", "--quiet", "--offline", "--locked", "--target-dir"])
+        .arg(
+            profile_dir
+                .parent()
+                .expect("a profile lies in a target directory"),
+        );
+    if release {
+        command.arg("--release");
+    }
+    for group in ["plugins", "fixtures"] {
+        let crates = std::fs::read_dir(root().join(group)).expect("the group is there");
+        for name in crates {
+            let name = name.expect("an entry can be read").file_name();
+            command.arg("--package").arg(name);
+        }
+    }
+    let status = command.status().expect("cargo runs");
+    assert!(status.success(), "building the plugin files failed");
+    profile_dir
+}
