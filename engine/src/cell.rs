@@ -39,6 +39,8 @@ pub(crate) struct Guarded {
     pub(crate) source: Option<Source>,
     /// What the library is, and the host that its instances speak to.
     pub(crate) loaded: Option<Loaded>,
+    /// The how-manieth start of the engine the last start of this plugin was; 0 for none.
+    pub(crate) started: u64,
     /// How many commands wait for a call to end. While one does, no update starts.
     pub(crate) waiters: u32,
     detail: Arc<Detail>,
@@ -77,6 +79,7 @@ impl Cell {
                 instance: None,
                 source: None,
                 loaded: None,
+                started: 0,
                 waiters: 0,
                 detail,
                 history: PluginHistory::default(),

@@ -495,13 +495,14 @@ fn begin(
     };
     cell.set_loaded(&mut guarded, Some(loaded));
     let mut entries = vec![mapped.notable];
+    // Plugins are stopped in the reverse of the order in which they were last started.
+    guarded.started = engine.starts.fetch_add(1, Ordering::Relaxed) + 1;
     let off = config.enabled == Some(false);
     if off {
         let applied = cell.apply(engine, &mut guarded, now, Event::SwitchedOff);
         entries.push(applied.ok().and_then(|applied| applied.notable));
     }
     drop(guarded);
-    remember_start(engine, cell.index);
     for entry in entries.into_iter().flatten() {
         log(&entry);
     }
@@ -518,13 +519,6 @@ fn begin(
         version: manifest.version.clone(),
         waiter: engine.executor.submit_task(engine, cell, call),
     })
-}
-
-/// Plugins are stopped in the reverse of the order in which they were last started.
-fn remember_start(engine: &Shared, index: u32) {
-    let mut started = engine.started.lock();
-    started.retain(|other| *other != index);
-    started.push(index);
 }
 
 fn await_start(starting: Starting, began: Instant, budget: Duration) -> LoadOutcome {

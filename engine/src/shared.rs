@@ -52,8 +52,8 @@ pub(crate) struct Shared {
     pub(crate) stopping: AtomicBool,
     /// Told when the next tick has come closer, the clock was moved, or a run is to stop.
     pub(crate) run: RunSignal,
-    /// The plugins in the order in which they were started, by index.
-    pub(crate) started: Mutex<Vec<u32>>,
+    /// How many plugins have been started.
+    pub(crate) starts: AtomicU64,
 }
 
 /// What a run waits on.

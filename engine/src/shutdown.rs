@@ -24,15 +24,8 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
     let began = Instant::now();
     let ends = began.checked_add(budget);
     scheduler::stop(engine);
-    let order: Vec<_> = {
-        let started = engine.started.lock();
-        started
-            .iter()
-            .rev()
-            .filter_map(|index| engine.registry.at(*index))
-            .map(Arc::clone)
-            .collect()
-    };
+    let mut order: Vec<_> = engine.registry.all().map(Arc::clone).collect();
+    order.sort_by_cached_key(|cell| std::cmp::Reverse(cell.lock().started));
     cancel_calls(&order);
     wait_for_calls(&order, began, budget.mul_f64(SHARE_OF_CALLS));
     // Whoever has not returned by now is named in the history, and not waited for any more.
@@ -50,9 +43,6 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
     executor::abandon_all(engine);
     for cell in &order {
         // A create or a destroy that was given up above leaves its plugin to be unloaded now.
-        unload(engine, cell, Duration::ZERO);
-    }
-    for cell in engine.registry.all() {
         unload(engine, cell, Duration::ZERO);
     }
     engine.executor.close();
