@@ -11,7 +11,8 @@ use abi_stable::std_types::{RSlice, RStr};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use parking_lot::Mutex;
 use plugin_api::abi::{
-    CallFrame, Failure, HostHandle, HostServices, HostServicesRef, LogRecord, Panic, PluginModuleRef,
+    CallFrame, Failure, HostHandle, HostServices, HostServicesRef, LogRecord, Panic,
+    PluginModuleRef,
 };
 use plugin_engine_tests::built;
 
@@ -70,7 +71,8 @@ impl RawPlugin {
         // SAFETY: the file is the fixture that was just built against this very contract; it is never unmapped, and the
         // services of the frame are never called, because `noop` calls none.
         unsafe {
-            let library = Library::open(Some(built("noop")), RTLD_NOW | RTLD_LOCAL).expect("it loads");
+            let library =
+                Library::open(Some(built("noop")), RTLD_NOW | RTLD_LOCAL).expect("it loads");
             let header: AbiHeaderRef = *library
                 .get::<AbiHeaderRef>(plugin_api::HEADER_SYMBOL.as_bytes())
                 .expect("it has a header");

@@ -34,14 +34,17 @@ impl Table {
         }
     }
 
+    /// Whether a contestant of this name is to be measured.
+    pub(crate) fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|word| name.contains(word))
+    }
+
     /// Measures all contestants in turn, `rounds` times, after one round that does not count.
     pub(crate) fn measure(&mut self, contestants: &mut [Contestant<'_>], rounds: usize) {
         let mut samples = vec![Vec::new(); contestants.len()];
         for round in 0..=rounds {
             for (contestant, samples) in contestants.iter_mut().zip(&mut samples) {
-                let wanted = self.only.is_empty()
-                    || self.only.iter().any(|word| contestant.name.contains(word));
-                if !wanted {
+                if !self.wants(&contestant.name) {
                     continue;
                 }
                 let began = Instant::now();
@@ -57,13 +60,20 @@ impl Table {
                 continue;
             }
             samples.sort_by(f64::total_cmp);
-            let figures = [samples[0], samples[samples.len() / 2], samples[samples.len() - 1]];
+            let figures = [
+                samples[0],
+                samples[samples.len() / 2],
+                samples[samples.len() - 1],
+            ];
             self.rows.push((contestant.name.clone(), figures));
         }
     }
 
     pub(crate) fn print(&self) {
-        println!("{:<58} {:>10} {:>10} {:>10}", "ns per operation", "median", "least", "most");
+        println!(
+            "{:<58} {:>10} {:>10} {:>10}",
+            "ns per operation", "median", "least", "most"
+        );
         for (name, [least, median, most]) in &self.rows {
             println!("{name:<58} {median:>10.1} {least:>10.1} {most:>10.1}");
         }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use plugin_engine_core::{Event, Machine, Moment, PluginId, RejectReason, Step, Transition};
+use plugin_engine_core::{
+    Event, Machine, Moment, PluginId, Record, RejectReason, Step, Transition, WallTime,
+};
 
 use crate::config::PluginConfig;
 use crate::discover::Candidate;
@@ -67,7 +69,7 @@ impl Cell {
         let detail = Arc::new(Detail {
             interval: machine.schedule().interval(),
             timeout: machine.limits().update,
-            ..Detail::default()
+            ..Detail::new(id.clone())
         });
         let plain = Plain::of(&machine, 0, 0);
         Self {
@@ -122,26 +124,8 @@ impl Cell {
             let seq = engine.next_seq.fetch_add(1, Ordering::Relaxed) + 1;
             guarded.seq = seq;
             let generation = guarded.machine.generation();
-            let routine = record.error.is_none()
-                && matches!(
-                    record.cause,
-                    plugin_engine_core::Cause::UpdateStarted
-                        | plugin_engine_core::Cause::UpdateCompleted
-                );
-            if !routine {
-                let transition = Transition {
-                    seq,
-                    at: wall,
-                    id: self.id.clone(),
-                    generation,
-                    version: guarded.detail.version.clone(),
-                    from: record.from,
-                    to: record.to,
-                    cause: record.cause,
-                    error: record.error.clone(),
-                    duration: record.duration,
-                };
-                notable = Some(Box::new(transition));
+            if !record.is_routine() {
+                notable = Some(self.transition(guarded, seq, wall, &record));
             }
             guarded
                 .history
@@ -169,6 +153,29 @@ impl Cell {
             call,
             ended,
             notable,
+        })
+    }
+
+    /// What is said outside of a record that is not one of a plugin that works.
+    #[cold]
+    fn transition(
+        &self,
+        guarded: &Guarded,
+        seq: u64,
+        at: WallTime,
+        record: &Record,
+    ) -> Box<Transition> {
+        Box::new(Transition {
+            seq,
+            at,
+            id: self.id.clone(),
+            generation: guarded.machine.generation(),
+            version: guarded.detail.version.clone(),
+            from: record.from,
+            to: record.to,
+            cause: record.cause,
+            error: record.error.clone(),
+            duration: record.duration,
         })
     }
 
@@ -244,9 +251,7 @@ impl Cell {
     #[inline]
     pub(crate) fn snapshot(&self, engine: &Shared) -> Snapshot {
         let (plain, detail) = self.read();
-        plain.snapshot(self.id.clone(), &detail, |moment| {
-            engine.time.wall_at(moment)
-        })
+        plain.snapshot(detail, |moment| engine.time.wall_at(moment))
     }
 
     #[inline]

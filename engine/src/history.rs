@@ -156,9 +156,7 @@ impl PluginHistory {
             to: record.to,
             cause: record.cause,
         };
-        let routine = record.error.is_none()
-            && matches!(record.cause, Cause::UpdateStarted | Cause::UpdateCompleted);
-        if routine {
+        if record.is_routine() {
             self.routine.make_room(budget, false);
             self.routine.entries.push_back(entry);
         } else {

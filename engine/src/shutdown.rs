@@ -129,7 +129,7 @@ pub(crate) fn stuck_calls(engine: &Shared) -> Vec<StuckCall> {
             let snapshot = cell.snapshot(engine);
             let call = snapshot.in_flight.filter(|call| call.abandoned)?;
             Some(StuckCall {
-                id: snapshot.id,
+                id: snapshot.id().clone(),
                 call: call.call,
                 since: call.since,
             })
