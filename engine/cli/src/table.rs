@@ -9,7 +9,11 @@ use crate::paint::{Line, Style, cut, pad, width};
 /// What lies between two columns.
 const GAP: &str = "  ";
 /// How wide the last column, which says what is wrong, should at least be before others give way to it.
-const NOTE_WIDTH_MIN: usize = 24;
+const NOTE_WIDTH_MIN: usize = 30;
+/// How wide the beginning of an error should at least be where a hint stands beside it; else its kind alone is shown.
+const ERROR_WIDTH_MIN: usize = 24;
+/// What stands between the two.
+const BETWEEN: &str = " · ";
 /// How wide an id may be where space is short.
 const ID_WIDTH_MAX: usize = 24;
 
@@ -18,10 +22,10 @@ const ID_WIDTH_MAX: usize = 24;
 const COLUMNS: [(&str, Align, Option<u8>); 10] = [
     ("id", Align::Left, None),
     ("state", Align::Left, None),
-    ("updates", Align::Right, Some(0)),
+    ("calls", Align::Right, Some(0)),
     ("ok", Align::Right, Some(7)),
     ("failed", Align::Right, Some(4)),
-    ("timed out", Align::Right, Some(5)),
+    ("timeouts", Align::Right, Some(5)),
     ("panics", Align::Right, Some(3)),
     ("skipped", Align::Right, Some(2)),
     ("last", Align::Right, Some(1)),
@@ -54,7 +58,15 @@ impl Space {
 struct Row {
     cells: [(Style, String); COLUMNS.len()],
     error: Option<(Style, String)>,
-    hint: Option<String>,
+    hint: Option<Hint>,
+}
+
+/// What goes on now, beside the error: a call that has not returned.
+struct Hint {
+    /// The kind of the error, for where there is no space for more of it.
+    kind: Option<&'static str>,
+    full: String,
+    short: String,
 }
 
 /// The table of these plugins at the time `now`: a head, and a line per plugin as far as there is space.
@@ -147,22 +159,35 @@ impl Row {
         let left = columns.saturating_sub(line.width());
         match (&self.error, &self.hint) {
             (Some((style, error)), Some(hint)) => {
-                // A hint is short and says what is going on now, so the error is what gets cut.
-                let between = " · ";
-                let for_error = left.saturating_sub(width(hint) + width(between));
-                if for_error >= 10 {
-                    line.add(*style, cut(error, for_error));
-                    line.add(Style::Faint, between);
-                    line.add(Style::Warning, hint.as_str());
-                } else {
-                    line.add(*style, error.as_str());
+                let (error, hint) = hint.beside(error, left);
+                line.add(*style, error);
+                if !hint.is_empty() {
+                    line.add(Style::Faint, BETWEEN);
+                    line.add(Style::Warning, hint);
                 }
             }
             (Some((style, error)), None) => line.add(*style, error.as_str()),
-            (None, Some(hint)) => line.add(Style::Faint, hint.as_str()),
+            (None, Some(hint)) => line.add(Style::Faint, hint.full.as_str()),
             (None, None) => {}
         }
         line.cut(columns)
+    }
+}
+
+impl Hint {
+    /// As much of the error and of this as fits into `columns`. What goes on now comes before how the error was worded.
+    fn beside(&self, error: &str, columns: usize) -> (String, String) {
+        let kind = self.kind.unwrap_or_default();
+        for hint in [&self.full, &self.short] {
+            let left = columns.saturating_sub(width(hint) + width(BETWEEN));
+            if left >= width(error).min(ERROR_WIDTH_MIN) {
+                return (cut(error, left), hint.clone());
+            }
+            if left >= width(kind) {
+                return (kind.to_owned(), hint.clone());
+            }
+        }
+        (error.to_owned(), String::new())
     }
 }
 
@@ -196,13 +221,17 @@ fn row(snapshot: &Snapshot, now: WallTime) -> Row {
         .map(|call| {
             let since = span(now.saturating_since(call.since));
             let abandoned = if call.abandoned { " (abandoned)" } else { "" };
-            format!("{} running since {since}{abandoned}", call.call)
+            Hint {
+                kind: error.map(|error| error.kind.name()),
+                full: format!("{} running since {since}{abandoned}", call.call),
+                short: format!("running since {since}"),
+            }
         });
     Row {
         cells: [
             (Style::Strong, snapshot.id.to_string()),
             (state_style, snapshot.state.to_string()),
-            bad(counts.updates),
+            bad(counts.calls),
             bad(counts.successes),
             bad(counts.failures),
             bad(counts.timeouts),
@@ -253,7 +282,7 @@ mod tests {
     fn snapshot(id: &str, state: PluginState) -> Snapshot {
         let mut snapshot = Engine::builder().build().unwrap().snapshot(id);
         snapshot.state = state;
-        snapshot.counts.updates = 12;
+        snapshot.counts.calls = 12;
         snapshot.counts.successes = 12;
         snapshot.last_update = Some(at(92));
         snapshot.next_update = Some(at(102));
@@ -299,9 +328,9 @@ mod tests {
         assert_eq!(
             painted(&plugins, Space::UNLIMITED),
             [
-                "id     state    updates  ok  failed  timed out  panics  skipped      last     next  error",
-                "clock  Running       12  12       -          -       -        -  0.8s ago  in 0.2s",
-                "hangs  Enabled       12  12       -          1       -        -  0.8s ago      due  \
+                "id     state    calls  ok  failed  timeouts  panics  skipped      last     next  error",
+                "clock  Running     12  12       -         -       -        -  0.8s ago  in 0.2s",
+                "hangs  Enabled     12  12       -         1       -        -  0.8s ago      due  \
                  timeout: too\\nslow \\u{1b}[31m · update running since 3.2s (abandoned)",
             ]
         );
@@ -327,10 +356,10 @@ mod tests {
                 rows: 24,
             },
         );
-        assert_eq!(narrow[0], "id     state    ok  timed out     next  error");
+        assert_eq!(narrow[0], "id     state    ok     next  error");
         assert_eq!(
             narrow[2],
-            "hangs  Enabled  12          1      due  timeout: 日本語の…"
+            "hangs  Enabled  12      due  timeout · running since 3.2s"
         );
     }
 
