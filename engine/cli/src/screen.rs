@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use plugin_engine::escape_control;
 
 use crate::paint::Line;
-use crate::terminal::{self, QuietKeys};
+use crate::terminal::{self, Keys};
 
 /// How long leaving in a hurry waits for a thread that is writing to a terminal that does not take it.
 const RESTORE_WAIT: Duration = Duration::from_millis(200);
@@ -25,7 +25,7 @@ struct Inner {
     lines: Vec<Line>,
     widths: Vec<usize>,
     columns: usize,
-    keys: Option<QuietKeys>,
+    keys: Keys,
     open: bool,
 }
 
@@ -51,7 +51,7 @@ impl Screen {
         let mut written = inner.return_to_top(columns);
         if !inner.open {
             inner.open = true;
-            inner.keys = QuietKeys::begin();
+            inner.keys.hush();
             written.push_str(HIDE_CURSOR);
         }
         inner.lines = lines;
@@ -84,7 +84,7 @@ impl Screen {
         let _ = self.write_above(line.as_bytes());
     }
 
-    /// Leaves the last table where it is, and gives the terminal back as it was.
+    /// Leaves the last table where it is, and gives the terminal back as it was. What is painted after that begins below.
     pub(crate) fn close(&self) {
         self.lock().close();
     }
@@ -101,11 +101,6 @@ impl Screen {
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-    }
-
-    /// Gives the terminal back for the time that the process is suspended. The next table is painted below what is there.
-    pub(crate) fn suspend(&self) {
-        self.lock().close();
     }
 }
 
@@ -147,10 +142,10 @@ impl Inner {
             return;
         }
         let _ = write_out(SHOW_CURSOR);
-        if let Some(keys) = self.keys.take() {
-            keys.end();
-        }
-        *self = Self::default();
+        self.keys.restore();
+        self.open = false;
+        self.lines.clear();
+        self.widths.clear();
     }
 }
 

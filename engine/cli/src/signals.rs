@@ -21,7 +21,7 @@ pub(crate) fn listen(screen: Arc<Screen>, stop: impl FnOnce() + Send + 'static) 
             for signal in signals.forever() {
                 if signal == SIGTSTP {
                     // A shell that gets its terminal back wants its cursor and its echo. Painting begins anew afterwards.
-                    screen.suspend();
+                    screen.close();
                     let _ = low_level::emulate_default_handler(SIGTSTP);
                 } else if let Some(stop) = stop.take() {
                     stop();

@@ -41,42 +41,53 @@ pub(crate) fn wants_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
-/// A terminal that does not show what is typed, because an echoed key or a line feed would tear the table. Interrupt and
-/// suspend keys work on.
-pub(crate) struct QuietKeys {
-    keyboard: Stdin,
-    before: Termios,
+/// The keyboard of a terminal, which can be told not to show what is typed: an echoed key or a line feed would tear the table.
+/// Interrupt and suspend keys work on.
+#[derive(Default)]
+pub(crate) struct Keys {
+    /// As the terminal was when the program began. Asked for once only: a shell that takes its terminal back before this process
+    /// has put it in order hands it out again as it found it, without echo.
+    before: Option<Termios>,
+    quiet: bool,
 }
 
-impl QuietKeys {
+impl Keys {
     /// Makes the keyboard quiet, if there is one and this process is in its foreground: changing the settings from the
     /// background would stop the process.
-    pub(crate) fn begin() -> Option<Self> {
+    pub(crate) fn hush(&mut self) {
         let keyboard = std::io::stdin();
         if !is_foreground(&keyboard) {
-            return None;
+            return;
         }
-        let before = rustix::termios::tcgetattr(&keyboard).ok()?;
-        let keys = Self { keyboard, before };
-        let mut quiet = keys.before.clone();
-        quiet
-            .local_modes
-            .remove(LocalModes::ECHO | LocalModes::ICANON);
-        keys.set(&quiet);
-        Some(keys)
+        if self.before.is_none() {
+            self.before = rustix::termios::tcgetattr(&keyboard).ok();
+        }
+        if let Some(before) = &self.before {
+            let mut quiet = before.clone();
+            quiet
+                .local_modes
+                .remove(LocalModes::ECHO | LocalModes::ICANON);
+            set(&keyboard, &quiet);
+            self.quiet = true;
+        }
     }
 
     /// Puts the keyboard back as it was.
-    pub(crate) fn end(self) {
-        if is_foreground(&self.keyboard) {
-            self.set(&self.before);
+    pub(crate) fn restore(&mut self) {
+        let keyboard = std::io::stdin();
+        if let Some(before) = &self.before
+            && self.quiet
+            && is_foreground(&keyboard)
+        {
+            set(&keyboard, before);
+            self.quiet = false;
         }
     }
+}
 
-    fn set(&self, modes: &Termios) {
-        // A terminal that is gone has no settings to keep in order.
-        let _ = rustix::termios::tcsetattr(&self.keyboard, OptionalActions::Now, modes);
-    }
+fn set(keyboard: &Stdin, modes: &Termios) {
+    // A terminal that is gone has no settings to keep in order.
+    let _ = rustix::termios::tcsetattr(keyboard, OptionalActions::Now, modes);
 }
 
 fn is_foreground(terminal: impl AsFd) -> bool {

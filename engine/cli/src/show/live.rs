@@ -21,6 +21,8 @@ pub(super) struct Live {
     dir: String,
     began: Instant,
     loaded: bool,
+    /// How many files are refused that no plugin stands for.
+    refused: usize,
     /// How the plugins stood before the shutdown, and when that was: the picture that stays.
     stopped: Option<(Vec<Snapshot>, WallTime)>,
 }
@@ -32,17 +34,12 @@ impl Live {
             dir: escape_control(&dir.display().to_string()).into_owned(),
             began: Instant::now(),
             loaded: false,
+            refused: 0,
             stopped: None,
         }
     }
 
-    fn paint(
-        &self,
-        snapshots: &[Snapshot],
-        now: WallTime,
-        refused: usize,
-        hint: &str,
-    ) -> io::Result<()> {
+    fn paint(&self, snapshots: &[Snapshot], now: WallTime, hint: &str) -> io::Result<()> {
         let size = terminal::size();
         let space = Space {
             columns: size.columns,
@@ -50,7 +47,7 @@ impl Live {
         };
         let mut lines = vec![self.title(snapshots.len())];
         lines.extend(table(snapshots, now, space));
-        lines.push(footer(snapshots, refused, hint));
+        lines.push(footer(snapshots, self.refused, hint));
         let lines = lines.iter().map(|line| line.cut(size.columns)).collect();
         self.screen.paint(lines)
     }
@@ -103,13 +100,18 @@ impl Show for Live {
     }
 
     fn tick(&mut self, engine: &Engine) -> io::Result<()> {
+        if self.stopped.is_some() {
+            // That the plugins are being unloaded now is not what a person wants to be left with.
+            return Ok(());
+        }
+        self.refused = engine.refused().len();
         let hint = if self.loaded {
             "Ctrl-C stops"
         } else {
             "loading"
         };
         let now = SystemTime::now().into();
-        self.paint(&engine.snapshots(), now, engine.refused().len(), hint)
+        self.paint(&engine.snapshots(), now, hint)
     }
 
     fn loaded(&mut self, _: Loaded) -> io::Result<()> {
@@ -120,14 +122,14 @@ impl Show for Live {
 
     fn stopping(&mut self, snapshots: Vec<Snapshot>) -> io::Result<()> {
         let now = SystemTime::now().into();
-        self.paint(&snapshots, now, 0, "stopping; Ctrl-C again leaves at once")?;
+        self.paint(&snapshots, now, "stopping; Ctrl-C again leaves at once")?;
         self.stopped = Some((snapshots, now));
         Ok(())
     }
 
-    fn finish(&mut self, engine: &Engine) -> io::Result<()> {
+    fn finish(&mut self, _: &Engine) -> io::Result<()> {
         if let Some((snapshots, at)) = &self.stopped {
-            self.paint(snapshots, *at, engine.refused().len(), "stopped")?;
+            self.paint(snapshots, *at, "stopped")?;
         }
         self.screen.close();
         Ok(())

@@ -32,8 +32,8 @@ impl Calm {
     fn tells(&mut self, entry: &Transition) -> bool {
         let Some(error) = &entry.error else {
             // What makes good for a failure that was not told is not told either.
-            let mends = entry.cause == Cause::CreatedAnew;
-            return !entry.is_routine() && !(mends && self.hushed.contains(&entry.id));
+            let mends_hushed = entry.cause == Cause::CreatedAnew && self.hushed.contains(&entry.id);
+            return !(mends_hushed || entry.is_routine());
         };
         let told = error.consecutive <= 3 || is_power_of_ten(error.consecutive);
         if told {
