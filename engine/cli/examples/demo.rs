@@ -101,7 +101,7 @@ fn build(profile_dir: &Path) -> io::Result<ExitStatus> {
     let mut command = Command::new(cargo);
     command
         .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .args(["build", "--quiet", "--package", "plugin-engine-cli"])
+        .args(["build", "--package", "plugin-engine-cli"])
         .args(PLUGINS.iter().flat_map(|name| ["--package", name]))
         .arg("--profile")
         .arg(profile);
