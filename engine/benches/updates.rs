@@ -31,27 +31,45 @@ fn main() {
         Contestant::new("raw call + two clock reads", 20_000, || {
             raw.calls_with_clock(20_000);
         }),
-        Contestant::new("raw call + two clock reads + records, one thread", 20_000, || {
-            raw.calls_with_records(20_000, &records);
-        }),
-        Contestant::new("hand-written pool of 2 and a channel, same records", 10_000, || {
-            pool.updates(10_000, &raw);
-        }),
+        Contestant::new(
+            "raw call + two clock reads + records, one thread",
+            20_000,
+            || {
+                raw.calls_with_records(20_000, &records);
+            },
+        ),
+        Contestant::new(
+            "hand-written pool of 2 and a channel, same records",
+            10_000,
+            || {
+                pool.updates(10_000, &raw);
+            },
+        ),
         Contestant::new("spawn_blocking + timeout, same records", 1_000, || {
             blocking.updates(1_000, &raw);
         }),
-        Contestant::new("a thread per call + recv_timeout, same records", 200, || {
-            peers::thread_per_call(200, &raw);
-        }),
+        Contestant::new(
+            "a thread per call + recv_timeout, same records",
+            200,
+            || {
+                peers::thread_per_call(200, &raw);
+            },
+        ),
     ];
     for fleet in &fleets {
         let name = format!("engine, cycle of {} due, per update", fleet.due);
-        contestants.push(Contestant::new(name, fleet.due * fleet.cycles, || fleet.run()));
+        contestants.push(Contestant::new(name, fleet.due * fleet.cycles, || {
+            fleet.run()
+        }));
     }
     let name = "engine, cycle of 10 due beside 100,000 idle, per update";
-    contestants.push(Contestant::new(name, 10 * beside_idle.cycles, || beside_idle.run()));
+    contestants.push(Contestant::new(name, 10 * beside_idle.cycles, || {
+        beside_idle.run()
+    }));
     let name = "snapshot read, engine at rest";
-    contestants.push(Contestant::new(name, 10_000, || fleets[2].read_snapshots(10_000)));
+    contestants.push(Contestant::new(name, 10_000, || {
+        fleets[2].read_snapshots(10_000)
+    }));
     table.measure(&mut contestants, 15);
 
     let busy = fleets[2].busy(|| {
@@ -68,9 +86,17 @@ fn main() {
     println!();
     let base = "raw call + two clock reads";
     table.ratio("engine, cycle of 1000 due", base, "at most 3");
-    table.ratio("spawn_blocking + timeout", "engine, cycle of 1000 due", "at least 40");
+    table.ratio(
+        "spawn_blocking + timeout",
+        "engine, cycle of 1000 due",
+        "at least 40",
+    );
     table.ratio("hand-written pool", "engine, cycle of 1000 due", "");
-    table.ratio("engine, cycle of 10 due beside", "engine, cycle of 10 due,", "at most 1.5");
+    table.ratio(
+        "engine, cycle of 10 due beside",
+        "engine, cycle of 10 due,",
+        "at most 1.5",
+    );
     table.limit("snapshot read, engine at rest", 60.0);
     table.limit("snapshot read beside", 150.0);
 }

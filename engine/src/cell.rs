@@ -9,12 +9,12 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use plugin_engine_core::{
-    Event, Machine, Moment, PluginId, Record, RejectReason, Step, Transition, WallTime,
+    CallId, Event, Machine, Moment, PluginId, Record, RejectReason, Step, Transition, WallTime,
 };
 
 use crate::config::PluginConfig;
 use crate::discover::Candidate;
-use crate::history::{Filter, HistoryBudget, PluginHistory};
+use crate::history::{Filter, HistoryBudget, PlainRecord, PluginHistory};
 use crate::host::HostContext;
 use crate::instance::Instance;
 use crate::library::LoadedLibrary;
@@ -97,12 +97,66 @@ impl Cell {
         self.guarded.lock()
     }
 
+    /// Starts an update of a plugin that is due and in good order; `None` if there is anything else to say of it, and nothing
+    /// was done.
+    ///
+    /// Costs one addition to the engine's counter, one entry in a ring that has grown, and the stores of the snapshot: no
+    /// allocation, no other lock, no system call. So does [`Cell::complete_plain_update`].
+    #[inline]
+    pub(crate) fn start_plain_update(
+        &self,
+        engine: &Shared,
+        guarded: &mut Guarded,
+        now: Moment,
+    ) -> Option<CallId> {
+        let wall = engine.time.wall_at(now);
+        let id = guarded.machine.start_plain_update(now, wall)?;
+        self.record_plain(engine, guarded, wall, u64::MAX);
+        Some(id)
+    }
+
+    /// Completes an update that was in time and came after one that completed, too; `false` if there is anything else to say of
+    /// it, and nothing was done.
+    #[inline]
+    pub(crate) fn complete_plain_update(
+        &self,
+        engine: &Shared,
+        guarded: &mut Guarded,
+        now: Moment,
+        id: CallId,
+    ) -> bool {
+        let wall = engine.time.wall_at(now);
+        let Some(duration) = guarded.machine.complete_plain_update(now, wall, id) else {
+            return false;
+        };
+        // A call lasts less than 584 years.
+        let nanos = duration.as_secs() * 1_000_000_000 + u64::from(duration.subsec_nanos());
+        self.record_plain(engine, guarded, wall, nanos);
+        if guarded.waiters > 0 {
+            self.settled.notify_all();
+        }
+        true
+    }
+
+    #[inline]
+    fn record_plain(&self, engine: &Shared, guarded: &mut Guarded, at: WallTime, duration_ns: u64) {
+        // Numbered inside the lock, as in `apply`.
+        let seq = engine.next_seq.fetch_add(1, Ordering::Relaxed) + 1;
+        guarded.seq = seq;
+        let record = PlainRecord {
+            seq,
+            at,
+            generation: guarded.machine.generation(),
+            duration_ns,
+        };
+        guarded.history.push_plain(&engine.history_budget, record);
+        // No error has come or gone, so what hangs behind the plain fields is the same.
+        let plain = Plain::of(&guarded.machine, guarded.history.len(), seq);
+        self.published.write(&plain, None);
+    }
+
     /// Applies an event and does everything that belongs to it inside the lock. What is left to the caller is what must be
     /// done outside.
-    ///
-    /// On the way of a good update this costs one addition to the engine's counter, one entry in a ring that has grown, and
-    /// the stores of the snapshot: no allocation, no other lock, no system call.
-    #[inline]
     pub(crate) fn apply(
         &self,
         engine: &Shared,
@@ -180,7 +234,6 @@ impl Cell {
     }
 
     /// Publishes what the machine and the loaded file are now.
-    #[inline]
     pub(crate) fn publish(&self, guarded: &mut Guarded) {
         let error = guarded.machine.error();
         let same = match (error, &guarded.detail.error) {

@@ -126,7 +126,8 @@ impl Shared {
     }
 }
 
-/// Tells the embedder's subscriber of a transition. Never called inside a lock: what listens may ask the engine.
+/// Tells the embedder's subscriber of a transition, under a target of its own, so that who shows transitions in another way
+/// can leave these lines out and keep the others. Never called inside a lock: what listens may ask the engine.
 pub(crate) fn log(transition: &Transition) {
     let Transition {
         id,
@@ -136,14 +137,14 @@ pub(crate) fn log(transition: &Transition) {
         ..
     } = transition;
     let Some(error) = &transition.error else {
-        tracing::info!(target: "plugin_engine", plugin = %id, %from, %to, %cause, "transition");
+        tracing::info!(target: "plugin_engine::transitions", plugin = %id, %from, %to, %cause, "transition");
         return;
     };
     let error = error.as_ref();
     // Said loudly the first time; a plugin that goes on failing says so in its snapshot and its history.
     if error.consecutive <= 1 || *cause == Cause::FailedPermanently {
-        tracing::warn!(target: "plugin_engine", plugin = %id, %from, %to, %cause, %error, "transition");
+        tracing::warn!(target: "plugin_engine::transitions", plugin = %id, %from, %to, %cause, %error, "transition");
     } else {
-        tracing::debug!(target: "plugin_engine", plugin = %id, %from, %to, %cause, %error, "transition");
+        tracing::debug!(target: "plugin_engine::transitions", plugin = %id, %from, %to, %cause, %error, "transition");
     }
 }

@@ -49,7 +49,7 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
     engine.executor.watchdog.end();
     engine.events.close();
     for stuck in stuck_calls(engine) {
-        tracing::warn!(target: "plugin_engine", plugin = %stuck.id, call = %stuck.call, since = %stuck.since, "has not returned; its thread is left behind");
+        tracing::warn!(target: "plugin_engine::shutdown", plugin = %stuck.id, call = %stuck.call, since = %stuck.since, "has not returned; its thread is left behind");
     }
 }
 

@@ -4,6 +4,6 @@ mod files;
 mod gate;
 mod rig;
 
-pub use files::{built, target_dir};
+pub use files::{built, program, target_dir};
 pub use gate::Gate;
 pub use rig::{Rig, wait_for};

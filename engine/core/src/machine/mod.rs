@@ -221,7 +221,6 @@ impl Machine {
     ///
     /// # Errors
     /// The event is not legal now; nothing changed.
-    #[inline]
     pub fn apply(
         &mut self,
         now: Moment,
@@ -247,7 +246,6 @@ impl Machine {
     }
 
     /// Moves along the table and makes the record of it.
-    #[inline]
     fn go(
         &mut self,
         wall: WallTime,
@@ -281,7 +279,6 @@ impl Machine {
             .ok_or(RejectReason::Illegal(self.state))
     }
 
-    #[inline]
     fn check_free(&self) -> Result<(), RejectReason> {
         match &self.in_flight {
             None => Ok(()),
@@ -290,7 +287,6 @@ impl Machine {
         }
     }
 
-    #[inline]
     fn check_callable(&self) -> Result<(), RejectReason> {
         self.check_free()?;
         if self.has_instance && !self.poisoned {

@@ -3,11 +3,81 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{CallEnd, CallId, CallOutcome, CreateReason, Machine, RejectReason, Step};
-use crate::{CallKind, Cause, Fault, FaultReport, Moment, PluginState, WallTime};
+use super::{CallEnd, CallId, CallOutcome, CreateReason, Machine, Record, RejectReason, Step};
+use crate::{CallKind, Cause, Fault, FaultReport, Moment, PluginState, WallTime, next_state};
+
+/// Where the table leads from a start and from a completion, looked up when this is compiled.
+const STARTED: PluginState = follow(PluginState::Enabled, Cause::UpdateStarted);
+const COMPLETED: PluginState = follow(PluginState::Running, Cause::UpdateCompleted);
+
+const fn follow(from: PluginState, cause: Cause) -> PluginState {
+    match next_state(from, cause) {
+        Some(to) => to,
+        None => panic!("the table has no such transition"),
+    }
+}
+
+/// The two steps of an update that nothing is wrong with, for those who make millions of them. Each does what
+/// [`Machine::apply`] does with the same event and nothing else; where anything is out of the ordinary it does nothing and
+/// says `None`, and [`Machine::apply`] is to be asked.
+impl Machine {
+    /// [`Event::UpdateStarted`](super::Event::UpdateStarted) of a plugin that is due and can be called.
+    #[inline]
+    pub fn start_plain_update(&mut self, now: Moment, wall: WallTime) -> Option<CallId> {
+        let plain = self.state == PluginState::Enabled
+            && self.in_flight.is_none()
+            && self.has_instance
+            && !self.poisoned
+            && self.schedule.is_due(now);
+        plain.then(|| self.claim_update(now, wall))
+    }
+
+    /// [`Event::CallEnded`](super::Event::CallEnded) of an update in time that completed after one that did, too. Returns how
+    /// long it took.
+    #[inline]
+    pub fn complete_plain_update(
+        &mut self,
+        now: Moment,
+        wall: WallTime,
+        id: CallId,
+    ) -> Option<Duration> {
+        let call = self.in_flight.as_ref()?;
+        let plain = call.id == id
+            && !call.abandoned
+            && call.call == CallKind::Update
+            && self.faults.update.is_none();
+        let duration = now.saturating_since(call.started);
+        plain.then(|| {
+            self.in_flight = None;
+            self.count_completed(now, wall);
+            self.state = COMPLETED;
+            self.since = wall;
+            duration
+        })
+    }
+
+    #[inline]
+    fn claim_update(&mut self, now: Moment, wall: WallTime) -> CallId {
+        // The tick that this update is for is not a skipped one; those that passed before it are.
+        self.counts.skipped += self.schedule.take(now).saturating_sub(1);
+        self.counts.updates += 1;
+        self.state = STARTED;
+        self.since = wall;
+        self.begin(now, wall, CallKind::Update, CreateReason::Load)
+    }
+
+    #[inline]
+    fn count_completed(&mut self, now: Moment, wall: WallTime) {
+        self.counts.successes += 1;
+        self.times.last_update = Some(wall);
+        self.times.last_success = Some(wall);
+        self.faults.updates_in_a_row = 0;
+        // Ticks that came while it ran are skipped, not made up for.
+        self.counts.skipped += self.schedule.take(now);
+    }
+}
 
 impl Machine {
-    #[inline]
     pub(super) fn start_update(
         &mut self,
         now: Moment,
@@ -21,16 +91,19 @@ impl Machine {
         if !on_demand && !self.schedule.is_due(now) {
             return Err(RejectReason::NotDue);
         }
-        // The tick that this update is for is not a skipped one; those that passed before it are.
-        self.counts.skipped += self.schedule.take(now).saturating_sub(1);
-        self.counts.updates += 1;
-        let id = self.begin(now, wall, CallKind::Update, CreateReason::Load);
-        let mut step = self.go(wall, Cause::UpdateStarted, None, None)?;
-        step.call = Some(id);
-        Ok(step)
+        let id = self.claim_update(now, wall);
+        Ok(Step {
+            record: Some(Record {
+                from: PluginState::Enabled,
+                to: STARTED,
+                cause: Cause::UpdateStarted,
+                error: None,
+                duration: None,
+            }),
+            ..Step::started(id)
+        })
     }
 
-    #[inline]
     pub(super) fn end_call(
         &mut self,
         now: Moment,
@@ -79,7 +152,6 @@ impl Machine {
         Ok(step)
     }
 
-    #[inline]
     pub(super) fn end_update(
         &mut self,
         now: Moment,
@@ -87,16 +159,12 @@ impl Machine {
         duration: Duration,
         outcome: CallOutcome,
     ) -> Result<Step, RejectReason> {
-        self.times.last_update = Some(wall);
         if !matches!(outcome, CallOutcome::Completed) {
+            self.times.last_update = Some(wall);
             return self.fail_update(now, wall, duration, outcome);
         }
-        self.counts.successes += 1;
-        self.times.last_success = Some(wall);
         self.faults.update = None;
-        self.faults.updates_in_a_row = 0;
-        // Ticks that came while it ran are skipped, not made up for.
-        self.counts.skipped += self.schedule.take(now);
+        self.count_completed(now, wall);
         self.go(wall, Cause::UpdateCompleted, None, Some(duration))
     }
 
