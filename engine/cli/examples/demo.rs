@@ -1,6 +1,6 @@
 //! Shows in one command what the engine does with plugins that misbehave: `cargo demo`, or `cargo demo --for 20s`.
 //!
-//! Builds five plugin files and the program, drops the files into a directory of their own and runs the program over it.
+//! Builds six plugin files and the program, drops the files into a directory of their own and runs the program over it.
 
 #![forbid(unsafe_code)]
 
@@ -15,7 +15,17 @@ use rustix::process::{Pid, Signal, kill_process};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-const PLUGINS: [&str; 5] = ["clock", "system", "hangs", "panics", "fails"];
+const PLUGINS: [&str; 6] = [
+    "clock",
+    "system",
+    "hangs",
+    "hangs-awhile",
+    "panics",
+    "fails",
+];
+
+/// Beside `hangs-awhile`: it returns 300 ms after its deadline, so that it can be called again at its next tick.
+const HANGS_AWHILE: &str = "[settings]\nms = 800\n";
 
 fn main() {
     match demo() {
@@ -44,10 +54,13 @@ fn demo() -> io::Result<ExitStatus> {
     for name in PLUGINS {
         drop_in(&profile_dir, name, plugins.path())?;
     }
+    let config = format!("{}hangs_awhile.toml", std::env::consts::DLL_PREFIX);
+    std::fs::write(plugins.path().join(config), HANGS_AWHILE)?;
     // On standard error, so that `--json` stays a stream of objects.
     eprintln!(
-        "Five plugins, each due once a second: `clock` and `system` work, `hangs` never returns, `panics` and `fails` do so.\n\
-         `hangs` is given up after 500 ms, stays Enabled and is due again one second later; its neighbours keep time.\n\
+        "Six plugins, each due once a second. `clock` and `system` work; `panics` and `fails` do so.\n\
+         `hangs-awhile` takes 800 ms and may take 500: it times out, stays Enabled with the error, and is tried again one\n\
+         second after each failure. `hangs` never returns: its ticks are skipped and counted. Their neighbours keep time.\n\
          Ctrl-C stops.\n"
     );
     let signals = Signals::new([SIGINT, SIGTERM])?;
@@ -115,8 +128,9 @@ fn build(profile_dir: &Path) -> io::Result<ExitStatus> {
 /// complete, so that no engine ever sees half of it.
 fn drop_in(profile_dir: &Path, name: &str, plugins: &Path) -> io::Result<()> {
     let file = format!(
-        "{}{name}{}",
+        "{}{}{}",
         std::env::consts::DLL_PREFIX,
+        name.replace('-', "_"),
         std::env::consts::DLL_SUFFIX
     );
     let incomplete = plugins.join(format!(".{file}.incomplete"));

@@ -1,6 +1,6 @@
 //! `plugin-engine run`: loads a directory and runs update cycles until told to stop.
 //!
-//! Four threads besides the engine's own: this one decides, one loads and runs the cycles, one shows, one takes signals. Each
+//! Five threads besides the engine's own: this one decides, one loads, one runs the cycles, one shows, one takes signals. Each
 //! tells this one what has happened; nothing of a plugin ever runs on any of them.
 
 use std::error::Error as _;
@@ -173,9 +173,18 @@ impl RunArgs {
     }
 }
 
-/// Loads and runs on a thread of its own, so that a plugin which is slow to load cannot keep a signal waiting.
+/// Loads and runs on threads of their own, so that a plugin which is slow to load keeps neither a signal nor another plugin
+/// waiting: cycles run while the directory is loaded. A number of cycles is counted from when it is.
 fn start_runner(engine: &Engine, limit: RunLimit, events: Sender<Event>) -> io::Result<()> {
     let engine = engine.clone();
+    let meanwhile = match limit {
+        RunLimit::Cycles(_) => None,
+        _ => {
+            let engine = engine.clone();
+            let cycles = thread::Builder::new().name("cycles".to_owned());
+            Some(cycles.spawn(move || engine.run())?)
+        }
+    };
     thread::Builder::new()
         .name("run".to_owned())
         .spawn(move || {
@@ -183,10 +192,23 @@ fn start_runner(engine: &Engine, limit: RunLimit, events: Sender<Event>) -> io::
             let runs = outcomes.is_ok();
             let seq = engine.last_seq();
             let _ = events.send(Event::Loaded(outcomes.map(|outcomes| (outcomes, seq))));
-            if runs {
-                engine.run_until(limit);
-                let _ = events.send(Event::RunEnded);
+            if !runs {
+                return;
             }
+            match limit {
+                RunLimit::Cycles(_) => {
+                    engine.run_until(limit);
+                }
+                RunLimit::For(time) => {
+                    thread::sleep(time);
+                    engine.stop();
+                }
+                _ => {}
+            }
+            if let Some(cycles) = meanwhile {
+                let _ = cycles.join();
+            }
+            let _ = events.send(Event::RunEnded);
         })?;
     Ok(())
 }
