@@ -1,0 +1,165 @@
+//! Keeps the layout honest: which crate may know which, where unsafe code may be, how long a file may get.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The longest file, in lines, without its tests.
+const LINES_MAX: usize = 500;
+
+/// The only files with unsafe code: where libraries are loaded and called, and what the boundary is made of.
+const UNSAFE_FILES: [&str; 8] = [
+    "engine/benches/peers.rs",
+    "engine/src/instance.rs",
+    "engine/src/library.rs",
+    "engine/src/services.rs",
+    "plugin-api/src/abi.rs",
+    "plugin-api/src/export.rs",
+    "plugin-api/src/guard.rs",
+    "plugin-api/src/host.rs",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// All Rust files, by their path from the root, with their text.
+fn sources() -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut dirs: Vec<PathBuf> = ["engine", "plugin-api", "plugins", "fixtures", "tests"]
+        .map(|dir| root().join(dir))
+        .into();
+    while let Some(dir) = dirs.pop() {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                if !path.ends_with("target") {
+                    dirs.push(path);
+                }
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let name = path.strip_prefix(root()).unwrap().to_str().unwrap();
+                found.push((name.to_owned(), fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(found.len() > 50, "the sources are where they are expected");
+    found
+}
+
+#[test]
+fn no_file_is_longer_than_can_be_read_in_one_go() {
+    for (name, text) in sources() {
+        let code = text.split("#[cfg(test)]").next().unwrap_or(&text);
+        let lines = code.lines().count();
+        assert!(
+            lines <= LINES_MAX,
+            "{name} has {lines} lines; split it by what its parts are about"
+        );
+    }
+}
+
+#[test]
+fn unsafe_code_is_only_where_libraries_are_loaded_and_called() {
+    for (name, text) in sources() {
+        let has_unsafe = text
+            .lines()
+            .map(str::trim_start)
+            .filter(|line| !line.starts_with("//"))
+            .any(|line| {
+                ["unsafe {", "unsafe fn", "unsafe impl"]
+                    .iter()
+                    .any(|word| line.contains(word))
+            });
+        if has_unsafe && !name.starts_with("tests/") {
+            assert!(
+                UNSAFE_FILES.contains(&name.as_str()),
+                "{name} has unsafe code"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_core_knows_no_clock_no_thread_no_file_and_no_lock() {
+    for (name, text) in sources() {
+        if !name.starts_with("engine/core/src/") {
+            continue;
+        }
+        for word in [
+            "Instant",
+            "SystemTime::now",
+            "std::thread",
+            "std::fs",
+            "std::io",
+            "Mutex",
+            "RwLock",
+            "Atomic",
+        ] {
+            assert!(!text.contains(word), "{name} has {word}");
+        }
+    }
+}
+
+#[test]
+fn the_arrows_between_crates_point_one_way() {
+    let knows = |manifest: &str, crate_name: &str| {
+        let text = fs::read_to_string(root().join(manifest).join("Cargo.toml")).unwrap();
+        let dependencies = text.split("[dev-dependencies]").next().unwrap_or(&text);
+        dependencies
+            .lines()
+            .any(|line| line.split(['.', ' ', '=']).next() == Some(crate_name))
+    };
+    for (from, not_to) in [
+        ("engine/core", "plugin-api"),
+        ("engine/core", "plugin-engine"),
+        ("plugin-api", "plugin-engine"),
+        ("plugin-api", "plugin-engine-core"),
+        ("engine", "plugin-engine-tests"),
+        ("engine", "clap"),
+    ] {
+        assert!(!knows(from, not_to), "{from} must not depend on {not_to}");
+    }
+    assert!(knows("engine", "plugin-engine-core") && knows("engine/cli", "plugin-engine"));
+}
+
+#[test]
+fn no_file_has_a_name_that_says_nothing() {
+    for (name, _) in sources() {
+        let stem = Path::new(&name).file_stem().unwrap().to_str().unwrap();
+        for word in [
+            "util", "utils", "common", "helpers", "manager", "imp", "types", "misc",
+        ] {
+            assert_ne!(stem, word, "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_readme_shows_the_code_of_the_documentation() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let docs = fs::read_to_string(root().join("engine/src/lib.rs")).unwrap();
+    let block = readme.split("## Embed it").nth(1).unwrap();
+    let block = block
+        .split("```rust\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    for line in block.lines() {
+        let line = format!("//! {line}");
+        assert!(
+            docs.contains(line.trim_end()),
+            "not in the documentation of the crate: {line}"
+        );
+    }
+}
+
+#[test]
+fn the_architecture_shows_the_table_as_it_is() {
+    let text = fs::read_to_string(root().join("engine/ARCHITECTURE.md")).unwrap();
+    let table = plugin_engine_core::table();
+    assert!(
+        text.contains(&table),
+        "the table in engine/ARCHITECTURE.md is not the one in the code; `cargo run --package plugin-engine-core --example table` prints it"
+    );
+}
