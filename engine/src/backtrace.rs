@@ -35,7 +35,7 @@ fn locate(maps: &str, address: usize) -> Option<(&str, usize)> {
         let module = path.rsplit('/').next().unwrap_or(path);
         (low..high)
             .contains(&address)
-            .then_some((module, address - low + offset))
+            .then(|| (module, address - low + offset))
     })
 }
 

@@ -16,7 +16,7 @@ use crate::history::{Filter, HistoryBudget, PluginHistory};
 use crate::host::HostContext;
 use crate::instance::Instance;
 use crate::library::LoadedLibrary;
-use crate::shared::Shared;
+use crate::shared::{HeldLog, Shared, hold_log};
 use crate::snapshot::{Detail, Plain, Published, READ_TRIES_MAX, Snapshot};
 
 /// One plugin.
@@ -28,7 +28,14 @@ pub(crate) struct Cell {
     /// Told when a call has ended or was abandoned and somebody waits for that.
     settled: Condvar,
     /// Held by a command for as long as it takes, so that commands to one plugin come one after another.
-    pub(crate) command: Mutex<()>,
+    command: Mutex<()>,
+}
+
+/// The turn of a command. What it logs meanwhile is said when the turn is over, because whoever listens may want a turn, too.
+pub(crate) struct Turn<'a> {
+    // Dropped in this order: first the turn ends, then is said what happened.
+    _turn: MutexGuard<'a, ()>,
+    _log: HeldLog,
 }
 
 /// What only the holder of the cell's lock sees.
@@ -39,6 +46,8 @@ pub(crate) struct Guarded {
     pub(crate) source: Option<Source>,
     /// What the library is, and the host that its instances speak to.
     pub(crate) loaded: Option<Loaded>,
+    /// The host that the latest call speaks to, also when the library was let go since.
+    pub(crate) heard: Option<Arc<HostContext>>,
     /// How many commands wait for a call to end. While one does, no update starts.
     pub(crate) waiters: u32,
     detail: Arc<Detail>,
@@ -77,6 +86,7 @@ impl Cell {
                 instance: None,
                 source: None,
                 loaded: None,
+                heard: None,
                 waiters: 0,
                 detail,
                 history: PluginHistory::default(),
@@ -90,6 +100,14 @@ impl Cell {
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Guarded> {
         self.guarded.lock()
+    }
+
+    /// Waits for the turn of a command.
+    pub(crate) fn take_turn(&self) -> Turn<'_> {
+        Turn {
+            _turn: self.command.lock(),
+            _log: hold_log(),
+        }
     }
 
     /// Applies an event and does everything that belongs to it inside the lock. What is left to the caller is what must be
@@ -198,6 +216,7 @@ impl Cell {
             detail.file = Some(Arc::from(&*library.path));
             detail.sha256 = Some(hexadecimal(&library.digest).into());
             detail.host = Some(Arc::clone(&loaded.host));
+            guarded.heard = Some(Arc::clone(&loaded.host));
         } else {
             detail.host = None;
             detail.version = None;

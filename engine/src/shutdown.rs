@@ -55,7 +55,7 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
     for cell in engine.registry.all() {
         unload(engine, cell, Duration::ZERO);
     }
-    engine.executor.close();
+    engine.executor.close(engine);
     engine.executor.watchdog.end();
     engine.events.close();
     for stuck in stuck_calls(engine) {

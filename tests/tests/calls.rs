@@ -464,3 +464,26 @@ fn a_display_that_hangs_is_abandoned_and_leaves_the_updates_alone() {
     rig.advance(1_000);
     assert_eq!(rig.engine.run_cycle().completed, 1);
 }
+
+#[test]
+fn what_a_destroy_says_that_nobody_waits_for_is_discarded() {
+    lines_of("farewell");
+    let gate = Gate::new();
+    let config = "in_call = \"display\"\nsays_farewell = true\n";
+    let rig = gated(&gate, "farewell", config);
+    std::thread::scope(|scope| {
+        let shown = scope.spawn(|| rig.engine.display("farewell"));
+        gate.await_entry(1);
+        rig.advance(2_000);
+        shown.join().unwrap().unwrap_err();
+    });
+    rig.engine.unload("farewell").unwrap();
+    gate.open_all();
+    await_late(&rig, "farewell", 1);
+    wait_for("its worker", || rig.engine.usage().slow_threads == 0);
+    let lines = lines_of("farewell");
+    assert!(
+        lines.iter().all(|line| line.message != "farewell"),
+        "{lines:?}"
+    );
+}

@@ -16,26 +16,28 @@ fn eight_plugins_that_hang_take_no_update_from_those_that_work() {
         );
     }
     for n in 0..5 {
-        rig.drop_as("noop", &format!("noop{n}"), "interval = \"20ms\"\n");
+        rig.drop_as("noop", &format!("noop{n}"), "interval = \"100ms\"\n");
     }
     rig.load();
+    // What was due while others were still being loaded is no concern of this test.
+    rig.engine
+        .run_until(RunLimit::For(Duration::from_millis(50)));
+    let before: Vec<_> = (0..5)
+        .map(|n| rig.snapshot(&format!("noop{n}")).counts)
+        .collect();
     rig.engine.run_until(RunLimit::For(Duration::from_secs(2)));
-    for n in 0..5 {
+    for (n, before) in before.iter().enumerate() {
         let id = format!("noop{n}");
         let counts = rig.snapshot(&id).counts;
-        let started: Vec<_> = rig
-            .engine
-            .history(&id)
-            .cause(Cause::UpdateStarted)
-            .into_iter()
-            .collect();
+        let started = rig.engine.history(&id).cause(Cause::UpdateStarted);
+        let started: Vec<_> = started.into_iter().collect();
         assert_eq!(started.len() as u64, counts.updates);
         // Every tick from the first start to the last was one update: none was skipped, none ran twice.
-        assert_eq!(counts.skipped, 0, "{id}: {counts:?}");
+        assert_eq!(counts.skipped, before.skipped, "{id}: {counts:?}");
         let span = started.last().unwrap().at.saturating_since(started[0].at);
-        let ticks = (span.as_secs_f64() / 0.02).round() as u64;
+        let ticks = (span.as_secs_f64() / 0.1).round() as u64;
         assert_eq!(counts.updates, ticks + 1, "{id}: {span:?}");
-        assert!(counts.updates >= 95, "{id}: {counts:?}");
+        assert!(counts.updates >= 20, "{id}: {counts:?}");
     }
     for n in 0..8 {
         let snapshot = rig.snapshot(&format!("hangs{n}"));
@@ -91,46 +93,43 @@ fn cycle(rig: &Rig) {
 
 #[test]
 fn at_the_limit_of_threads_those_that_hang_are_refused_and_the_others_go_on() {
-    let gate = Gate::new();
-    let rig = crowded(&gate);
-    let refused = |rig: &Rig| {
-        (0..5)
-            .filter_map(|n| rig.snapshot(&format!("gated{n}")).error)
-            .filter(|error| error.kind == FaultKind::Refused)
-            .count()
-    };
-    for _ in 0..6 {
+    let gates = [Gate::new(), Gate::new(), Gate::new()];
+    let rig = Rig::with(|builder| builder.workers(2).threads_max(4));
+    for (n, gate) in gates.iter().enumerate() {
+        rig.drop_as("gated", &format!("gated{n}"), &gate.settings(""));
+    }
+    for n in 0..3 {
+        rig.drop_as("noop", &format!("noop{n}"), "");
+    }
+    rig.load();
+    cycle(&rig);
+    gates[2].open(1);
+    wait_for("the late return", || {
+        rig.snapshot("gated2").counts.late == 1
+    });
+    wait_for("its thread", || rig.engine.usage().slow_threads == 2);
+    for n in 2..=6 {
+        rig.advance(1_000);
         cycle(&rig);
         assert!(rig.engine.usage().threads <= 4, "{:?}", rig.engine.usage());
-        rig.advance(1_000);
+        let counts = rig.snapshot("noop0").counts;
+        assert_eq!((counts.updates, counts.skipped), (n, 0));
     }
-    assert!(refused(&rig) > 0);
-    // From now on nothing new hangs, so the others have every tick.
-    let before: Vec<_> = (0..3)
-        .map(|n| rig.snapshot(&format!("noop{n}")).counts.updates)
-        .collect();
-    for _ in 0..5 {
-        cycle(&rig);
-        rig.advance(1_000);
-    }
-    for (n, before) in before.iter().enumerate() {
-        let snapshot = rig.snapshot(&format!("noop{n}"));
-        assert_eq!(
-            (snapshot.counts.updates, snapshot.error),
-            (before + 5, None)
-        );
-    }
-    for n in 0..5 {
-        let snapshot = rig.snapshot(&format!("gated{n}"));
-        let error = snapshot.error.unwrap();
-        assert!(
-            matches!(error.kind, FaultKind::Refused | FaultKind::Timeout),
-            "{error}"
-        );
-        if error.kind == FaultKind::Refused {
-            assert!(error.message.contains("the limit is 4"), "{error}");
-        }
-    }
+    // Two threads hang, and the two that are left are for those that did not hang the last time.
+    assert!(!gates[2].has_entered(2));
+    let error = rig.snapshot("gated2").error.unwrap();
+    assert_eq!(error.kind, FaultKind::Refused);
+    assert!(error.message.contains("the limit is 4"), "{error}");
+    gates[0].open(1);
+    wait_for("the late return", || {
+        rig.snapshot("gated0").counts.late == 1
+    });
+    wait_for("its thread", || rig.engine.usage().slow_threads == 1);
+    rig.engine.disable("gated0").unwrap();
+    gates[2].open_all();
+    rig.advance(1_000);
+    cycle(&rig);
+    assert_eq!(rig.error("gated2"), None);
 }
 
 #[test]

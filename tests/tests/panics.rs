@@ -1,7 +1,10 @@
 //! A panic is caught inside the plugin file, recorded with message and place, and costs that plugin one instance.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Barrier};
+
 use plugin_engine::{CallKind, Cause, Error, Fault, FaultKind, PluginState, Transition};
-use plugin_engine_tests::{Gate, Rig};
+use plugin_engine_tests::{Gate, Rig, on_line};
 
 /// A rig with one plugin, loaded well.
 fn rig(name: &str, settings: &str) -> Rig {
@@ -233,4 +236,47 @@ fn panics_in_a_row_are_counted_until_a_success() {
         assert_eq!(rig.state("p"), PluginState::Enabled);
         rig.advance(1_000);
     }
+}
+
+#[test]
+fn a_reset_while_an_instance_is_made_anew_leaves_one_instance_and_loses_none() {
+    let gate = Gate::new();
+    let rig = Rig::new();
+    let config = gate.settings("then = \"panic\"\npanics_in_destroy = true\n");
+    rig.drop_as("gated", "anew", &config);
+    rig.load();
+    gate.open_all();
+    assert_eq!(rig.engine.run_cycle().panicked, 1);
+    // The worker says that the destroy failed, and is held up before it creates.
+    let (arrived, go_on) = (Arc::new(Barrier::new(2)), Arc::new(Barrier::new(2)));
+    let once = AtomicBool::new(false);
+    let barriers = (Arc::clone(&arrived), Arc::clone(&go_on));
+    on_line("anew", move |line| {
+        let destroyed = line
+            .fields
+            .get("cause")
+            .is_some_and(|cause| cause == "destroy_failed");
+        if destroyed && !once.swap(true, Ordering::SeqCst) {
+            barriers.0.wait();
+            barriers.1.wait();
+        }
+    });
+    rig.advance(1_000);
+    let cycle = rig.engine.start_cycle();
+    arrived.wait();
+    rig.engine.reset("anew").unwrap();
+    go_on.wait();
+    let _ = cycle.wait();
+    let causes = rig.causes("anew");
+    assert_eq!(
+        causes
+            .iter()
+            .filter(|cause| **cause == Cause::Reset)
+            .count(),
+        1
+    );
+    assert!(!causes.contains(&Cause::CreatedAnew), "{causes:?}");
+    let counts = rig.snapshot("anew").counts;
+    // Two creates, two updates, one destroy.
+    assert_eq!((counts.calls, counts.updates), (5, 2), "{causes:?}");
 }

@@ -40,6 +40,7 @@ fn a_shutdown_ends_in_time_though_an_update_hangs_and_names_it() {
     rig.load();
     let cycle = rig.engine.start_cycle();
     gate.await_entry(1);
+    wait_for("the other update", || cycle.report().completed == 1);
     shut_down(&rig);
     assert_names_the_stuck(&rig, CallKind::Update);
     let report = cycle.wait();
@@ -202,7 +203,7 @@ fn a_run_ends_with_the_shutdown() {
 
 #[test]
 fn a_cycle_that_meets_a_shutdown_still_ends() {
-    for _ in 0..50 {
+    for _ in 0..10 {
         let rig = Rig::with(|builder| builder.workers(1));
         for id in ["a", "b", "c"] {
             rig.drop_as("noop", id, "interval = \"1ms\"\n");
@@ -223,7 +224,7 @@ fn a_cycle_that_meets_a_shutdown_still_ends() {
 
 #[test]
 fn what_is_left_of_a_cycle_ends_also_when_a_shutdown_has_no_time_at_all() {
-    for _ in 0..20 {
+    for _ in 0..5 {
         let gate = Gate::new();
         let rig = Rig::with(|builder| builder.workers(1));
         rig.drop_as("gated", "a", &gate.settings(""));

@@ -153,6 +153,11 @@ impl Executor {
     /// Hands over a batch, and returns at once.
     pub(crate) fn submit(&self, engine: &Arc<Shared>, batch: &Arc<Batch>) {
         let mut queue = self.queue.lock();
+        if queue.closed {
+            drop(queue);
+            refuse_rest(engine, batch);
+            return;
+        }
         queue.batches.push_back(Arc::clone(batch));
         // One worker per eight chunks: waking one costs more than a few fast calls, and a slow call brings another anyway.
         let wanted = batch
@@ -301,21 +306,44 @@ impl Executor {
             refuse_all(engine, &batch, range);
         }
         for batch in batches {
-            while let Some(range) = batch.take_chunk() {
-                refuse_all(engine, &batch, range);
-            }
+            refuse_rest(engine, &batch);
         }
     }
 
     /// Lets idle workers go, and others when they come back. Nothing is started any more.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self, engine: &Arc<Shared>) {
         let mut queue = self.queue.lock();
         queue.closed = true;
         let tasks = std::mem::take(&mut queue.tasks);
+        let mut rests = std::mem::take(&mut queue.rests);
+        let batches = std::mem::take(&mut queue.batches);
+        // The share of a worker that is stuck without the watchdog having seen it yet; nobody looks any more from now on.
+        for slot in &self.slots {
+            if let OnBehalf::Cycle(batch) = slot.on_behalf() {
+                rests.extend(slot.take_rest().map(|range| Rest {
+                    batch: Arc::clone(&batch),
+                    range,
+                }));
+                batch.settle(slot.take_tally(), 0, || engine.time.now());
+            }
+        }
         drop(queue);
         drop(tasks);
+        for Rest { batch, range } in rests {
+            refuse_all(engine, &batch, range);
+        }
+        for batch in batches {
+            refuse_rest(engine, &batch);
+        }
         self.work_came.notify_all();
         self.watchdog.wake();
+    }
+}
+
+/// Refuses what nobody has taken of a batch.
+fn refuse_rest(engine: &Arc<Shared>, batch: &Batch) {
+    while let Some(range) = batch.take_chunk() {
+        refuse_all(engine, batch, range);
     }
 }
 

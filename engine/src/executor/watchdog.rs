@@ -183,23 +183,24 @@ fn settle_abandoned(
     let now = engine.time.now();
     let applied = cell.apply(engine, &mut guarded, now, Event::Abandoned { id, why });
     let Ok(applied) = applied else { return };
-    if let Some(loaded) = &guarded.loaded {
-        loaded.host.stop_listening(id);
+    if let Some(host) = &guarded.heard {
+        host.stop_listening(id);
     }
     // Read inside the lock: the worker needs it to end the call, so it still works for whom it worked for when it began.
     let slot = &engine.executor.slots[index];
     let on_behalf = slot.on_behalf();
     let counted = slot.is_counted.load(Ordering::SeqCst);
     drop(guarded);
-    if let Some(transition) = applied.notable {
-        log(&transition);
-    }
     match on_behalf {
         OnBehalf::Cycle(batch) if !counted => {
             batch.settle(Tally::default(), 1, || engine.time.now());
         }
         OnBehalf::Cycle(_) | OnBehalf::Nobody => {}
         OnBehalf::Command(waiter) => waiter.tell(super::TaskEnd::Abandoned),
+    }
+    // Said last: who listens may want a command of this plugin, whose turn somebody has who was told just now.
+    if let Some(transition) = applied.notable {
+        log(&transition);
     }
 }
 

@@ -9,7 +9,7 @@ use super::batch::Batch;
 use super::call::Caller;
 use super::slot::{OnBehalf, Slot, TaskEnd};
 use super::{Executor, Queue, Rest, Task, TaskCall, WORKER};
-use crate::shared::Shared;
+use crate::shared::{Shared, hold_log};
 
 /// What a worker takes from the queue.
 enum Work {
@@ -136,6 +136,7 @@ fn batch_of(slot: &Slot) -> Option<Arc<Batch>> {
 }
 
 fn run_task(engine: &Arc<Shared>, slot: &Slot, mut task: Task) {
+    let held = hold_log();
     let waiter = Arc::clone(&task.waiter);
     slot.work_for(OnBehalf::Command(Arc::clone(&waiter)));
     let cell = Arc::clone(&task.cell);
@@ -158,6 +159,7 @@ fn run_task(engine: &Arc<Shared>, slot: &Slot, mut task: Task) {
         }
     };
     waiter.tell(end);
+    slot.outside(|| drop(held));
     if let Some(instance) = leftover {
         caller.destroy(instance, false);
     }
