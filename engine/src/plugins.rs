@@ -18,7 +18,7 @@ use crate::error::{ConfigError, Error, LoadError};
 use crate::executor::{TaskCall, TaskEnd, Verdict, Waiter};
 use crate::host::{HostContext, HostOf};
 use crate::library::LoadedLibrary;
-use crate::loader;
+use crate::loader::{self, Refusal};
 use crate::registry::PLUGINS_MAX;
 use crate::shared::{Shared, log};
 
@@ -204,7 +204,7 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
     };
     let library = match loader::load(engine, &candidate) {
         Ok(library) => library,
-        Err(error) => {
+        Err(Refusal { error, .. }) => {
             let report = FaultReport::new(FaultKind::Load, error.to_string());
             let mut guarded = cell.lock();
             let now = engine.time.now();
@@ -325,7 +325,7 @@ fn load_file_of_plan(
                 }
             }
         }
-        Err(error) => outcomes.push(refuse_file(engine, planned, error)),
+        Err(refusal) => outcomes.push(refuse_file(engine, planned, refusal)),
     }
 }
 
@@ -403,13 +403,13 @@ fn refuse(engine: &Shared, path: &Path, error: LoadError) -> LoadOutcome {
 }
 
 /// Refuses a file; if its manifest could be read, its plugin shows the reason in the state Error.
-fn refuse_file(engine: &Arc<Shared>, planned: &Planned, error: LoadError) -> LoadOutcome {
+fn refuse_file(
+    engine: &Arc<Shared>,
+    planned: &Planned,
+    Refusal { id, error }: Refusal,
+) -> LoadOutcome {
     let path = &planned.candidate.path;
-    let manifest_id = match &error {
-        LoadError::Verify { source, .. } => source.id().cloned(),
-        _ => None,
-    };
-    let Some(manifest_id) = manifest_id else {
+    let Some(manifest_id) = id else {
         return refuse(engine, path, error);
     };
     let mut shown = false;

@@ -1,10 +1,10 @@
-//! One call at a time, deadlines, and what a call may still do that nobody waits for any more.
+//! One call at a time, each with its deadline, and the next one when it is due.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use plugin_engine::{CallKind, Cause, Error, FaultKind, PluginState};
-use plugin_engine_tests::{Gate, Rig, StallClock, lines_of, wait_for};
+use plugin_engine_tests::{Gate, Rig, StallClock, wait_for};
 
 /// A rig with one gated plugin.
 fn gated(gate: &Gate, id: &str, more: &str) -> Rig {
@@ -32,7 +32,7 @@ fn an_instance_has_one_call_at_a_time_however_many_threads_want_one() {
     let rig = gated(&gate, "one", "");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        let (rig, done) = (&rig, &done);
+        let (rig, gate, done) = (&rig, &gate, &done);
         for n in 0..6 {
             scope.spawn(move || match n % 3 {
                 0 => drop(rig.engine.run_cycle()),
@@ -61,18 +61,22 @@ fn an_instance_has_one_call_at_a_time_however_many_threads_want_one() {
                 gate.open(n);
             }
         });
+        // The cycles come to an update of their own only if a command was not faster.
         wait_for("all to have had their turn", || {
-            rig.snapshot("one").counts.successes == 1 + 2 + 2 + 1
-                || rig.snapshot("one").counts.successes == 1 + 2 + 2
+            rig.snapshot("one").counts.successes >= 1 + 2 + 2
         });
         done.store(true, Ordering::SeqCst);
+        gate.open_all();
     });
 }
 
 #[test]
 fn a_command_that_meets_a_cycle_waits_for_it_and_is_then_done() {
-    let rig = Rig::new();
-    rig.drop_as("noop", "noop", "interval = \"1ms\"\n");
+    // Time runs fast here, and no call is to pass its deadline.
+    let day = Duration::from_secs(86_400);
+    let rig = Rig::with(|builder| builder.display_timeout(day));
+    let config = "interval = \"1ms\"\ntimeout = \"1day\"\n";
+    rig.drop_as("noop", "noop", config);
     rig.load();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -353,98 +357,6 @@ fn a_call_sees_that_it_is_cancelled_when_the_engine_shuts_down() {
     assert_eq!(rig.engine.stuck_calls(), []);
 }
 
-/// What a late call says comes to nobody: no event, no line, no progress.
-fn assert_unheard(id: &str) {
-    let lines = lines_of(id);
-    assert!(
-        lines.iter().all(|line| !line.message.contains("let go")),
-        "{lines:?}"
-    );
-}
-
-#[test]
-fn what_a_call_says_in_time_is_heard() {
-    lines_of("in-time");
-    let gate = Gate::new();
-    let rig = gated(&gate, "in-time", "talks = true");
-    let events = rig.engine.subscribe("plugin.in-time.late");
-    gate.open_all();
-    assert_eq!(rig.engine.run_cycle().completed, 1);
-    assert_eq!(&*events.try_next().unwrap().payload, "1");
-    assert!(rig.snapshot("in-time").last_progress.is_some());
-    assert!(
-        lines_of("in-time")
-            .iter()
-            .any(|line| line.message.contains("let go"))
-    );
-}
-
-#[test]
-fn what_an_abandoned_call_says_is_discarded() {
-    lines_of("late");
-    let gate = Gate::new();
-    let rig = gated(&gate, "late", "talks = true");
-    let events = rig.engine.subscribe("plugin.late.late");
-    time_out(&rig, &gate, 1);
-    gate.open_all();
-    await_late(&rig, "late", 1);
-    assert_eq!(events.try_next(), None);
-    assert_eq!(rig.snapshot("late").last_progress, None);
-    assert_unheard("late");
-}
-
-#[test]
-fn what_an_abandoned_call_says_after_unload_is_discarded() {
-    lines_of("unloaded");
-    let gate = Gate::new();
-    let rig = gated(&gate, "unloaded", "talks = true");
-    let events = rig.engine.subscribe("plugin.unloaded.late");
-    time_out(&rig, &gate, 1);
-    rig.engine.unload("unloaded").unwrap();
-    gate.open_all();
-    await_late(&rig, "unloaded", 1);
-    assert_eq!(events.try_next(), None);
-    assert_unheard("unloaded");
-    assert_eq!(rig.state("unloaded"), PluginState::Unloaded);
-}
-
-#[test]
-fn what_an_abandoned_call_says_after_the_engine_is_gone_is_discarded() {
-    lines_of("gone");
-    let gate = Gate::new();
-    let rig = gated(&gate, "gone", "talks = true");
-    let events = rig.engine.subscribe("plugin.gone.late");
-    time_out(&rig, &gate, 1);
-    drop(rig);
-    gate.open_all();
-    gate.await_exit(1);
-    assert!(std::iter::from_fn(|| events.try_next()).next().is_none());
-    assert_unheard("gone");
-}
-
-#[test]
-fn what_an_abandoned_destroy_says_is_discarded() {
-    for command in ["unload", "disable"] {
-        let id = format!("destroyed-by-{command}");
-        lines_of(&id);
-        let gate = Gate::new();
-        let rig = gated(&gate, &id, "in_call = \"destroy\"\ntalks = true");
-        std::thread::scope(|scope| {
-            let ended = scope.spawn(|| match command {
-                "unload" => rig.engine.unload(&id),
-                _ => rig.engine.disable(&id),
-            });
-            gate.await_entry(1);
-            rig.advance(5_000);
-            ended.join().unwrap().unwrap();
-        });
-        assert_eq!(rig.causes(&id).last(), Some(&Cause::DestroyFailed));
-        gate.open_all();
-        await_late(&rig, &id, 1);
-        assert_unheard(&id);
-    }
-}
-
 #[test]
 fn a_display_that_hangs_is_abandoned_and_leaves_the_updates_alone() {
     let gate = Gate::new();
@@ -463,27 +375,4 @@ fn a_display_that_hangs_is_abandoned_and_leaves_the_updates_alone() {
     await_late(&rig, "gated", 1);
     rig.advance(1_000);
     assert_eq!(rig.engine.run_cycle().completed, 1);
-}
-
-#[test]
-fn what_a_destroy_says_that_nobody_waits_for_is_discarded() {
-    lines_of("farewell");
-    let gate = Gate::new();
-    let config = "in_call = \"display\"\nsays_farewell = true\n";
-    let rig = gated(&gate, "farewell", config);
-    std::thread::scope(|scope| {
-        let shown = scope.spawn(|| rig.engine.display("farewell"));
-        gate.await_entry(1);
-        rig.advance(2_000);
-        shown.join().unwrap().unwrap_err();
-    });
-    rig.engine.unload("farewell").unwrap();
-    gate.open_all();
-    await_late(&rig, "farewell", 1);
-    wait_for("its worker", || rig.engine.usage().slow_threads == 0);
-    let lines = lines_of("farewell");
-    assert!(
-        lines.iter().all(|line| line.message != "farewell"),
-        "{lines:?}"
-    );
 }

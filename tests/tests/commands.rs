@@ -327,3 +327,55 @@ fn a_line_of_a_plugin_reaches_the_hosts_subscriber_with_all_that_belongs_to_it()
     assert_eq!(line("WARN").message, "published 3 through the other log");
     assert_eq!(line("WARN").fields["spans"], "work{update=1}");
 }
+
+#[test]
+fn an_old_instance_whose_destroy_hangs_does_not_hold_up_the_new_one() {
+    let gate = Gate::new();
+    let rig = Rig::new();
+    rig.drop_as("gated", "p", &gate.settings("also_in_destroy = true"));
+    rig.load();
+    let cycle = rig.engine.start_cycle();
+    gate.await_entry(1);
+    rig.advance(500);
+    let _ = cycle.wait();
+    rig.engine.reset("p").unwrap();
+    // The old one comes home, and its destroy stands in the gate from now on.
+    gate.open(1);
+    gate.await_entry(2);
+    rig.advance(60_000);
+    let cycle = rig.engine.start_cycle();
+    gate.await_entry(3);
+    gate.open(3);
+    assert_eq!(cycle.wait().completed, 1);
+    std::thread::scope(|scope| {
+        let disabled = scope.spawn(|| rig.engine.disable("p"));
+        gate.await_entry(4);
+        rig.advance(5_000);
+        disabled.join().unwrap().unwrap();
+    });
+}
+
+#[test]
+fn a_listener_that_hears_of_a_timeout_may_wait_for_a_call_that_times_out_itself() {
+    let gate = Gate::new();
+    let rig = Rig::real(|builder| builder.workers(1));
+    for id in ["hears", "waits"] {
+        let config = format!("timeout = \"50ms\"\n{}", gate.settings(""));
+        rig.drop_as("gated", id, &config);
+    }
+    rig.load();
+    let engine = rig.engine.clone();
+    on_line("hears", move |line| {
+        if line
+            .fields
+            .get("cause")
+            .is_some_and(|cause| cause == "update_timed_out")
+        {
+            engine.update("waits").unwrap_err();
+        }
+    });
+    rig.engine.update("hears").unwrap_err();
+    wait_for("the other timeout", || {
+        rig.snapshot("waits").counts.timeouts == 1
+    });
+}

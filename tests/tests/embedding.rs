@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plugin_engine::{Event, PluginState, Subscription};
+use plugin_engine::{Event, LoadOutcome, PluginState, Subscription};
 use plugin_engine_tests::{Rig, wait_for};
 
 fn noop() -> Rig {
@@ -23,12 +23,7 @@ fn use_it(rig: &Rig) {
     engine.reset("noop").unwrap();
     engine.unload("noop").unwrap();
     engine.load("noop").unwrap();
-    assert!(
-        engine
-            .load_all()
-            .iter()
-            .all(plugin_engine::LoadOutcome::is_good)
-    );
+    assert!(engine.load_all().iter().all(LoadOutcome::is_good));
     engine.shutdown(Duration::from_secs(5)).unwrap();
 }
 
@@ -171,4 +166,37 @@ fn a_plugin_that_is_switched_off_by_its_configuration_is_loaded_and_not_called()
     assert_eq!(rig.snapshot("off").counts.calls, 0);
     rig.engine.enable("off").unwrap();
     assert_eq!(rig.engine.run_cycle().completed, 1);
+}
+
+#[test]
+fn a_file_is_loaded_from_anywhere_and_only_once() {
+    let rig = Rig::new();
+    let elsewhere = Rig::new();
+    elsewhere.drop_as("noop", "there", "");
+    let file = elsewhere.dir().join("there.so");
+    let outcomes = rig.engine.load_file(&file).unwrap();
+    assert!(
+        matches!(outcomes[..], [LoadOutcome::Enabled { .. }]),
+        "{outcomes:?}"
+    );
+    let outcomes = rig.engine.load_file(&file).unwrap();
+    assert!(
+        matches!(outcomes[..], [LoadOutcome::AlreadyLoaded { .. }]),
+        "{outcomes:?}"
+    );
+    assert_eq!(rig.snapshot("there").generation, 1);
+}
+
+#[test]
+fn a_bad_configuration_is_named_with_its_line_and_keeps_no_other_from_starting() {
+    let rig = Rig::new();
+    rig.drop_in("noop");
+    rig.drop_as("noop", "b", "interval = \"0s\"\n");
+    let said: Vec<_> = rig.load_any().iter().map(ToString::to_string).collect();
+    assert!(
+        said.iter().any(|said| said.contains("b.toml:2:12:")),
+        "{said:?}"
+    );
+    assert_eq!(rig.state("noop"), PluginState::Enabled);
+    assert_eq!(rig.state("b"), PluginState::Unloaded);
 }

@@ -336,34 +336,37 @@ fn a_contract_of_another_version_is_refused_with_both_versions() {
 }
 
 #[test]
-fn a_file_is_loaded_from_anywhere_and_only_once() {
+fn a_file_that_the_systems_loader_refuses_shows_the_reason_under_its_id() {
     let rig = Rig::new();
-    let elsewhere = Rig::new();
-    elsewhere.drop_as("noop", "there", "");
-    let file = elsewhere.dir().join("there.so");
-    let outcomes = rig.engine.load_file(&file).unwrap();
-    assert!(
-        matches!(outcomes[..], [LoadOutcome::Enabled { .. }]),
-        "{outcomes:?}"
+    patched(
+        "noop",
+        "libgcc_s.so.1",
+        "libgcc_s.so.9",
+        &rig.dir().join("noop.so"),
     );
-    let outcomes = rig.engine.load_file(&file).unwrap();
-    assert!(
-        matches!(outcomes[..], [LoadOutcome::AlreadyLoaded { .. }]),
-        "{outcomes:?}"
+    let said = rig.load_any()[0].to_string();
+    assert!(said.contains("libgcc_s.so.9"), "{said}");
+    let error = rig.snapshot("noop").error.unwrap();
+    assert_eq!(
+        (rig.state("noop"), error.kind),
+        (PluginState::Error, FaultKind::Load)
     );
-    assert_eq!(rig.snapshot("there").generation, 1);
+    assert_eq!(
+        (rig.engine.refused().len(), rig.engine.usage().libraries),
+        (0, 0)
+    );
 }
 
 #[test]
-fn a_bad_configuration_is_named_with_its_line_and_keeps_no_other_from_starting() {
+fn a_file_that_is_refused_again_for_the_same_reason_is_one_entry() {
     let rig = Rig::new();
-    rig.drop_in("noop");
-    rig.drop_as("noop", "b", "interval = \"0s\"\n");
-    let said: Vec<_> = rig.load_any().iter().map(ToString::to_string).collect();
-    assert!(
-        said.iter().any(|said| said.contains("b.toml:2:12:")),
-        "{said:?}"
-    );
-    assert_eq!(rig.state("noop"), PluginState::Enabled);
-    assert_eq!(rig.state("b"), PluginState::Unloaded);
+    let file = rig.dir().join("noop.so");
+    patched("noop", "panic=unwind", "panic=aborts", &file);
+    for _ in 0..3 {
+        let _ = rig.load_any();
+    }
+    assert_eq!(rig.history("noop").len(), 1);
+    patched("noop", "\napi=0.1.0", "\napi=9.9.9", &file);
+    let _ = rig.load_any();
+    assert!(rig.error("noop").unwrap().contains("9.9.9"));
 }

@@ -278,7 +278,7 @@ impl Caller<'_> {
             rejected: None,
         };
         if let Some(old) = old
-            && self.destroy(old, true) == Verdict::Abandoned
+            && self.destroy(*old, true) == Verdict::Abandoned
         {
             return Err(not_made(Verdict::Abandoned));
         }
@@ -359,7 +359,7 @@ impl Caller<'_> {
         drop(guarded);
         self.log_notable(applied);
         if let Some(instance) = unwanted {
-            self.dispose(instance);
+            self.dispose(*instance);
         }
         if in_time {
             TaskEnd::Ended(verdict, None)
@@ -394,7 +394,7 @@ impl Caller<'_> {
         self.slot.end();
         let ended = self.finish(now, ticket.id, outcome, instance);
         if let Some(instance) = ended.leftover {
-            self.dispose(instance);
+            self.dispose(*instance);
         }
         match ended.verdict {
             Verdict::Abandoned => TaskEnd::Abandoned,
@@ -405,7 +405,7 @@ impl Caller<'_> {
     /// Destroys an instance, under a deadline.
     ///
     /// `current` says that it is the instance which the plugin has now, not one that it had before.
-    pub(super) fn destroy(&self, instance: Box<Instance>, current: bool) -> Verdict {
+    pub(super) fn destroy(&self, instance: Instance, current: bool) -> Verdict {
         let mut guarded = self.cell.lock();
         let event = Event::DestroyStarted { current };
         let begun = if !current && guarded.machine.has_instance() {
@@ -439,7 +439,7 @@ impl Caller<'_> {
 
     /// Destroys an instance that nobody waits for: it came home after its plugin had gone on without it. The watchdog sees
     /// that the worker is busy, but there is no deadline that anybody could be told of.
-    fn dispose(&self, instance: Box<Instance>) {
+    fn dispose(&self, instance: Instance) {
         let ticket = CallTicket {
             id: CallId(0),
             deadline: Moment::FAR,

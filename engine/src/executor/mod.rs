@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex};
-use plugin_engine_core::{CreateReason, Event, FaultKind, FaultReport};
+use plugin_engine_core::{CreateReason, Event, FaultKind, FaultReport, Transition};
 
 pub use batch::CycleReport;
 pub(crate) use batch::{Batch, Verdict};
@@ -26,7 +26,7 @@ pub(crate) use watchdog::{Watchdog, abandon_all};
 use crate::cell::Cell as PluginCell;
 use crate::error::Error;
 use crate::instance::Instance;
-use crate::shared::Shared;
+use crate::shared::{Shared, log};
 use slot::{OnBehalf, Slot};
 
 thread_local! {
@@ -53,6 +53,8 @@ struct Queue {
     tasks: VecDeque<Task>,
     rests: VecDeque<Rest>,
     batches: VecDeque<Arc<Batch>>,
+    /// What is to be told to the embedder's subscriber, by a thread that may be held up there.
+    news: VecDeque<Box<Transition>>,
     free_slots: Vec<usize>,
     threads: usize,
     idle: usize,
@@ -64,6 +66,7 @@ struct Queue {
 impl Queue {
     fn has_work(&self) -> bool {
         !self.tasks.is_empty()
+            || !self.news.is_empty()
             || !self.rests.is_empty()
             || self.batches.iter().any(|batch| batch.has_more())
     }
@@ -193,6 +196,19 @@ impl Executor {
         waiter
     }
 
+    /// Has a worker tell the embedder's subscriber of a transition, for the watchdog, which must not be held up: who listens
+    /// may wait for a call whose deadline only the watchdog sees.
+    fn tell_of(&self, engine: &Arc<Shared>, transition: Box<Transition>) {
+        let mut queue = self.queue.lock();
+        if queue.closed {
+            drop(queue);
+            log(&transition);
+            return;
+        }
+        queue.news.push_back(transition);
+        self.call_for_hands(engine, &mut queue);
+    }
+
     /// Sees to it that somebody takes the work that is there: wakes an idle worker, or starts one where fewer than the
     /// wanted number are fast.
     fn call_for_hands(&self, engine: &Arc<Shared>, queue: &mut Queue) {
@@ -298,10 +314,12 @@ impl Executor {
         }
         // Every thread is in a slow call and no other can be had: the work is refused, in words, rather than left lying.
         let tasks = std::mem::take(&mut queue.tasks);
+        let news = std::mem::take(&mut queue.news);
         let rests = std::mem::take(&mut queue.rests);
         let batches = std::mem::take(&mut queue.batches);
         drop(queue);
         drop(tasks);
+        news.iter().for_each(|transition| log(transition));
         for Rest { batch, range } in rests {
             refuse_all(engine, &batch, range);
         }
@@ -315,6 +333,7 @@ impl Executor {
         let mut queue = self.queue.lock();
         queue.closed = true;
         let tasks = std::mem::take(&mut queue.tasks);
+        let news = std::mem::take(&mut queue.news);
         let mut rests = std::mem::take(&mut queue.rests);
         let batches = std::mem::take(&mut queue.batches);
         // The share of a worker that is stuck without the watchdog having seen it yet; nobody looks any more from now on.
@@ -329,6 +348,7 @@ impl Executor {
         }
         drop(queue);
         drop(tasks);
+        news.iter().for_each(|transition| log(transition));
         for Rest { batch, range } in rests {
             refuse_all(engine, &batch, range);
         }
@@ -378,6 +398,6 @@ fn refuse(engine: &Shared, cell: &PluginCell) {
         applied
             .notable
             .as_deref()
-            .inspect(|transition| crate::shared::log(transition));
+            .inspect(|transition| log(transition));
     }
 }

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use plugin_engine_core::Moment;
+use plugin_engine_core::{Moment, Transition};
 
 use super::batch::Batch;
 use super::call::Caller;
 use super::slot::{OnBehalf, Slot, TaskEnd};
 use super::{Executor, Queue, Rest, Task, TaskCall, WORKER};
-use crate::shared::{Shared, hold_log};
+use crate::shared::{Shared, hold_log, log};
 
 /// What a worker takes from the queue.
 enum Work {
     Task(Task),
+    News(Box<Transition>),
     Rest(Rest),
     Batch(Arc<Batch>),
 }
@@ -29,6 +30,7 @@ pub(super) fn run(engine: &Arc<Shared>, index: usize) {
         executor.watchdog.wake_if_deep();
         match work {
             Work::Task(task) => run_task(engine, slot, task),
+            Work::News(transition) => slot.outside(|| log(&transition)),
             Work::Rest(Rest { batch, range }) => {
                 slot.work_for(OnBehalf::Cycle(Arc::clone(&batch)));
                 run_chunk(engine, slot, &batch, range, engine.time.now());
@@ -75,6 +77,9 @@ fn take_work(queue: &mut Queue) -> Option<Work> {
     if let Some(task) = queue.tasks.pop_front() {
         return Some(Work::Task(task));
     }
+    if let Some(transition) = queue.news.pop_front() {
+        return Some(Work::News(transition));
+    }
     if let Some(rest) = queue.rests.pop_front() {
         return Some(Work::Rest(rest));
     }
@@ -107,7 +112,7 @@ fn run_chunk(
         if let Some(instance) = ended.leftover {
             // The item is counted; what this destroy comes to is not the cycle's business any more.
             slot.is_counted.store(true, Ordering::SeqCst);
-            caller.destroy(instance, false);
+            caller.destroy(*instance, false);
             slot.is_counted.store(false, Ordering::SeqCst);
             now = engine.time.now();
         }
@@ -154,13 +159,13 @@ fn run_task(engine: &Arc<Shared>, slot: &Slot, mut task: Task) {
         TaskCall::Create(reason) => (caller.create(reason), None),
         TaskCall::Display => (caller.display(), None),
         TaskCall::Destroy { instance, current } => {
-            let verdict = caller.destroy(instance, current);
+            let verdict = caller.destroy(*instance, current);
             (TaskEnd::Ended(verdict, None), None)
         }
     };
     waiter.tell(end);
     slot.outside(|| drop(held));
     if let Some(instance) = leftover {
-        caller.destroy(instance, false);
+        caller.destroy(*instance, false);
     }
 }
