@@ -7,19 +7,25 @@ const FRAMES_MAX: usize = 48;
 
 /// The stack of this thread, a line per frame: `libclock.so+0x1234`.
 pub(crate) fn capture() -> String {
-    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
-    let mut text = String::new();
+    // Only numbers are collected while the stack is walked: a panic in there would end the process.
+    let mut addresses = [0_usize; FRAMES_MAX];
     let mut count = 0;
     backtrace::trace(|frame| {
-        let address = frame.ip() as usize;
+        if let Some(address) = addresses.get_mut(count) {
+            *address = frame.ip().addr();
+        }
+        count += 1;
+        count < FRAMES_MAX
+    });
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap_or_default();
+    let mut text = String::new();
+    for address in addresses.into_iter().take(count) {
         // Writing to a string does not fail.
         let _ = match locate(&maps, address) {
             Some((module, offset)) => writeln!(text, "{module}+{offset:#x}"),
             None => writeln!(text, "{address:#x}"),
         };
-        count += 1;
-        count < FRAMES_MAX
-    });
+    }
     text
 }
 

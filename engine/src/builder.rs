@@ -171,7 +171,7 @@ impl EngineBuilder {
             refused: Mutex::default(),
             stopping: AtomicBool::new(false),
             run: RunSignal::default(),
-            started: Mutex::default(),
+            starts: AtomicU64::new(0),
             options,
         });
         let weak: Weak<Shared> = Arc::downgrade(&shared);

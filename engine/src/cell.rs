@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
-use plugin_engine_core::{Event, Machine, Moment, PluginId, RejectReason, Step, Transition};
+use plugin_engine_core::{
+    CallId, Event, Machine, Moment, PluginId, Record, RejectReason, Step, Transition, WallTime,
+};
 
 use crate::config::PluginConfig;
 use crate::discover::Candidate;
-use crate::history::{Filter, HistoryBudget, PluginHistory};
+use crate::history::{Filter, HistoryBudget, PlainRecord, PluginHistory};
 use crate::host::HostContext;
 use crate::instance::Instance;
 use crate::library::LoadedLibrary;
@@ -48,6 +50,8 @@ pub(crate) struct Guarded {
     pub(crate) loaded: Option<Loaded>,
     /// The host that the latest call speaks to, also when the library was let go since.
     pub(crate) heard: Option<Arc<HostContext>>,
+    /// The how-manieth start of the engine the last start of this plugin was; 0 for none.
+    pub(crate) started: u64,
     /// How many commands wait for a call to end. While one does, no update starts.
     pub(crate) waiters: u32,
     detail: Arc<Detail>,
@@ -74,7 +78,7 @@ impl Cell {
         let detail = Arc::new(Detail {
             interval: machine.schedule().interval(),
             timeout: machine.limits().update,
-            ..Detail::default()
+            ..Detail::new(id.clone())
         });
         let plain = Plain::of(&machine, 0, 0);
         Self {
@@ -87,6 +91,7 @@ impl Cell {
                 source: None,
                 loaded: None,
                 heard: None,
+                started: 0,
                 waiters: 0,
                 detail,
                 history: PluginHistory::default(),
@@ -110,12 +115,66 @@ impl Cell {
         }
     }
 
+    /// Starts an update of a plugin that is due and in good order; `None` if there is anything else to say of it, and nothing
+    /// was done.
+    ///
+    /// Costs one addition to the engine's counter, one entry in a ring that has grown, and the stores of the snapshot: no
+    /// allocation, no other lock, no system call. So does [`Cell::complete_plain_update`].
+    #[inline]
+    pub(crate) fn start_plain_update(
+        &self,
+        engine: &Shared,
+        guarded: &mut Guarded,
+        now: Moment,
+    ) -> Option<CallId> {
+        let wall = engine.time.wall_at(now);
+        let id = guarded.machine.start_plain_update(now, wall)?;
+        self.record_plain(engine, guarded, wall, u64::MAX);
+        Some(id)
+    }
+
+    /// Completes an update that was in time and came after one that completed, too; `false` if there is anything else to say of
+    /// it, and nothing was done.
+    #[inline]
+    pub(crate) fn complete_plain_update(
+        &self,
+        engine: &Shared,
+        guarded: &mut Guarded,
+        now: Moment,
+        id: CallId,
+    ) -> bool {
+        let wall = engine.time.wall_at(now);
+        let Some(duration) = guarded.machine.complete_plain_update(now, wall, id) else {
+            return false;
+        };
+        // A call lasts less than 584 years.
+        let nanos = duration.as_secs() * 1_000_000_000 + u64::from(duration.subsec_nanos());
+        self.record_plain(engine, guarded, wall, nanos);
+        if guarded.waiters > 0 {
+            self.settled.notify_all();
+        }
+        true
+    }
+
+    #[inline]
+    fn record_plain(&self, engine: &Shared, guarded: &mut Guarded, at: WallTime, duration_ns: u64) {
+        // Numbered inside the lock, as in `apply`.
+        let seq = engine.next_seq.fetch_add(1, Ordering::Relaxed) + 1;
+        guarded.seq = seq;
+        let record = PlainRecord {
+            seq,
+            at,
+            generation: guarded.machine.generation(),
+            duration_ns,
+        };
+        guarded.history.push_plain(&engine.history_budget, record);
+        // No error has come or gone, so what hangs behind the plain fields is the same.
+        let plain = Plain::of(&guarded.machine, guarded.history.len(), seq);
+        self.published.write(&plain, None);
+    }
+
     /// Applies an event and does everything that belongs to it inside the lock. What is left to the caller is what must be
     /// done outside.
-    ///
-    /// On the way of a good update this costs one addition to the engine's counter, one entry in a ring that has grown, and
-    /// the stores of the snapshot: no allocation, no other lock, no system call.
-    #[inline]
     pub(crate) fn apply(
         &self,
         engine: &Shared,
@@ -137,26 +196,8 @@ impl Cell {
             let seq = engine.next_seq.fetch_add(1, Ordering::Relaxed) + 1;
             guarded.seq = seq;
             let generation = guarded.machine.generation();
-            let routine = record.error.is_none()
-                && matches!(
-                    record.cause,
-                    plugin_engine_core::Cause::UpdateStarted
-                        | plugin_engine_core::Cause::UpdateCompleted
-                );
-            if !routine {
-                let transition = Transition {
-                    seq,
-                    at: wall,
-                    id: self.id.clone(),
-                    generation,
-                    version: guarded.detail.version.clone(),
-                    from: record.from,
-                    to: record.to,
-                    cause: record.cause,
-                    error: record.error.clone(),
-                    duration: record.duration,
-                };
-                notable = Some(Box::new(transition));
+            if !record.is_routine() {
+                notable = Some(self.transition(guarded, seq, wall, &record));
             }
             guarded
                 .history
@@ -187,8 +228,30 @@ impl Cell {
         })
     }
 
+    /// What is said outside of a record that is not one of a plugin that works.
+    #[cold]
+    fn transition(
+        &self,
+        guarded: &Guarded,
+        seq: u64,
+        at: WallTime,
+        record: &Record,
+    ) -> Box<Transition> {
+        Box::new(Transition {
+            seq,
+            at,
+            id: self.id.clone(),
+            generation: guarded.machine.generation(),
+            version: guarded.detail.version.clone(),
+            from: record.from,
+            to: record.to,
+            cause: record.cause,
+            error: record.error.clone(),
+            duration: record.duration,
+        })
+    }
+
     /// Publishes what the machine and the loaded file are now.
-    #[inline]
     pub(crate) fn publish(&self, guarded: &mut Guarded) {
         let error = guarded.machine.error();
         let same = match (error, &guarded.detail.error) {
@@ -260,9 +323,7 @@ impl Cell {
     #[inline]
     pub(crate) fn snapshot(&self, engine: &Shared) -> Snapshot {
         let (plain, detail) = self.read();
-        plain.snapshot(self.id.clone(), &detail, |moment| {
-            engine.time.wall_at(moment)
-        })
+        plain.snapshot(detail, |moment| engine.time.wall_at(moment))
     }
 
     #[inline]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use plugin_engine_core::{Moment, WallTime};
@@ -26,10 +26,10 @@ pub trait Clock: Send + Sync + 'static {
     }
 }
 
-/// The machine's own clocks.
+/// The machine's own clocks: `CLOCK_MONOTONIC`, and the time of day.
 #[derive(Debug)]
 pub struct SystemClock {
-    start: Instant,
+    start_ns: u64,
 }
 
 impl SystemClock {
@@ -37,7 +37,7 @@ impl SystemClock {
     #[must_use]
     pub fn new() -> Self {
         Self {
-            start: Instant::now(),
+            start_ns: monotonic_ns(),
         }
     }
 }
@@ -48,12 +48,21 @@ impl Default for SystemClock {
     }
 }
 
+/// Nanoseconds of the system's monotonic clock. Asked for directly, because an update reads it once, and `Instant` computes
+/// with seconds and nanoseconds apart.
+#[inline]
+fn monotonic_ns() -> u64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    // Neither part is negative on a monotonic clock.
+    (time.tv_sec.cast_unsigned())
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(time.tv_nsec.cast_unsigned())
+}
+
 impl Clock for SystemClock {
     #[inline]
     fn now(&self) -> Moment {
-        let since = self.start.elapsed();
-        // Seconds of a process's life times 10^9 fit; computed without the 128-bit arithmetic of `as_nanos`.
-        Moment::from_nanos(since.as_secs() * 1_000_000_000 + u64::from(since.subsec_nanos()))
+        Moment::from_nanos(monotonic_ns().saturating_sub(self.start_ns))
     }
 
     fn wall(&self) -> WallTime {

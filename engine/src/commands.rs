@@ -230,8 +230,8 @@ fn start(
             _ => Ok(()),
         };
     }
+    plugins::remember_start(engine, &mut guarded);
     drop(guarded);
-    plugins::remember_start(engine, cell.index);
     loop {
         if let Some(answer) = answer(engine, cell, TaskCall::Create(reason)) {
             return answer.map(drop);

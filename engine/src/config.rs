@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, de};
 use crate::error::ConfigError;
 
 /// The longest configuration file that is read, in bytes.
-const CONFIG_LEN_MAX: u64 = 1024 * 1024;
+const CONFIG_LEN_MAX: u64 = 16 * 1024 * 1024;
 
 /// What is said of one plugin. What is not said is the manifest's, or a default.
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -202,7 +202,7 @@ fn read(path: &Path) -> Result<String, ConfigError> {
     let metadata = std::fs::metadata(path).map_err(failed)?;
     if !metadata.is_file() || metadata.len() > CONFIG_LEN_MAX {
         return Err(failed(std::io::Error::other(
-            "it is no regular file of at most 1 MiB",
+            "it is no regular file of at most 16 MiB",
         )));
     }
     std::fs::read_to_string(path).map_err(failed)

@@ -217,7 +217,7 @@ impl Engine {
                     Some(error) => format!("{} {error}", snapshot.state),
                     None => snapshot.state.to_string(),
                 };
-                begin(snapshot.since.unwrap_or_default(), &snapshot.id, &payload);
+                begin(snapshot.since.unwrap_or_default(), snapshot.id(), &payload);
             }
         })
     }

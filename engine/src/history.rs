@@ -73,6 +73,15 @@ struct NotableEntry {
     error: Option<Arc<Fault>>,
 }
 
+/// The start of a plain update, or its completion.
+pub(crate) struct PlainRecord {
+    pub(crate) seq: u64,
+    pub(crate) at: WallTime,
+    pub(crate) generation: u32,
+    /// `u64::MAX` for a start.
+    pub(crate) duration_ns: u64,
+}
+
 /// The history of one plugin.
 #[derive(Default)]
 pub(crate) struct PluginHistory {
@@ -135,8 +144,7 @@ impl PluginHistory {
         self.versions.push_back((generation, version));
     }
 
-    /// Appends a record. Without allocation, once the ring has grown.
-    #[inline]
+    /// Appends a record.
     pub(crate) fn push(
         &mut self,
         budget: &HistoryBudget,
@@ -156,14 +164,40 @@ impl PluginHistory {
             to: record.to,
             cause: record.cause,
         };
-        let routine = record.error.is_none()
-            && matches!(record.cause, Cause::UpdateStarted | Cause::UpdateCompleted);
-        if routine {
+        if record.is_routine() {
             self.routine.make_room(budget, false);
             self.routine.entries.push_back(entry);
         } else {
             self.push_notable(budget, entry, record.error);
         }
+    }
+
+    /// [`PluginHistory::push`] of the start or the completion of a plain update.
+    #[inline]
+    pub(crate) fn push_plain(&mut self, budget: &HistoryBudget, plain: PlainRecord) {
+        let (from, to, cause) = if plain.duration_ns == u64::MAX {
+            (
+                PluginState::Enabled,
+                PluginState::Running,
+                Cause::UpdateStarted,
+            )
+        } else {
+            (
+                PluginState::Running,
+                PluginState::Enabled,
+                Cause::UpdateCompleted,
+            )
+        };
+        self.routine.make_room(budget, false);
+        self.routine.entries.push_back(Entry {
+            seq: plain.seq,
+            at: plain.at,
+            duration_ns: plain.duration_ns,
+            generation: plain.generation,
+            from,
+            to,
+            cause,
+        });
     }
 
     #[cold]

@@ -95,18 +95,18 @@ impl Instance {
         self.host.listen_to(call);
     }
 
-    /// Updates. Adds to the raw call the frame on the stack.
+    /// Updates. `None` says that it completed. Adds to the raw call the frame on the stack.
     #[inline]
-    pub(crate) fn update(&mut self, ticket: CallTicket) -> CallOutcome {
+    pub(crate) fn update(&mut self, ticket: CallTicket) -> Option<Box<CallOutcome>> {
         let mut reply = Reply::default();
         let frame = frame(&self.host, ticket, &mut reply);
         // SAFETY: `address` came from `create` of this library and was not destroyed, because `destroy` takes the value
         // that owns it; `&mut self` means that no other call is in flight.
         let status = unsafe { (self.library.calls.update)(self.address, &frame) };
-        if status == status::COMPLETED {
-            return CallOutcome::Completed;
+        if status == status::COMPLETED && reply.said.is_none() {
+            return None;
         }
-        outcome(status, reply)
+        Some(Box::new(outcome(status, reply)))
     }
 
     /// Displays.

@@ -538,13 +538,13 @@ fn begin(
         forgotten.and_then(|applied| applied.notable),
         mapped.notable,
     ];
+    remember_start(engine, &mut guarded);
     let off = config.enabled == Some(false);
     if off {
         let applied = cell.apply(engine, &mut guarded, now, Event::SwitchedOff);
         entries.push(applied.ok().and_then(|applied| applied.notable));
     }
     drop(guarded);
-    remember_start(engine, cell.index);
     for entry in entries.into_iter().flatten() {
         log(&entry);
     }
@@ -564,10 +564,8 @@ fn begin(
 }
 
 /// Plugins are stopped in the reverse of the order in which they were last started.
-pub(crate) fn remember_start(engine: &Shared, index: u32) {
-    let mut started = engine.started.lock();
-    started.retain(|other| *other != index);
-    started.push(index);
+pub(crate) fn remember_start(engine: &Shared, guarded: &mut Guarded) {
+    guarded.started = engine.starts.fetch_add(1, Ordering::Relaxed) + 1;
 }
 
 fn await_start(starting: Starting, began: Instant, budget: Duration) -> LoadOutcome {

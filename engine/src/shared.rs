@@ -54,8 +54,8 @@ pub(crate) struct Shared {
     pub(crate) stopping: AtomicBool,
     /// Told when the next tick has come closer, the clock was moved, or a run is to stop.
     pub(crate) run: RunSignal,
-    /// The plugins in the order in which they were started, by index.
-    pub(crate) started: Mutex<Vec<u32>>,
+    /// How many plugins have been started.
+    pub(crate) starts: AtomicU64,
 }
 
 /// What a run waits on.
@@ -175,7 +175,8 @@ impl Drop for HeldLog {
     }
 }
 
-/// Tells the embedder's subscriber of a transition. Never called inside a lock: what listens may ask the engine.
+/// Tells the embedder's subscriber of a transition, under a target of its own, so that who shows transitions in another way
+/// can leave these lines out and keep the others. Never called inside a lock: what listens may ask the engine.
 pub(crate) fn log(transition: &Transition) {
     let kept = HELD.with_borrow_mut(|(holds, said)| {
         if *holds > 0 {
@@ -197,14 +198,14 @@ fn say(transition: &Transition) {
         ..
     } = transition;
     let Some(error) = &transition.error else {
-        tracing::info!(target: "plugin_engine", plugin = %id, %from, %to, %cause, "transition");
+        tracing::info!(target: "plugin_engine::transitions", plugin = %id, %from, %to, %cause, "transition");
         return;
     };
     let error = error.as_ref();
     // Said loudly the first time; a plugin that goes on failing says so in its snapshot and its history.
     if error.consecutive <= 1 || *cause == Cause::FailedPermanently {
-        tracing::warn!(target: "plugin_engine", plugin = %id, %from, %to, %cause, %error, "transition");
+        tracing::warn!(target: "plugin_engine::transitions", plugin = %id, %from, %to, %cause, %error, "transition");
     } else {
-        tracing::debug!(target: "plugin_engine", plugin = %id, %from, %to, %cause, %error, "transition");
+        tracing::debug!(target: "plugin_engine::transitions", plugin = %id, %from, %to, %cause, %error, "transition");
     }
 }

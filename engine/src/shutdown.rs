@@ -24,15 +24,8 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
     let began = Instant::now();
     let ends = began.checked_add(budget);
     scheduler::stop(engine);
-    let order: Vec<_> = {
-        let started = engine.started.lock();
-        started
-            .iter()
-            .rev()
-            .filter_map(|index| engine.registry.at(*index))
-            .map(Arc::clone)
-            .collect()
-    };
+    let mut order: Vec<_> = engine.registry.all().map(Arc::clone).collect();
+    order.sort_by_cached_key(|cell| std::cmp::Reverse(cell.lock().started));
     cancel_calls(&order);
     wait_for_calls(&order, began, budget.mul_f64(SHARE_OF_CALLS));
     // Whoever has not returned by now is named in the history, and not waited for any more.
@@ -52,14 +45,11 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
         // A create or a destroy that was given up above leaves its plugin to be unloaded now.
         unload(engine, cell, Duration::ZERO);
     }
-    for cell in engine.registry.all() {
-        unload(engine, cell, Duration::ZERO);
-    }
     engine.executor.close(engine);
     engine.executor.watchdog.end();
     engine.events.close();
     for stuck in stuck_calls(engine) {
-        tracing::warn!(target: "plugin_engine", plugin = %stuck.id, call = %stuck.call, since = %stuck.since, "has not returned; its thread is left behind");
+        tracing::warn!(target: "plugin_engine::shutdown", plugin = %stuck.id, call = %stuck.call, since = %stuck.since, "has not returned; its thread is left behind");
     }
 }
 
@@ -139,7 +129,7 @@ pub(crate) fn stuck_calls(engine: &Shared) -> Vec<StuckCall> {
             let snapshot = cell.snapshot(engine);
             let call = snapshot.in_flight.filter(|call| call.abandoned)?;
             Some(StuckCall {
-                id: snapshot.id,
+                id: snapshot.id().clone(),
                 call: call.call,
                 since: call.since,
             })

@@ -20,8 +20,6 @@ use crate::host::HostContext;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Snapshot {
-    /// The plugin.
-    pub id: PluginId,
     /// Its state.
     pub state: PluginState,
     /// Since when it is in that state; `None` for an id that nothing is known of.
@@ -30,16 +28,6 @@ pub struct Snapshot {
     pub error: Option<Arc<Fault>>,
     /// The generation; 0 before the first load.
     pub generation: u32,
-    /// The version of that generation.
-    pub version: Option<Arc<str>>,
-    /// The file it was loaded from.
-    pub file: Option<Arc<Path>>,
-    /// The SHA-256 of that file, in hexadecimal.
-    pub sha256: Option<Arc<str>>,
-    /// The interval between updates.
-    pub interval: Duration,
-    /// How long one update may take.
-    pub timeout: Duration,
     /// When the last update ended or passed its deadline.
     pub last_update: Option<WallTime>,
     /// When the last update completed.
@@ -58,22 +46,18 @@ pub struct Snapshot {
     pub history_len: usize,
     /// The number of the last transition.
     pub seq: u64,
+    /// Shared, not copied: what changes only with a load or a failure.
+    detail: Arc<Detail>,
 }
 
 impl Snapshot {
     /// What there is to say of an id that nothing is known of.
     pub(crate) fn unknown(id: &str) -> Self {
         Self {
-            id: PluginId::nearest(id),
             state: PluginState::Unloaded,
             since: None,
             error: None,
             generation: 0,
-            version: None,
-            file: None,
-            sha256: None,
-            interval: Duration::ZERO,
-            timeout: Duration::ZERO,
             last_update: None,
             last_success: None,
             last_display: None,
@@ -83,7 +67,44 @@ impl Snapshot {
             in_flight: None,
             history_len: 0,
             seq: 0,
+            detail: Arc::new(Detail::new(PluginId::nearest(id))),
         }
+    }
+
+    /// The plugin.
+    #[must_use]
+    pub fn id(&self) -> &PluginId {
+        &self.detail.id
+    }
+
+    /// The author's version of the generation that is loaded.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.detail.version.as_deref()
+    }
+
+    /// The file that the plugin was loaded from, or that was refused.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        self.detail.file.as_deref()
+    }
+
+    /// The SHA-256 of the file that is loaded, in hexadecimal.
+    #[must_use]
+    pub fn sha256(&self) -> Option<&str> {
+        self.detail.sha256.as_deref()
+    }
+
+    /// The interval between updates.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
+        self.detail.interval
+    }
+
+    /// How long one update may take.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        self.detail.timeout
     }
 }
 
@@ -99,8 +120,9 @@ pub struct InFlightCall {
 }
 
 /// What a snapshot holds that has an owner. Changes on load and on failure, not on every update.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Detail {
+    pub(crate) id: PluginId,
     pub(crate) error: Option<Arc<Fault>>,
     pub(crate) version: Option<Arc<str>>,
     pub(crate) file: Option<Arc<Path>>,
@@ -109,6 +131,44 @@ pub(crate) struct Detail {
     pub(crate) timeout: Duration,
     /// Progress is recorded in the middle of a call, so it is asked for and not published.
     pub(crate) host: Option<Arc<HostContext>>,
+}
+
+impl Detail {
+    pub(crate) fn new(id: PluginId) -> Self {
+        Self {
+            id,
+            error: None,
+            version: None,
+            file: None,
+            sha256: None,
+            interval: Duration::ZERO,
+            timeout: Duration::ZERO,
+            host: None,
+        }
+    }
+}
+
+impl PartialEq for Detail {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.id, &self.error, &self.version, &self.file)
+            == (&other.id, &other.error, &other.version, &other.file)
+            && (&self.sha256, self.interval, self.timeout)
+                == (&other.sha256, other.interval, other.timeout)
+    }
+}
+
+impl Eq for Detail {}
+
+impl std::fmt::Debug for Detail {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Detail")
+            .field("id", &self.id)
+            .field("version", &self.version)
+            .field("file", &self.file)
+            .field("interval", &self.interval)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 const WORDS: usize = 17;
@@ -167,10 +227,10 @@ impl Plain {
     }
 
     /// Puts the parts together. `wall_at` tells the time of day of a moment.
+    #[inline]
     pub(crate) fn snapshot(
         &self,
-        id: PluginId,
-        detail: &Detail,
+        detail: Arc<Detail>,
         wall_at: impl Fn(Moment) -> WallTime,
     ) -> Snapshot {
         let [
@@ -197,16 +257,10 @@ impl Plain {
             .checked_sub(1)
             .and_then(CallKind::from_code);
         Snapshot {
-            id,
             state: PluginState::from_code(flags as u8).unwrap_or(PluginState::Unloaded),
             since: wall(since),
             error: detail.error.clone(),
             generation: (flags >> 32) as u32,
-            version: detail.version.clone(),
-            file: detail.file.clone(),
-            sha256: detail.sha256.clone(),
-            interval: detail.interval,
-            timeout: detail.timeout,
             last_update: wall(last_update),
             last_success: wall(last_success),
             last_display: wall(last_display),
@@ -233,6 +287,7 @@ impl Plain {
             }),
             history_len: usize::try_from(history_len).unwrap_or(usize::MAX),
             seq,
+            detail,
         }
     }
 }

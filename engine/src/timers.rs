@@ -104,10 +104,16 @@ impl Timers {
             let ticker = self.tickers[index as usize];
             let mut due_ns = ticker.due_ns.saturating_add(ticker.interval_ns);
             if due_ns <= now_ns {
+                // What is missed lies between here and now; the sum ends at the end of time.
                 let missed = (now_ns - due_ns) / ticker.interval_ns + 1;
                 due_ns = due_ns.saturating_add(missed.saturating_mul(ticker.interval_ns));
             }
-            self.insert(index, due_ns.min(STOPPED - 1));
+            if due_ns == STOPPED {
+                // The end of time: no tick comes after it.
+                self.tickers[index as usize].due_ns = STOPPED;
+            } else {
+                self.insert(index, due_ns);
+            }
         }
     }
 
@@ -213,5 +219,6 @@ mod tests {
         let mut taken = Vec::new();
         timers.take_due(Moment::from_nanos(u64::MAX - 1), &mut taken);
         assert_eq!(taken, [0]);
+        assert_eq!(timers.next_due(), None);
     }
 }

@@ -1,4 +1,4 @@
-//! The plugin files that tests load, built by the very Cargo that runs the tests.
+//! The plugin files that tests load and the program that they run, built by the very Cargo that runs the tests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,9 +23,17 @@ pub fn target_dir() -> PathBuf {
 
 /// The plugin file of the crate `name`, built if need be. All are built at the first call.
 pub fn built(name: &str) -> PathBuf {
+    built_file(&format!("lib{}.so", name.replace('-', "_")))
+}
+
+/// The program `plugin-engine`, built with them.
+pub fn program() -> PathBuf {
+    built_file("plugin-engine")
+}
+
+fn built_file(name: &str) -> PathBuf {
     static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let dir = BUILT.get_or_init(build_all);
-    let file = dir.join(format!("lib{}.so", name.replace('-', "_")));
+    let file = BUILT.get_or_init(build_all).join(name);
     assert!(file.is_file(), "{} was not built", file.display());
     file
 }
@@ -45,6 +53,7 @@ fn build_all() -> PathBuf {
     if release {
         command.arg("--release");
     }
+    command.args(["--package", "plugin-engine-cli"]);
     for group in ["plugins", "fixtures"] {
         let crates = std::fs::read_dir(root().join(group)).expect("the group is there");
         for name in crates {

@@ -148,7 +148,7 @@ fn all_recover_when_the_calls_that_hung_return() {
     rig.advance(1_000);
     cycle(&rig);
     for snapshot in rig.engine.snapshots() {
-        assert_eq!(snapshot.error, None, "{}", snapshot.id);
+        assert_eq!(snapshot.error, None, "{}", snapshot.id());
     }
     assert!(rig.engine.usage().threads <= 4);
 }

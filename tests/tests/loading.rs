@@ -185,7 +185,7 @@ fn of_two_files_with_one_id_the_first_by_name_has_it_and_the_other_is_refused_wi
         );
         assert_eq!(rig.state("noop"), PluginState::Enabled);
     }
-    assert_eq!(rig.snapshot("noop").file.as_deref(), Some(&*first));
+    assert_eq!(rig.snapshot("noop").file().as_deref(), Some(&*first));
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn a_refused_file_shows_the_reason_under_the_id_that_its_configuration_gives_it(
     // And what it says holds when the file was mended and somebody switches the plugin on.
     std::fs::copy(built("noop"), rig.dir().join("mine.so")).unwrap();
     rig.engine.enable("mine").unwrap();
-    assert_eq!(rig.snapshot("mine").interval, Duration::from_secs(7));
+    assert_eq!(rig.snapshot("mine").interval(), Duration::from_secs(7));
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Two kinds of time: a monotonic one that schedules, and the wall clock that people read.
 
+use std::num::NonZeroU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A moment of the engine's monotonic clock: nanoseconds since the clock was made. 584 years fit.
@@ -26,6 +27,7 @@ impl Moment {
 
     /// This moment and `later`; the end of time rather than an overflow.
     #[must_use]
+    #[inline]
     pub fn saturating_add(self, later: Duration) -> Self {
         Self(self.0.saturating_add(nanos(later)))
     }
@@ -43,26 +45,39 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 }
 
 /// A moment of the wall clock: nanoseconds since 1970-01-01 UTC, without leap seconds, to the year 2554.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
-pub struct WallTime(u64);
+///
+/// The first nanosecond of 1970 stands for everything before it, too, so that an absent time takes no room of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct WallTime(NonZeroU64);
+
+impl Default for WallTime {
+    fn default() -> Self {
+        Self(NonZeroU64::MIN)
+    }
+}
 
 impl WallTime {
     /// The moment `nanos` after 1970-01-01 UTC.
     #[must_use]
+    #[inline]
     pub const fn from_unix_nanos(nanos: u64) -> Self {
-        Self(nanos)
+        match NonZeroU64::new(nanos) {
+            Some(nanos) => Self(nanos),
+            None => Self(NonZeroU64::MIN),
+        }
     }
 
     /// Nanoseconds since 1970-01-01 UTC.
     #[must_use]
+    #[inline]
     pub const fn as_unix_nanos(self) -> u64 {
-        self.0
+        self.0.get()
     }
 
     /// How long after `earlier` this is; zero if it is not later.
     #[must_use]
     pub const fn saturating_since(self, earlier: Self) -> Duration {
-        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+        Duration::from_nanos(self.0.get().saturating_sub(earlier.0.get()))
     }
 
     /// This time and `later`; the end of time rather than an overflow.
@@ -75,13 +90,13 @@ impl WallTime {
 impl From<SystemTime> for WallTime {
     /// Times before 1970 become 1970.
     fn from(time: SystemTime) -> Self {
-        Self(time.duration_since(UNIX_EPOCH).map_or(0, nanos))
+        Self::from_unix_nanos(time.duration_since(UNIX_EPOCH).map_or(0, nanos))
     }
 }
 
 impl From<WallTime> for SystemTime {
     fn from(time: WallTime) -> Self {
-        UNIX_EPOCH + Duration::from_nanos(time.0)
+        UNIX_EPOCH + Duration::from_nanos(time.0.get())
     }
 }
 

@@ -101,10 +101,6 @@ impl Batch {
         self.items.len()
     }
 
-    pub(crate) fn chunk_len(&self) -> usize {
-        self.chunk
-    }
-
     pub(crate) fn item(&self, at: u32) -> Option<u32> {
         self.items.get(at as usize).copied()
     }

@@ -91,50 +91,59 @@ impl Caller<'_> {
 
     /// Updates the plugin if it is due, or in any case if `on_demand`.
     ///
-    /// The way of a good update: lock, two transitions' worth of [`Cell::apply`], five stores into the slot, the call, one
-    /// read of the clock. No allocation, no system call, no lock but the plugin's own.
+    /// The way of a good update: the plugin's lock and [`Cell::start_plain_update`], five stores into the slot, the call, one
+    /// read of the clock, the lock and [`Cell::complete_plain_update`]. No allocation, no system call, no lock but the plugin's
+    /// own.
     #[inline]
     pub(super) fn update(&self, now: Moment, on_demand: bool) -> UpdateEnd {
         let mut guarded = self.cell.lock();
-        let callable = guarded.waiters == 0 && !self.is_stopping() && guarded.instance.is_some();
-        if !callable || guarded.machine.is_poisoned() || self.must_be_refused(&guarded) {
+        let plain = guarded.waiters == 0
+            && guarded.instance.is_some()
+            && !self.is_stopping()
+            && !self.engine.executor.is_crowded()
+            && !on_demand;
+        let started = plain
+            .then(|| self.cell.start_plain_update(self.engine, &mut guarded, now))
+            .flatten();
+        let (Some(id), Some(mut instance)) =
+            (started, guarded.instance.take_if(|_| started.is_some()))
+        else {
             drop(guarded);
             return self.update_with_care(now, on_demand);
-        }
-        let started = self.cell.apply(
-            self.engine,
-            &mut guarded,
-            now,
-            Event::UpdateStarted { on_demand },
-        );
-        let id = match started {
-            Ok(Applied { call: Some(id), .. }) => id,
-            Ok(_) => return UpdateEnd::not_made(now, RejectReason::NoSuchCall),
-            Err(reason) => {
-                drop(guarded);
-                return self.skip(now, reason);
-            }
-        };
-        let limit = guarded.machine.limits().update;
-        let Some(mut instance) = guarded.instance.take() else {
-            return UpdateEnd::not_made(now, RejectReason::NoInstance);
         };
         instance.is_heard_in(id);
+        let deadline = now.saturating_add(guarded.machine.limits().update);
         drop(guarded);
 
-        let ticket = CallTicket {
-            id,
-            deadline: now.saturating_add(limit),
-        };
+        let ticket = CallTicket { id, deadline };
         self.slot.begin(self.cell.index, ticket);
         let outcome = instance.update(ticket);
         let now = self.engine.time.now();
         self.slot.end();
-        self.finish(now, id, outcome, instance)
+
+        if let Some(outcome) = outcome {
+            return self.finish(now, id, *outcome, instance);
+        }
+        let mut guarded = self.cell.lock();
+        if !self
+            .cell
+            .complete_plain_update(self.engine, &mut guarded, now, id)
+        {
+            drop(guarded);
+            return self.finish(now, id, CallOutcome::Completed, instance);
+        }
+        guarded.instance = Some(instance);
+        drop(guarded);
+        UpdateEnd {
+            verdict: Verdict::Completed,
+            now,
+            leftover: None,
+            rejected: None,
+        }
     }
 
     /// Records the end of a call and gives the instance back, if it is still the plugin's.
-    #[inline]
+    #[cold]
     fn finish(
         &self,
         now: Moment,
@@ -221,34 +230,59 @@ impl Caller<'_> {
             super::refuse(self.engine, self.cell);
             return UpdateEnd::not_made(now, RejectReason::Stuck);
         }
-        let poisoned = machine.is_poisoned();
-        let free = machine.in_flight().is_none_or(|call| {
-            // A destroy that hangs does not keep the next instance from being made; a stuck update or display does.
-            call.abandoned && call.call == CallKind::Destroy
-        });
-        let reason = busy_or_stuck(machine);
-        drop(guarded);
-        if !poisoned || !free {
-            return self.skip(now, reason);
-        }
-        match self.renew() {
-            Ok(()) => {}
-            Err(end) => {
+        if machine.is_poisoned() {
+            let free = machine.in_flight().is_none_or(|call| {
+                // A destroy that hangs does not keep the next instance from being made; a stuck update or display does.
+                call.abandoned && call.call == CallKind::Destroy
+            });
+            let reason = busy_or_stuck(machine);
+            drop(guarded);
+            if !free {
+                return self.skip(now, reason);
+            }
+            if let Err(end) = self.renew() {
                 return UpdateEnd {
                     now: self.engine.time.now(),
                     ..end
                 };
             }
-        }
-        let guarded = self.cell.lock();
-        let ready = guarded.instance.is_some() && !guarded.machine.is_poisoned();
-        drop(guarded);
-        let now = self.engine.time.now();
-        if ready {
-            self.update(now, on_demand)
         } else {
-            self.skip(now, RejectReason::NoInstance)
+            drop(guarded);
         }
+        self.update_in_general(on_demand)
+    }
+
+    /// An update of a plugin that has an error, or that a person asked for.
+    fn update_in_general(&self, on_demand: bool) -> UpdateEnd {
+        let now = self.engine.time.now();
+        let mut guarded = self.cell.lock();
+        // Taken first, because a call that has been recorded as started has to be made.
+        let Some(mut instance) = guarded.instance.take() else {
+            let reason = busy_or_stuck(&guarded.machine);
+            drop(guarded);
+            return self.skip(now, reason);
+        };
+        let event = Event::UpdateStarted { on_demand };
+        let applied = self.cell.apply(self.engine, &mut guarded, now, event);
+        let id = match applied.map(|applied| applied.call) {
+            Ok(Some(id)) => id,
+            refused => {
+                guarded.instance = Some(instance);
+                drop(guarded);
+                return self.skip(now, refused.err().unwrap_or(RejectReason::NoSuchCall));
+            }
+        };
+        let deadline = now.saturating_add(guarded.machine.limits().update);
+        instance.is_heard_in(id);
+        drop(guarded);
+        let ticket = CallTicket { id, deadline };
+        self.slot.begin(self.cell.index, ticket);
+        let outcome = instance
+            .update(ticket)
+            .map_or(CallOutcome::Completed, |outcome| *outcome);
+        let now = self.engine.time.now();
+        self.slot.end();
+        self.finish(now, id, outcome, instance)
     }
 
     /// A tick that leads to no call: counted, if the plugin is one that ticks.

@@ -153,7 +153,7 @@ impl Executor {
                 .is_some_and(|sample| sample.cell == cell)
     }
 
-    /// Hands over a batch, and returns at once.
+    /// Hands over a batch to one worker, and returns at once. That worker calls for others if the calls are not all short.
     pub(crate) fn submit(&self, engine: &Arc<Shared>, batch: &Arc<Batch>) {
         let mut queue = self.queue.lock();
         if queue.closed {
@@ -162,14 +162,12 @@ impl Executor {
             return;
         }
         queue.batches.push_back(Arc::clone(batch));
-        // One worker per eight chunks: waking one costs more than a few fast calls, and a slow call brings another anyway.
-        let wanted = batch
-            .len()
-            .div_ceil(batch.chunk_len() * 8)
-            .min(self.workers);
-        for _ in 0..wanted {
-            self.call_for_hands(engine, &mut queue);
-        }
+        self.call_for_hands(engine, &mut queue);
+    }
+
+    /// Calls for another worker, because the calls of a batch take long enough for that to pay.
+    fn share(&self, engine: &Arc<Shared>) {
+        self.call_for_hands(engine, &mut self.queue.lock());
     }
 
     /// Hands over one call, and returns what its end can be waited for on.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use plugin_engine_core::{Moment, Transition};
 
@@ -10,6 +11,10 @@ use super::call::Caller;
 use super::slot::{OnBehalf, Slot, TaskEnd};
 use super::{Executor, Queue, Rest, Task, TaskCall, WORKER};
 use crate::shared::{Shared, hold_log, log};
+
+/// Calls that take no longer than this, records and all, are made by one worker: numbering transitions is the one thing that
+/// workers share, and two that do little else spend more on passing that number to and fro than they gain.
+const SHORT_CALL: Duration = Duration::from_micros(2);
 
 /// What a worker takes from the queue.
 enum Work {
@@ -39,9 +44,14 @@ pub(super) fn run(engine: &Arc<Shared>, index: usize) {
                 slot.work_for(OnBehalf::Cycle(Arc::clone(&batch)));
                 let mut now = engine.time.now();
                 while let Some(range) = batch.take_chunk() {
+                    let began = now;
                     now = run_chunk(engine, slot, &batch, range, now);
                     if slot.is_slow() {
                         break;
+                    }
+                    let len = range.1 - range.0;
+                    if now.saturating_since(began) > SHORT_CALL * len && batch.has_more() {
+                        executor.share(engine);
                     }
                 }
             }

@@ -1,0 +1,133 @@
+//! The engine under measurement: real plugin files, real clock, everything on.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use plugin_engine::{Clock, Engine, Moment, SystemClock, WallTime};
+use plugin_engine_tests::built;
+use tempfile::TempDir;
+
+/// The machine's clock with time left out: it runs as fast and costs as much as the machine's, and jumps to the next tick.
+#[derive(Clone, Default)]
+struct SkippingClock {
+    system: Arc<SystemClock>,
+    skipped_ns: Arc<AtomicU64>,
+}
+
+impl Clock for SkippingClock {
+    fn now(&self) -> Moment {
+        let skipped = self.skipped_ns.load(Ordering::Relaxed);
+        Moment::from_nanos(self.system.now().as_nanos() + skipped)
+    }
+
+    fn wall(&self) -> WallTime {
+        self.system.wall()
+    }
+
+    fn real_time_until(&self, moment: Moment) -> Option<Duration> {
+        Some(moment.saturating_since(self.now()))
+    }
+}
+
+/// An engine with plugins that are all due whenever a second is left out.
+pub(crate) struct Fleet {
+    pub(crate) due: usize,
+    pub(crate) cycles: usize,
+    engine: Engine,
+    clock: SkippingClock,
+    _dir: TempDir,
+}
+
+const INTERVAL: Duration = Duration::from_secs(1);
+
+impl Fleet {
+    /// `due` plugins of one file.
+    pub(crate) fn due(due: usize) -> Self {
+        Self::due_beside_idle(due, 0)
+    }
+
+    /// The same beside plugins that are not due for a year.
+    pub(crate) fn due_beside_idle(due: usize, idle: usize) -> Self {
+        let dir = TempDir::new().expect("a directory can be made");
+        std::fs::copy(built("noop"), dir.path().join("noop.so")).expect("a file can be copied");
+        let mut config = String::new();
+        for n in 0..due + idle {
+            let interval = if n < due { "1s" } else { "365days" };
+            // Writing to a string does not fail.
+            let _ = writeln!(
+                config,
+                "[[plugin]]\nid = \"p{n}\"\nfile = \"noop.so\"\ninterval = \"{interval}\""
+            );
+        }
+        let config_file = dir.path().join("engine.toml");
+        std::fs::write(&config_file, config).expect("a file can be written");
+        let clock = SkippingClock::default();
+        let engine = Engine::builder()
+            .plugin_dir(dir.path())
+            .config_file(config_file)
+            .clock(clock.clone())
+            .build()
+            .expect("the engine can be built");
+        let good = engine
+            .try_load_all()
+            .expect("the configuration can be read")
+            .iter()
+            .filter(|outcome| outcome.is_good())
+            .count();
+        assert_eq!(good, due + idle);
+        let fleet = Self {
+            due,
+            // About the same number of updates in each round.
+            cycles: (10_000 / due).clamp(1, 500),
+            engine,
+            clock,
+            _dir: dir,
+        };
+        assert_eq!(fleet.engine.run_cycle().completed, due + idle);
+        // History rings grow to their full length first: growing is no part of an update.
+        for _ in 0..600 * usize::from(due <= 1_000) {
+            fleet.cycle();
+        }
+        fleet
+    }
+
+    fn cycle(&self) {
+        self.clock
+            .skipped_ns
+            .fetch_add(INTERVAL.as_nanos() as u64, Ordering::Relaxed);
+        let report = self.engine.run_cycle();
+        assert_eq!(report.completed, self.due);
+    }
+
+    pub(crate) fn run(&self) {
+        for _ in 0..self.cycles {
+            self.cycle();
+        }
+    }
+
+    pub(crate) fn read_snapshots(&self, count: usize) {
+        for _ in 0..count {
+            std::hint::black_box(self.engine.snapshot("p0"));
+        }
+    }
+
+    /// Runs cycles without a pause while `work` goes on; returns how many updates there were.
+    pub(crate) fn busy(&self, work: impl FnOnce()) -> usize {
+        let stop = AtomicBool::new(false);
+        let mut cycles = 0;
+        std::thread::scope(|scope| {
+            let runner = scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    self.cycle();
+                    cycles += 1;
+                }
+            });
+            work();
+            stop.store(true, Ordering::Relaxed);
+            runner.join().expect("the cycles run");
+        });
+        cycles * self.due
+    }
+}

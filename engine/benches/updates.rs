@@ -1,0 +1,102 @@
+//! What an update costs: the engine beside what a user would pick instead, in one run.
+//!
+//! Every contestant is measured in rounds, one after another within each round, and the median over the rounds is printed, so
+//! that a machine whose speed drifts does not favour anybody. What counts are the ratios.
+//!
+//! `cargo bench --package plugin-engine-bench` runs all; a word after `--` runs those whose name has it.
+
+mod engines;
+mod peers;
+mod rounds;
+
+use engines::Fleet;
+use rounds::{Contestant, Table};
+
+fn main() {
+    let only: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
+    let mut table = Table::new(only);
+
+    let raw = peers::RawPlugin::load();
+    let records = peers::Records::default();
+    let blocking = peers::SpawnBlocking::new();
+    let pool = peers::HandWrittenPool::new(2);
+    let fleets: Vec<_> = [1, 10, 1_000, 10_000].map(Fleet::due).into();
+    let beside_idle = Fleet::due_beside_idle(10, 100_000);
+
+    let mut contestants = vec![
+        Contestant::new("raw call through the library", 20_000, || raw.calls(20_000)),
+        Contestant::new("raw call + two clock reads", 20_000, || {
+            raw.calls_with_clock(20_000);
+        }),
+        Contestant::new(
+            "raw call + two clock reads + records, one thread",
+            20_000,
+            || {
+                raw.calls_with_records(20_000, &records);
+            },
+        ),
+        Contestant::new(
+            "hand-written pool of 2 and a channel, same records",
+            10_000,
+            || {
+                pool.updates(10_000, &raw);
+            },
+        ),
+        Contestant::new("spawn_blocking + timeout, same records", 1_000, || {
+            blocking.updates(1_000, &raw);
+        }),
+        Contestant::new(
+            "a thread per call + recv_timeout, same records",
+            200,
+            || {
+                peers::thread_per_call(200, &raw);
+            },
+        ),
+    ];
+    for fleet in &fleets {
+        let name = format!("engine, cycle of {} due, per update", fleet.due);
+        contestants.push(Contestant::new(name, fleet.due * fleet.cycles, || {
+            fleet.run()
+        }));
+    }
+    let name = "engine, cycle of 10 due beside 100,000 idle, per update";
+    contestants.push(Contestant::new(name, 10 * beside_idle.cycles, || {
+        beside_idle.run()
+    }));
+    let name = "snapshot read, engine at rest";
+    contestants.push(Contestant::new(name, 10_000, || {
+        fleets[2].read_snapshots(10_000)
+    }));
+    table.measure(&mut contestants, 15);
+
+    let busy = fleets[2].busy(|| {
+        let mut reader = [Contestant::new(
+            "snapshot read beside the engine at full speed",
+            10_000,
+            || fleets[2].read_snapshots(10_000),
+        )];
+        table.measure(&mut reader, 15);
+    });
+    println!("(beside {busy} updates while it was measured)");
+
+    table.print();
+    println!();
+    let base = "raw call + two clock reads";
+    table.ratio("engine, cycle of 1000 due", base, "at most 3");
+    table.ratio(
+        "spawn_blocking + timeout",
+        "engine, cycle of 1000 due",
+        "at least 40",
+    );
+    table.ratio("hand-written pool", "engine, cycle of 1000 due", "");
+    table.ratio(
+        "engine, cycle of 10 due beside",
+        "engine, cycle of 10 due,",
+        "at most 1.5",
+    );
+    table.limit("snapshot read, engine at rest", 60.0);
+    table.limit("snapshot read beside", 150.0);
+}

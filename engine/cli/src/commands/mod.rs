@@ -1,0 +1,25 @@
+//! What can be asked of the program. One file per command.
+
+pub(crate) mod run;
+
+use clap::{Parser, Subcommand};
+
+/// Runs plugins from dynamic libraries, and says at any time which state each is in, since when and why.
+#[derive(Debug, Parser)]
+#[command(
+    name = "plugin-engine",
+    version,
+    arg_required_else_help = true,
+    disable_help_subcommand = true,
+    after_help = "Example:\n  plugin-engine run --plugins plugins.d\n\n`plugin-engine run --help` says more."
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Load the plugins of a directory and run their updates until told to stop
+    Run(run::RunArgs),
+}

@@ -1,0 +1,311 @@
+//! `plugin-engine run`: loads a directory and runs update cycles until told to stop.
+//!
+//! Four threads besides the engine's own: this one decides, one loads and runs the cycles, one shows, one takes signals. Each
+//! tells this one what has happened; nothing of a plugin ever runs on any of them.
+
+use std::error::Error as _;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use clap::Args;
+use plugin_engine::{Engine, Error, LoadOutcome, PluginState, RunLimit, WallTime, escape_control};
+
+use crate::screen::Screen;
+use crate::show::{Form, Loaded, Presenter};
+use crate::{logging, signals, table};
+
+/// How long plugins get to end their calls and to be destroyed.
+const SHUTDOWN_BUDGET: Duration = Duration::from_secs(5);
+/// How long whoever reads the output gets to take the rest of it.
+const OUTPUT_BUDGET: Duration = Duration::from_secs(5);
+/// How often a run of a number of cycles looks whether any plugin can become due again.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  plugin-engine run --plugins plugins.d
+  plugin-engine run --plugins plugins.d --for 20s
+  plugin-engine run --plugins plugins.d --cycles 1 --json | jq .
+
+On a terminal a table shows how the plugins stand; elsewhere lines say what is worth
+knowing, and a table comes at the end. A file that cannot be loaded is named on
+standard error and keeps no other from running.
+
+SIGINT (Ctrl-C) and SIGTERM stop the plugins, within 5 seconds; a second one does not
+wait. RUST_LOG says what is logged on standard error, for example RUST_LOG=debug.
+Exit status: 0 after a run, 1 if it could not begin, 2 for a wrong command line.")]
+pub(crate) struct RunArgs {
+    /// The directory of the plugin files
+    #[arg(long, value_name = "DIR")]
+    plugins: PathBuf,
+
+    /// A configuration file with [[plugin]] entries
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Stop after so many cycles in which a plugin was due
+    #[arg(long, value_name = "N", conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..))]
+    cycles: Option<u64>,
+
+    /// Stop after this time, counted from when the directory is loaded: 20s, 5m, 1h 30m
+    #[arg(long = "for", id = "duration", value_name = "DURATION", value_parser = parse_duration)]
+    duration: Option<Duration>,
+
+    /// One JSON object per transition on standard output, and one of all plugins at the end
+    #[arg(long)]
+    json: bool,
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration.is_zero() => Err("must be longer than zero".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(format!("{error}; write 20s, 5m or 1h 30m")),
+    }
+}
+
+/// What this thread waits for.
+enum Event {
+    Loaded(Result<(Vec<LoadOutcome>, u64), Error>),
+    /// The limit of the run is reached.
+    RunEnded,
+    /// SIGINT or SIGTERM.
+    Told,
+    OutputFailed(io::Error),
+}
+
+/// Why a run did not begin, or not end, as it should; one line.
+struct Failure(String);
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let mut text = error.to_string();
+        let mut source = error.source();
+        while let Some(error) = source {
+            let more = error.to_string();
+            // Some messages quote their source themselves.
+            if !text.contains(&more) {
+                text = format!("{text}: {more}");
+            }
+            source = error.source();
+        }
+        match error {
+            Error::Discover(_) => text.push_str("; create it, or name another with --plugins"),
+            Error::Config(_) => text.push_str("; correct it, or run without --config"),
+            _ => {}
+        }
+        Self(text)
+    }
+}
+
+/// Runs, and returns the exit status.
+pub(crate) fn run(args: &RunArgs) -> i32 {
+    let screen = Screen::new();
+    let form = Form::choose(args.json);
+    logging::start(&screen, form.default_log());
+    match serve(args, form, &screen) {
+        Ok(()) => 0,
+        Err(Failure(text)) => {
+            screen.close();
+            screen.say(text);
+            1
+        }
+    }
+}
+
+fn serve(args: &RunArgs, form: Form, screen: &Arc<Screen>) -> Result<(), Failure> {
+    let mut builder = Engine::builder().plugin_dir(&args.plugins);
+    if let Some(file) = &args.config {
+        builder = builder.config_file(file);
+    }
+    let engine = builder.build()?;
+    let (events, inbox) = mpsc::channel();
+    let cannot_start = |error| Failure(format!("cannot start a thread: {error}"));
+
+    let told = events.clone();
+    signals::listen(Arc::clone(screen), move || {
+        let _ = told.send(Event::Told);
+    })
+    .map_err(cannot_start)?;
+    let failed = events.clone();
+    let presenter = Presenter::start(form, &engine, screen, &args.plugins, move |error| {
+        let _ = failed.send(Event::OutputFailed(error));
+    })
+    .map_err(cannot_start)?;
+    start_runner(&engine, args.limit(), events).map_err(cannot_start)?;
+
+    let mut end = wait_for_end(args, &engine, &inbox, &presenter, screen)?;
+    presenter.stopping(engine.snapshots());
+    engine.shutdown(SHUTDOWN_BUDGET)?;
+    let shown = presenter.finish(OUTPUT_BUDGET);
+    name_stuck_calls(&engine, screen);
+    while let Ok(event) = inbox.try_recv() {
+        if let Event::OutputFailed(error) = event {
+            end = End::OutputFailed(error);
+        }
+    }
+    match end {
+        // Nobody reads any more: that is how `| head` ends a program, and no failure.
+        End::OutputFailed(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure(format!("cannot write to standard output: {error}")))
+        }
+        _ if !shown => {
+            screen.say("standard output is not read; what was left to write is lost");
+            // The thread that is stuck there holds what flushing would wait for.
+            signal_hook::low_level::exit(1)
+        }
+        _ => Ok(()),
+    }
+}
+
+impl RunArgs {
+    fn limit(&self) -> RunLimit {
+        match (self.cycles, self.duration) {
+            (Some(cycles), _) => RunLimit::Cycles(cycles),
+            (None, Some(duration)) => RunLimit::For(duration),
+            (None, None) => RunLimit::Stopped,
+        }
+    }
+}
+
+/// Loads and runs on a thread of its own, so that a plugin which is slow to load cannot keep a signal waiting.
+fn start_runner(engine: &Engine, limit: RunLimit, events: Sender<Event>) -> io::Result<()> {
+    let engine = engine.clone();
+    thread::Builder::new()
+        .name("run".to_owned())
+        .spawn(move || {
+            let outcomes = engine.try_load_all();
+            let runs = outcomes.is_ok();
+            let seq = engine.last_seq();
+            let _ = events.send(Event::Loaded(outcomes.map(|outcomes| (outcomes, seq))));
+            if runs {
+                engine.run_until(limit);
+                let _ = events.send(Event::RunEnded);
+            }
+        })?;
+    Ok(())
+}
+
+enum End {
+    /// It was told to, or has reached its limit.
+    AsAsked,
+    OutputFailed(io::Error),
+}
+
+fn wait_for_end(
+    args: &RunArgs,
+    engine: &Engine,
+    inbox: &Receiver<Event>,
+    presenter: &Presenter,
+    screen: &Screen,
+) -> Result<End, Failure> {
+    let mut loaded = false;
+    loop {
+        match inbox.recv_timeout(LOOK_EVERY) {
+            Ok(Event::Loaded(outcomes)) => {
+                let (outcomes, seq) = outcomes?;
+                report(args, outcomes, seq, presenter, screen);
+                loaded = true;
+            }
+            Ok(Event::OutputFailed(error)) => return Ok(End::OutputFailed(error)),
+            Ok(Event::RunEnded | Event::Told) | Err(RecvTimeoutError::Disconnected) => {
+                return Ok(End::AsAsked);
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                if loaded && args.cycles.is_some() && nothing_will_be_due(engine) {
+                    screen.say("stopped before the last cycle: no plugin is left that is called");
+                    return Ok(End::AsAsked);
+                }
+            }
+        }
+    }
+}
+
+/// Whether cycles would be counted for ever without one coming: no plugin has a tick, and none is on its way to have one.
+fn nothing_will_be_due(engine: &Engine) -> bool {
+    let rests = |state| {
+        matches!(
+            state,
+            PluginState::Unloaded | PluginState::Error | PluginState::Disabled
+        )
+    };
+    engine.next_due().is_none() && engine.snapshots().iter().all(|one| rests(one.state))
+}
+
+/// Says what came of each file: the good ones where the run is shown, the others on standard error.
+fn report(
+    args: &RunArgs,
+    outcomes: Vec<LoadOutcome>,
+    seq: u64,
+    presenter: &Presenter,
+    screen: &Screen,
+) {
+    if outcomes.is_empty() {
+        screen.say(format_args!(
+            "no plugin files in {}; a plugin file is named *{}",
+            args.plugins.display(),
+            std::env::consts::DLL_SUFFIX
+        ));
+    }
+    let (good, bad): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(LoadOutcome::is_good);
+    for outcome in bad {
+        screen.say(outcome);
+    }
+    let good = good
+        .iter()
+        .map(|outcome| format!("{}\n", escape_control(&outcome.to_string())))
+        .collect();
+    presenter.loaded(Loaded { good, seq });
+}
+
+fn name_stuck_calls(engine: &Engine, screen: &Screen) {
+    let now: WallTime = SystemTime::now().into();
+    for stuck in engine.stuck_calls() {
+        screen.say(format_args!(
+            "{}: its {} has not returned for {} and was left behind",
+            stuck.id,
+            stuck.call,
+            table::span(now.saturating_since(stuck.since)),
+        ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+    use crate::commands::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn durations_are_longer_than_zero() {
+        assert_eq!(parse_duration("1m 30s"), Ok(Duration::from_secs(90)));
+        assert!(parse_duration("0s").unwrap_err().contains("longer than"));
+        assert!(parse_duration("20").unwrap_err().contains("20s"));
+        assert!(parse_duration("-1s").is_err());
+    }
+
+    #[test]
+    fn a_failure_is_one_line_that_says_what_to_do() {
+        let engine = Engine::builder()
+            .plugin_dir("/nonexistent/plugins")
+            .build()
+            .unwrap();
+        let Failure(text) = Failure::from(engine.try_load_all().unwrap_err());
+        assert_eq!(
+            text,
+            "cannot read the plugin directory /nonexistent/plugins: No such file or directory (os error 2); \
+             create it, or name another with --plugins"
+        );
+    }
+}

@@ -1,0 +1,35 @@
+//! The command line of the plugin engine. What a command does is in `commands`, one file each; how a run is shown is in `show`.
+
+#![forbid(unsafe_code)]
+
+mod commands;
+mod follow;
+mod json;
+mod logging;
+mod paint;
+mod screen;
+mod show;
+mod signals;
+mod table;
+mod terminal;
+
+use std::io::Write;
+
+use clap::Parser;
+
+use commands::{Cli, Command};
+
+fn main() {
+    let status = match Cli::parse().command {
+        Command::Run(args) => commands::run::run(&args),
+    };
+    leave(status)
+}
+
+/// Ends the process without running exit handlers: a plugin's thread may still be inside code and data that they would tear
+/// down under it.
+fn leave(status: i32) -> ! {
+    // Whoever reads the output may have gone; there is nobody left to tell.
+    let _ = std::io::stdout().flush();
+    signal_hook::low_level::exit(status)
+}

@@ -1,0 +1,76 @@
+//! One JSON object per transition, for programs.
+
+use std::io::{self, BufWriter, Stdout, Write};
+use std::time::Duration;
+
+use plugin_engine::{Engine, Snapshot};
+use serde::Serialize;
+
+use super::{Loaded, Show};
+use crate::follow::{Follower, Next};
+use crate::json::{LostJson, SnapshotsJson, TransitionJson};
+
+pub(super) struct JsonLines {
+    follower: Follower,
+    output: BufWriter<Stdout>,
+    snapshots: Vec<Snapshot>,
+}
+
+impl JsonLines {
+    pub(super) fn new() -> Self {
+        Self {
+            follower: Follower::default(),
+            output: BufWriter::new(io::stdout()),
+            snapshots: Vec::new(),
+        }
+    }
+
+    fn write(&mut self, object: &impl Serialize) -> io::Result<()> {
+        serde_json::to_writer(&mut self.output, object)?;
+        self.output.write_all(b"\n")
+    }
+
+    fn write_new(&mut self, engine: &Engine) -> io::Result<()> {
+        for next in self.follower.read(engine) {
+            match next {
+                Next::Entry(entry) => self.write(&TransitionJson::from(&*entry))?,
+                Next::Lost { count, after } => {
+                    tracing::warn!(
+                        lost = count,
+                        after,
+                        "transitions left the memory before they were written"
+                    );
+                    self.write(&LostJson { lost: count, after })?;
+                }
+            }
+        }
+        self.output.flush()
+    }
+}
+
+impl Show for JsonLines {
+    fn period(&self) -> Duration {
+        Duration::from_millis(50)
+    }
+
+    fn tick(&mut self, engine: &Engine) -> io::Result<()> {
+        self.write_new(engine)
+    }
+
+    fn loaded(&mut self, _: Loaded) -> io::Result<()> {
+        // The transitions say it.
+        Ok(())
+    }
+
+    fn stopping(&mut self, snapshots: Vec<Snapshot>) -> io::Result<()> {
+        self.snapshots = snapshots;
+        Ok(())
+    }
+
+    fn finish(&mut self, engine: &Engine) -> io::Result<()> {
+        self.write_new(engine)?;
+        let snapshots = std::mem::take(&mut self.snapshots);
+        self.write(&SnapshotsJson::from(&*snapshots))?;
+        self.output.flush()
+    }
+}

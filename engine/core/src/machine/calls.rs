@@ -1,0 +1,270 @@
+//! The other calls: create, display and destroy; and calls of any kind that are no longer waited for.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{
+    AbandonReason, CallEnd, CallId, CallOutcome, CreateReason, Machine, ORPHANS_MAX, RejectReason,
+    Step,
+};
+use crate::{CallKind, Cause, Fault, FaultKind, FaultReport, Moment, PluginState, WallTime};
+
+impl Machine {
+    pub(super) fn start_display(
+        &mut self,
+        now: Moment,
+        wall: WallTime,
+    ) -> Result<Step, RejectReason> {
+        if self.state != PluginState::Enabled {
+            return Err(RejectReason::Illegal(self.state));
+        }
+        self.check_callable()?;
+        let id = self.begin(now, wall, CallKind::Display, CreateReason::Load);
+        Ok(Step::started(id))
+    }
+
+    pub(super) fn start_create(
+        &mut self,
+        now: Moment,
+        wall: WallTime,
+        reason: CreateReason,
+    ) -> Result<Step, RejectReason> {
+        self.check(match reason {
+            CreateReason::Load => Cause::Created,
+            CreateReason::SwitchedOn => Cause::SwitchedOn,
+            CreateReason::Reset => Cause::Reset,
+            CreateReason::Anew => Cause::CreatedAnew,
+        })?;
+        match &self.in_flight {
+            Some(call) if !call.abandoned => return Err(RejectReason::Busy),
+            // The instance before is stuck and stays so: it is no longer this plugin's, only counted.
+            Some(_) if self.orphans.len() >= ORPHANS_MAX => {
+                return Err(RejectReason::TooManyStuck);
+            }
+            Some(call) => self.orphans.push(call.id),
+            None => {}
+        }
+        let id = self.begin(now, wall, CallKind::Create, reason);
+        Ok(Step::started(id))
+    }
+
+    pub(super) fn start_destroy(
+        &mut self,
+        now: Moment,
+        wall: WallTime,
+        current: bool,
+    ) -> Result<Step, RejectReason> {
+        self.check_free()?;
+        self.has_instance &= !current;
+        let id = self.begin(now, wall, CallKind::Destroy, CreateReason::Load);
+        Ok(Step::started(id))
+    }
+
+    pub(super) fn end_display(
+        &mut self,
+        wall: WallTime,
+        duration: Duration,
+        outcome: CallOutcome,
+    ) -> Result<Step, RejectReason> {
+        self.times.last_display = Some(wall);
+        let report = match outcome {
+            CallOutcome::Completed => {
+                self.counts.successes += 1;
+                self.faults.display = None;
+                self.faults.displays_in_a_row = 0;
+                return Ok(Step::silent());
+            }
+            CallOutcome::Failed { report, .. } => {
+                self.counts.failures += 1;
+                report
+            }
+            CallOutcome::Panicked(report) => {
+                self.counts.panics += 1;
+                self.poisoned = true;
+                report
+            }
+        };
+        self.fail_display(wall, duration, &report)
+    }
+
+    pub(super) fn fail_display(
+        &mut self,
+        wall: WallTime,
+        duration: Duration,
+        report: &FaultReport,
+    ) -> Result<Step, RejectReason> {
+        self.faults.displays_in_a_row = self.faults.displays_in_a_row.saturating_add(1);
+        let row = self.faults.displays_in_a_row;
+        let error = Arc::new(Fault::new(report, wall, Some(CallKind::Display), true, row));
+        self.faults.display = Some(Arc::clone(&error));
+        self.faults.display_is_newer = true;
+        self.go(wall, Cause::DisplayFailed, Some(error), Some(duration))
+    }
+
+    pub(super) fn end_create(
+        &mut self,
+        now: Moment,
+        wall: WallTime,
+        duration: Duration,
+        reason: CreateReason,
+        outcome: CallOutcome,
+    ) -> Result<Step, RejectReason> {
+        let (report, recoverable) = match outcome {
+            CallOutcome::Completed => {
+                return self.created(now, wall, duration, reason);
+            }
+            CallOutcome::Failed {
+                report,
+                recoverable,
+                ..
+            } => {
+                self.counts.failures += 1;
+                (report, recoverable)
+            }
+            CallOutcome::Panicked(report) => {
+                self.counts.panics += 1;
+                (report, true)
+            }
+        };
+        self.fail_create(wall, duration, reason, &report, recoverable)
+    }
+
+    pub(super) fn created(
+        &mut self,
+        now: Moment,
+        wall: WallTime,
+        duration: Duration,
+        reason: CreateReason,
+    ) -> Result<Step, RejectReason> {
+        self.counts.successes += 1;
+        self.poisoned = false;
+        self.has_instance = true;
+        self.faults.creates_in_a_row = 0;
+        self.faults.state = None;
+        let cause = match reason {
+            CreateReason::Load => Cause::Created,
+            CreateReason::SwitchedOn => Cause::SwitchedOn,
+            CreateReason::Reset => {
+                self.faults.clear();
+                Cause::Reset
+            }
+            // The schedule goes on: an update is waiting for exactly this.
+            CreateReason::Anew => {
+                return self.go(wall, Cause::CreatedAnew, None, Some(duration));
+            }
+        };
+        self.schedule.start(now);
+        self.go(wall, cause, None, Some(duration))
+            .map(Step::rearmed)
+    }
+
+    pub(super) fn fail_create(
+        &mut self,
+        wall: WallTime,
+        duration: Duration,
+        reason: CreateReason,
+        report: &FaultReport,
+        recoverable: bool,
+    ) -> Result<Step, RejectReason> {
+        self.faults.creates_in_a_row = self.faults.creates_in_a_row.saturating_add(1);
+        let row = self.faults.creates_in_a_row;
+        let error = Arc::new(Fault::new(
+            report,
+            wall,
+            Some(CallKind::Create),
+            recoverable,
+            row,
+        ));
+        self.faults.state = Some(Arc::clone(&error));
+        self.has_instance = false;
+        self.poisoned = false;
+        self.schedule.stop();
+        // A reset of an enabled plugin has destroyed the old instance by now, so it cannot go on either.
+        let cause = match (reason, self.state) {
+            (_, PluginState::Enabled) => Cause::GaveUp,
+            _ => Cause::CreateFailed,
+        };
+        self.go(wall, cause, Some(error), Some(duration))
+            .map(Step::rearmed)
+    }
+
+    pub(super) fn end_destroy(
+        &mut self,
+        wall: WallTime,
+        duration: Duration,
+        outcome: CallOutcome,
+    ) -> Result<Step, RejectReason> {
+        let report = match outcome {
+            CallOutcome::Completed => {
+                self.counts.successes += 1;
+                return Ok(Step::silent());
+            }
+            CallOutcome::Failed { report, .. } => {
+                self.counts.failures += 1;
+                report
+            }
+            CallOutcome::Panicked(report) => {
+                self.counts.panics += 1;
+                report
+            }
+        };
+        let error = Arc::new(Fault::new(&report, wall, Some(CallKind::Destroy), false, 1));
+        self.go(wall, Cause::DestroyFailed, Some(error), Some(duration))
+    }
+
+    pub(super) fn abandon(
+        &mut self,
+        now: Moment,
+        wall: WallTime,
+        id: CallId,
+        why: AbandonReason,
+    ) -> Result<Step, RejectReason> {
+        let Some(call) = self
+            .in_flight
+            .filter(|call| call.id == id && !call.abandoned)
+        else {
+            return Err(RejectReason::NoSuchCall);
+        };
+        let limit = self.limits.of(call.call);
+        let duration = now.saturating_since(call.started);
+        let message = match why {
+            AbandonReason::Deadline => format!(
+                "{} has not returned within its timeout of {}; it is running since {}",
+                call.call,
+                humantime::format_duration(limit),
+                call.since
+            ),
+            AbandonReason::ShutDown => format!(
+                "{} had not returned when the engine shut down; it is running since {}",
+                call.call, call.since
+            ),
+        };
+        let report = FaultReport::new(FaultKind::Timeout, message);
+        self.counts.timeouts += 1;
+        let mut step = match call.call {
+            CallKind::Update => {
+                self.times.last_update = Some(wall);
+                let error = self.fault_of_update(&report, wall, true);
+                self.faults.update = Some(Arc::clone(&error));
+                self.schedule.retry(now, None);
+                self.go(wall, Cause::UpdateTimedOut, Some(error), Some(duration))
+                    .map(Step::rearmed)
+            }
+            CallKind::Display => {
+                self.times.last_display = Some(wall);
+                self.fail_display(wall, duration, &report)
+            }
+            CallKind::Create => self.fail_create(wall, duration, call.reason, &report, true),
+            CallKind::Destroy => {
+                let error = Arc::new(Fault::new(&report, wall, Some(CallKind::Destroy), false, 1));
+                self.go(wall, Cause::DestroyFailed, Some(error), Some(duration))
+            }
+        }?;
+        if let Some(call) = &mut self.in_flight {
+            call.abandoned = true;
+        }
+        step.ended = CallEnd::Abandoned;
+        step.effects.settled = true;
+        Ok(step)
+    }
+}

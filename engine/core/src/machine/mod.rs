@@ -1,0 +1,320 @@
+//! One plugin's machine: an event goes in, the record of a transition and what is to be done come out.
+//!
+//! Whoever holds the machine applies events one after another; the machine knows neither who that is nor what time it is.
+
+mod calls;
+mod event;
+mod moves;
+mod update;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::{
+    Admission, CallKind, Cause, Command, Fault, Moment, PluginState, Schedule, WallTime, next_state,
+};
+
+pub use event::{
+    AbandonReason, CallEnd, CallId, CallLimits, CallOutcome, Counts, CreateReason, Denied, Effects,
+    Event, InFlight, Record, RejectReason, Step, Times,
+};
+
+/// How many instances may be stuck beside the current one before a command that wants another is refused.
+const ORPHANS_MAX: usize = 3;
+
+/// One plugin's machine.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    state: PluginState,
+    generation: u32,
+    poisoned: bool,
+    has_instance: bool,
+    in_flight: Option<InFlight>,
+    schedule: Schedule,
+    counts: Counts,
+    times: Times,
+    since: WallTime,
+    last_call: u64,
+    faults: Faults,
+    limits: CallLimits,
+    orphans: Vec<CallId>,
+}
+
+/// The errors that stand, by what clears them.
+#[derive(Debug, Clone, Default)]
+struct Faults {
+    /// Why the state is Error; cleared by leaving it.
+    state: Option<Arc<Fault>>,
+    /// The last failure of an update; cleared by the next success of one.
+    update: Option<Arc<Fault>>,
+    /// The last failure of a display; cleared by the next success of one.
+    display: Option<Arc<Fault>>,
+    /// Whether the display failed after the update did. The wall clock cannot tell: it may have been set back.
+    display_is_newer: bool,
+    updates_in_a_row: u32,
+    displays_in_a_row: u32,
+    creates_in_a_row: u32,
+}
+
+impl Faults {
+    fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Machine {
+    /// A machine of a plugin that nothing is known of.
+    #[must_use]
+    pub fn new(schedule: Schedule, limits: CallLimits) -> Self {
+        Self {
+            state: PluginState::Unloaded,
+            generation: 0,
+            poisoned: false,
+            has_instance: false,
+            in_flight: None,
+            schedule,
+            counts: Counts::default(),
+            times: Times::default(),
+            since: WallTime::default(),
+            last_call: 0,
+            faults: Faults::default(),
+            limits,
+            orphans: Vec::new(),
+        }
+    }
+
+    /// Gives the plugin another schedule and other limits, while it is not loaded.
+    ///
+    /// # Errors
+    /// The plugin is loaded; nothing changed.
+    pub fn configure(
+        &mut self,
+        schedule: Schedule,
+        limits: CallLimits,
+    ) -> Result<(), RejectReason> {
+        if self.state != PluginState::Unloaded {
+            return Err(RejectReason::Illegal(self.state));
+        }
+        self.schedule = schedule;
+        self.limits = limits;
+        Ok(())
+    }
+
+    /// The state.
+    #[must_use]
+    #[inline]
+    pub fn state(&self) -> PluginState {
+        self.state
+    }
+
+    /// The error that stands: why the state is Error, or the newest recoverable one.
+    #[must_use]
+    pub fn error(&self) -> Option<&Arc<Fault>> {
+        let Faults {
+            state,
+            update,
+            display,
+            display_is_newer,
+            ..
+        } = &self.faults;
+        let (newest, other) = if *display_is_newer {
+            (display, update)
+        } else {
+            (update, display)
+        };
+        state.as_ref().or(newest.as_ref()).or(other.as_ref())
+    }
+
+    /// The generation: 0 before the first load.
+    #[must_use]
+    #[inline]
+    pub fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// The call that is in flight.
+    #[must_use]
+    #[inline]
+    pub fn in_flight(&self) -> Option<&InFlight> {
+        self.in_flight.as_ref()
+    }
+
+    /// Whether the instance panicked and has to be created anew before the next update.
+    #[must_use]
+    #[inline]
+    pub fn is_poisoned(&self) -> bool {
+        self.poisoned
+    }
+
+    /// Whether the plugin has an instance, be it in a call.
+    #[must_use]
+    pub fn has_instance(&self) -> bool {
+        self.has_instance
+    }
+
+    /// The schedule.
+    #[must_use]
+    #[inline]
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// The limits of the calls.
+    #[must_use]
+    #[inline]
+    pub fn limits(&self) -> &CallLimits {
+        &self.limits
+    }
+
+    /// How often what happened.
+    #[must_use]
+    #[inline]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// When what happened last.
+    #[must_use]
+    #[inline]
+    pub fn times(&self) -> &Times {
+        &self.times
+    }
+
+    /// Since when the state is what it is.
+    #[must_use]
+    #[inline]
+    pub fn since(&self) -> WallTime {
+        self.since
+    }
+
+    /// How many instances are stuck in abandoned calls beside the current one.
+    #[must_use]
+    pub fn orphans(&self) -> usize {
+        self.orphans.len()
+    }
+
+    /// Whether a command is admitted now.
+    ///
+    /// # Errors
+    /// The state does not admit it.
+    pub fn admit(&self, command: Command) -> Result<Admission, Denied> {
+        // Any call that is still waited for holds commands up, not only an update. A person who only asks for what is so
+        // already need not wait, unless a create is about to lead out of this state: what is so now will not stay so,
+        // and what is illegal now may become legal.
+        let waited_for = self.in_flight.filter(|call| !call.abandoned);
+        if waited_for.is_some_and(|call| call.call == CallKind::Create)
+            && self.state != PluginState::Enabled
+        {
+            return Ok(Admission::WhenCallEnds);
+        }
+        match command.admission(self.state) {
+            Admission::Denied => Err(Denied {
+                state: self.state,
+                command,
+            }),
+            Admission::Accepted if waited_for.is_some() => Ok(Admission::WhenCallEnds),
+            admission => Ok(admission),
+        }
+    }
+
+    /// Applies an event at the moment `now`, which is `wall` for people.
+    ///
+    /// # Errors
+    /// The event is not legal now; nothing changed.
+    pub fn apply(
+        &mut self,
+        now: Moment,
+        wall: WallTime,
+        event: Event,
+    ) -> Result<Step, RejectReason> {
+        match event {
+            Event::UpdateStarted { on_demand } => self.start_update(now, wall, on_demand),
+            Event::CallEnded { id, outcome } => self.end_call(now, wall, id, outcome),
+            Event::DisplayStarted => self.start_display(now, wall),
+            Event::CreateStarted(reason) => self.start_create(now, wall, reason),
+            Event::DestroyStarted { current } => self.start_destroy(now, wall, current),
+            Event::Abandoned { id, why } => self.abandon(now, wall, id, why),
+            Event::TickSkipped => Ok(self.skip_ticks(now)),
+            Event::CallRefused(report) => self.refuse_call(now, wall, &report),
+            Event::Mapped => self.map(wall),
+            Event::LoadFailed(report) => self.fail_load(wall, &report),
+            Event::ThreadPanicked(report) => self.thread_panicked(wall, &report),
+            Event::SwitchedOff => self.switch_off(wall),
+            Event::Unloaded => self.unload(wall, Cause::Unloaded),
+            Event::ShutDown => self.unload(wall, Cause::ShutDown),
+        }
+    }
+
+    /// Moves along the table and makes the record of it.
+    fn go(
+        &mut self,
+        wall: WallTime,
+        cause: Cause,
+        error: Option<Arc<Fault>>,
+        duration: Option<Duration>,
+    ) -> Result<Step, RejectReason> {
+        let from = self.state;
+        let to = next_state(from, cause).ok_or(RejectReason::Illegal(from))?;
+        if to != from {
+            self.state = to;
+            self.since = wall;
+        }
+        Ok(Step {
+            record: Some(Record {
+                from,
+                to,
+                cause,
+                error,
+                duration,
+            }),
+            call: None,
+            ended: CallEnd::None,
+            effects: Effects::default(),
+        })
+    }
+
+    fn check(&self, cause: Cause) -> Result<(), RejectReason> {
+        next_state(self.state, cause)
+            .map(|_| ())
+            .ok_or(RejectReason::Illegal(self.state))
+    }
+
+    fn check_free(&self) -> Result<(), RejectReason> {
+        match &self.in_flight {
+            None => Ok(()),
+            Some(call) if call.abandoned => Err(RejectReason::Stuck),
+            Some(_) => Err(RejectReason::Busy),
+        }
+    }
+
+    fn check_callable(&self) -> Result<(), RejectReason> {
+        self.check_free()?;
+        if self.has_instance && !self.poisoned {
+            Ok(())
+        } else {
+            Err(RejectReason::NoInstance)
+        }
+    }
+
+    #[inline]
+    fn begin(
+        &mut self,
+        now: Moment,
+        wall: WallTime,
+        call: CallKind,
+        reason: CreateReason,
+    ) -> CallId {
+        self.last_call += 1;
+        self.counts.calls += 1;
+        let id = CallId(self.last_call);
+        self.in_flight = Some(InFlight {
+            id,
+            call,
+            started: now,
+            since: wall,
+            abandoned: false,
+            reason,
+        });
+        id
+    }
+}

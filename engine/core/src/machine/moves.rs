@@ -1,0 +1,89 @@
+//! What happens to a plugin outside its calls: loads, switches, unloads, ticks that lead nowhere.
+
+use std::sync::Arc;
+
+use super::{Machine, RejectReason, Step};
+use crate::{Cause, Fault, FaultReport, Moment, WallTime};
+
+impl Machine {
+    pub(super) fn skip_ticks(&mut self, now: Moment) -> Step {
+        self.counts.skipped += self.schedule.take(now);
+        Step::silent()
+    }
+
+    pub(super) fn refuse_call(
+        &mut self,
+        now: Moment,
+        wall: WallTime,
+        report: &FaultReport,
+    ) -> Result<Step, RejectReason> {
+        self.check(Cause::CallRefused)?;
+        self.counts.skipped += self.schedule.take(now);
+        // Said once, not once per tick.
+        if self
+            .faults
+            .update
+            .as_ref()
+            .is_some_and(|fault| fault.kind == report.kind)
+        {
+            return Ok(Step::silent());
+        }
+        let error = self.fault_of_update(report, wall, true);
+        self.faults.update = Some(Arc::clone(&error));
+        self.go(wall, Cause::CallRefused, Some(error), None)
+    }
+
+    pub(super) fn map(&mut self, wall: WallTime) -> Result<Step, RejectReason> {
+        let step = self.go(wall, Cause::Mapped, None, None)?;
+        self.generation = self.generation.saturating_add(1);
+        self.faults.clear();
+        self.poisoned = false;
+        Ok(step)
+    }
+
+    pub(super) fn fail_load(
+        &mut self,
+        wall: WallTime,
+        report: &FaultReport,
+    ) -> Result<Step, RejectReason> {
+        self.check(Cause::LoadFailed)?;
+        let error = Arc::new(Fault::new(report, wall, None, false, 1));
+        self.faults.clear();
+        self.faults.state = Some(Arc::clone(&error));
+        self.go(wall, Cause::LoadFailed, Some(error), None)
+    }
+
+    pub(super) fn thread_panicked(
+        &mut self,
+        wall: WallTime,
+        report: &FaultReport,
+    ) -> Result<Step, RejectReason> {
+        self.counts.panics += 1;
+        let error = Arc::new(Fault::new(report, wall, None, true, 1));
+        self.go(wall, Cause::ThreadPanicked, Some(error), None)
+    }
+
+    pub(super) fn switch_off(&mut self, wall: WallTime) -> Result<Step, RejectReason> {
+        if self.in_flight.is_some_and(|call| !call.abandoned) {
+            return Err(RejectReason::Busy);
+        }
+        let step = self.go(wall, Cause::SwitchedOff, None, None)?;
+        self.faults.state = None;
+        self.has_instance = false;
+        self.poisoned = false;
+        self.schedule.stop();
+        Ok(step.rearmed())
+    }
+
+    pub(super) fn unload(&mut self, wall: WallTime, cause: Cause) -> Result<Step, RejectReason> {
+        if self.in_flight.is_some_and(|call| !call.abandoned) {
+            return Err(RejectReason::Busy);
+        }
+        let step = self.go(wall, cause, None, None)?;
+        self.faults.clear();
+        self.has_instance = false;
+        self.poisoned = false;
+        self.schedule.stop();
+        Ok(step.rearmed())
+    }
+}
