@@ -5,26 +5,30 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use plugin_engine_core::{
-    CallId, Event, Machine, Moment, PluginId, Record, RejectReason, Step, Transition, WallTime,
+    CallId, Event, Fault, Machine, Moment, PluginId, Record, RejectReason, Step, Transition,
+    WallTime,
 };
 
 use crate::config::PluginConfig;
 use crate::discover::Candidate;
-use crate::history::{Filter, HistoryBudget, PlainRecord, PluginHistory};
+use crate::history::{Filter, HistoryBudget, PluginHistory};
 use crate::host::HostContext;
 use crate::instance::Instance;
 use crate::library::LoadedLibrary;
 use crate::shared::{HeldLog, Shared, hold_log};
-use crate::snapshot::{Detail, Plain, Published, READ_TRIES_MAX, Snapshot};
+use crate::snapshot::{Beside, Facts, Owned, Plain, Published, READ_TRIES_MAX, Snapshot};
 
 /// One plugin.
 pub(crate) struct Cell {
     pub(crate) index: u32,
     pub(crate) id: PluginId,
+    /// When a call last recorded progress, in nanoseconds of the monotonic clock; 0 for never. Written in the middle of calls, so
+    /// no part of what is published.
+    pub(crate) progress: Arc<AtomicU64>,
     published: Published,
     guarded: Mutex<Guarded>,
     /// Told when a call has ended or was abandoned and somebody waits for that.
@@ -54,9 +58,15 @@ pub(crate) struct Guarded {
     pub(crate) started: u64,
     /// How many commands wait for a call to end. While one does, no update starts.
     pub(crate) waiters: u32,
-    detail: Arc<Detail>,
+    /// The error that is published.
+    error: Option<Arc<Fault>>,
+    /// Which of the published facts hold.
+    facts: usize,
     history: PluginHistory,
+    /// The number of the last transition.
     seq: u64,
+    /// How many transitions there were; what is not in the history any more has left it.
+    recorded: u64,
 }
 
 /// Where a plugin comes from: enough to load it again.
@@ -73,18 +83,36 @@ pub(crate) struct Loaded {
     pub(crate) host: Arc<HostContext>,
 }
 
+impl Guarded {
+    /// The plain fields of the snapshot.
+    #[inline]
+    fn plain(&self) -> Plain {
+        let beside = Beside {
+            seq: self.seq,
+            history_len: self.history.len(),
+            facts: self.facts,
+        };
+        Plain::of(&self.machine, beside)
+    }
+}
+
 impl Cell {
     pub(crate) fn new(index: u32, id: PluginId, machine: Machine) -> Self {
-        let detail = Arc::new(Detail {
+        let facts = Facts {
             interval: machine.schedule().interval(),
             timeout: machine.limits().update,
-            ..Detail::new(id.clone())
-        });
-        let plain = Plain::of(&machine, 0, 0);
+            ..Facts::new(id.clone())
+        };
+        let beside = Beside {
+            seq: 0,
+            history_len: 0,
+            facts: 0,
+        };
         Self {
             index,
             id,
-            published: Published::new(plain, (*detail).clone()),
+            progress: Arc::default(),
+            published: Published::new(Plain::of(&machine, beside), facts),
             guarded: Mutex::new(Guarded {
                 machine,
                 instance: None,
@@ -93,9 +121,11 @@ impl Cell {
                 heard: None,
                 started: 0,
                 waiters: 0,
-                detail,
+                error: None,
+                facts: 0,
                 history: PluginHistory::default(),
                 seq: 0,
+                recorded: 0,
             }),
             settled: Condvar::new(),
             command: Mutex::new(()),
@@ -161,16 +191,17 @@ impl Cell {
         // Numbered inside the lock, as in `apply`.
         let seq = engine.next_seq.fetch_add(1, Ordering::Relaxed) + 1;
         guarded.seq = seq;
-        let record = PlainRecord {
-            seq,
-            at,
-            generation: guarded.machine.generation(),
-            duration_ns,
-        };
-        guarded.history.push_plain(&engine.history_budget, record);
+        guarded.recorded += 1;
+        let budget = &engine.history_budget;
+        if duration_ns == u64::MAX {
+            guarded.history.push_start(budget, seq, at);
+        } else {
+            guarded
+                .history
+                .push_completion(budget, seq, at, duration_ns);
+        }
         // No error has come or gone, so what hangs behind the plain fields is the same.
-        let plain = Plain::of(&guarded.machine, guarded.history.len(), seq);
-        self.published.write(&plain, None);
+        self.published.write(&guarded.plain(), None);
     }
 
     /// Applies an event and does everything that belongs to it inside the lock. What is left to the caller is what must be
@@ -195,13 +226,13 @@ impl Cell {
             // Numbered inside the lock: a reader that has seen a number and then takes this lock finds the entry.
             let seq = engine.next_seq.fetch_add(1, Ordering::Relaxed) + 1;
             guarded.seq = seq;
-            let generation = guarded.machine.generation();
+            guarded.recorded += 1;
             if !record.is_routine() {
                 notable = Some(self.transition(guarded, seq, wall, &record));
             }
             guarded
                 .history
-                .push(&engine.history_budget, seq, wall, generation, record);
+                .push(&engine.history_budget, seq, wall, record);
         }
         if effects.rearm {
             let schedule = guarded.machine.schedule();
@@ -242,7 +273,7 @@ impl Cell {
             at,
             id: self.id.clone(),
             generation: guarded.machine.generation(),
-            version: guarded.detail.version.clone(),
+            version: self.facts(guarded).version,
             from: record.from,
             to: record.to,
             cause: record.cause,
@@ -251,55 +282,68 @@ impl Cell {
         })
     }
 
-    /// Publishes what the machine and the loaded file are now.
+    /// Publishes what the machine is now.
     pub(crate) fn publish(&self, guarded: &mut Guarded) {
         let error = guarded.machine.error();
-        let same = match (error, &guarded.detail.error) {
+        let same = match (error, &guarded.error) {
             (None, None) => true,
             (Some(one), Some(other)) => Arc::ptr_eq(one, other),
             _ => false,
         };
         let changed = (!same).then(|| {
-            let error = error.cloned();
-            Arc::make_mut(&mut guarded.detail).error = error;
-            Arc::clone(&guarded.detail)
+            guarded.error = guarded.machine.error().cloned();
+            guarded.error.clone()
         });
-        let plain = Plain::of(&guarded.machine, guarded.history.len(), guarded.seq);
-        self.published.write(&plain, changed);
+        self.published.write(&guarded.plain(), changed);
+    }
+
+    fn facts(&self, guarded: &Guarded) -> Facts {
+        match self.published.facts(guarded.facts) {
+            Some(facts) => (**facts).clone(),
+            None => Facts::new(self.id.clone()),
+        }
+    }
+
+    fn set_facts(&self, guarded: &mut Guarded, facts: Facts) {
+        guarded.facts = self.published.add_facts(facts);
+        self.published.write(&guarded.plain(), None);
     }
 
     /// Says what the plugin is loaded from, or that it is loaded from nothing any more.
     pub(crate) fn set_loaded(&self, guarded: &mut Guarded, loaded: Option<Loaded>) {
-        let detail = Arc::make_mut(&mut guarded.detail);
-        detail.interval = guarded.machine.schedule().interval();
-        detail.timeout = guarded.machine.limits().update;
+        let mut facts = self.facts(guarded);
+        facts.interval = guarded.machine.schedule().interval();
+        facts.timeout = guarded.machine.limits().update;
         if let Some(loaded) = &loaded {
             let library = &loaded.library;
-            detail.version = Some(library.manifest.version.as_str().into());
-            detail.file = Some(Arc::from(&*library.path));
-            detail.sha256 = Some(hexadecimal(&library.digest).into());
-            detail.host = Some(Arc::clone(&loaded.host));
+            facts.version = Some(library.manifest.version.as_str().into());
+            facts.file = guarded
+                .source
+                .as_ref()
+                .map(|source| Arc::from(&*source.candidate.path));
+            facts.sha256 = Some(hexadecimal(&library.digest).into());
             guarded.heard = Some(Arc::clone(&loaded.host));
         } else {
-            detail.host = None;
-            detail.version = None;
-            detail.sha256 = None;
+            facts.version = None;
+            facts.sha256 = None;
         }
         guarded.loaded = loaded;
-        let detail = Arc::clone(&guarded.detail);
-        let plain = Plain::of(&guarded.machine, guarded.history.len(), guarded.seq);
-        self.published.write(&plain, Some(detail));
+        self.set_facts(guarded, facts);
     }
 
     /// Says which file the plugin belongs to, before it is known whether that can be loaded.
     pub(crate) fn set_file(&self, guarded: &mut Guarded, file: &Path) {
-        Arc::make_mut(&mut guarded.detail).file = Some(file.into());
+        let mut facts = self.facts(guarded);
+        facts.file = Some(file.into());
+        self.set_facts(guarded, facts);
     }
 
     /// Names the generation that the machine has just begun.
     pub(crate) fn name_generation(&self, guarded: &mut Guarded, version: &str) {
         let generation = guarded.machine.generation();
-        guarded.history.name_generation(generation, version.into());
+        guarded
+            .history
+            .begin_generation(guarded.seq, generation, version.into());
     }
 
     /// Waits until the call that is in flight, if any, has ended or was abandoned. No update starts meanwhile.
@@ -322,12 +366,16 @@ impl Cell {
     /// A snapshot. Without a lock, unless writers come in between again and again.
     #[inline]
     pub(crate) fn snapshot(&self, engine: &Shared) -> Snapshot {
-        let (plain, detail) = self.read();
-        plain.snapshot(detail, |moment| engine.time.wall_at(moment))
+        let (plain, owned) = self.read();
+        let progress = match self.progress.load(Ordering::Relaxed) {
+            0 => None,
+            nanos => Some(Moment::from_nanos(nanos)),
+        };
+        plain.snapshot(owned, progress, |moment| engine.time.wall_at(moment))
     }
 
     #[inline]
-    fn read(&self) -> (Plain, Arc<Detail>) {
+    fn read(&self) -> (Plain, Owned) {
         for _ in 0..READ_TRIES_MAX {
             if let Some(read) = self.published.try_read() {
                 return read;
@@ -336,8 +384,11 @@ impl Cell {
         }
         // No writer can come in between now.
         let guarded = self.lock();
-        let plain = Plain::of(&guarded.machine, guarded.history.len(), guarded.seq);
-        (plain, Arc::clone(&guarded.detail))
+        let owned = Owned {
+            facts: Arc::new(self.facts(&guarded)),
+            error: guarded.error.clone(),
+        };
+        (guarded.plain(), owned)
     }
 
     /// The entries of the history that `filter` takes.
@@ -347,7 +398,8 @@ impl Cell {
 
     /// How many entries have left the history.
     pub(crate) fn history_lost(&self) -> u64 {
-        self.lock().history.lost()
+        let guarded = self.lock();
+        guarded.recorded - guarded.history.len() as u64
     }
 }
 

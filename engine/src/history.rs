@@ -55,14 +55,60 @@ impl HistoryBudget {
     }
 }
 
-/// An entry without an error, as it lies in memory.
+/// An update that nothing was wrong with: its start, and its completion once that has come. Two transitions in half a cache
+/// line, so that the second touches no memory that the first has not brought in.
+#[derive(Clone, Copy)]
+#[repr(align(32))]
+struct PlainUpdate {
+    /// 0 if only the completion is recorded here.
+    start_seq: u64,
+    /// Of the start, if that is recorded here, else of the completion.
+    at: WallTime,
+    /// 0 if the completion has not come, or was not plain.
+    end_seq: u64,
+    duration_ns: u64,
+}
+
+impl PlainUpdate {
+    fn transitions(&self) -> usize {
+        usize::from(self.start_seq != 0) + usize::from(self.end_seq != 0)
+    }
+
+    /// The start (0) or the completion (1), if it is recorded here.
+    fn half(&self, half: usize) -> Option<Entry> {
+        if half == 0 {
+            return (self.start_seq != 0).then_some(Entry {
+                seq: self.start_seq,
+                at: self.at,
+                duration_ns: u64::MAX,
+                from: PluginState::Enabled,
+                to: PluginState::Running,
+                cause: Cause::UpdateStarted,
+            });
+        }
+        let took = if self.start_seq == 0 {
+            Duration::ZERO
+        } else {
+            Duration::from_nanos(self.duration_ns)
+        };
+        (self.end_seq != 0).then_some(Entry {
+            seq: self.end_seq,
+            at: self.at.saturating_add(took),
+            duration_ns: self.duration_ns,
+            from: PluginState::Running,
+            to: PluginState::Enabled,
+            cause: Cause::UpdateCompleted,
+        })
+    }
+}
+
+/// A transition, without what can be looked up.
 #[derive(Clone, Copy)]
 struct Entry {
     seq: u64,
     at: WallTime,
     /// `u64::MAX` where no call ended.
     duration_ns: u64,
-    generation: u32,
     from: PluginState,
     to: PluginState,
     cause: Cause,
@@ -73,207 +119,224 @@ struct NotableEntry {
     error: Option<Arc<Fault>>,
 }
 
-/// The start of a plain update, or its completion.
-pub(crate) struct PlainRecord {
-    pub(crate) seq: u64,
-    pub(crate) at: WallTime,
-    pub(crate) generation: u32,
-    /// `u64::MAX` for a start.
-    pub(crate) duration_ns: u64,
-}
-
 /// The history of one plugin.
 #[derive(Default)]
 pub(crate) struct PluginHistory {
-    routine: Ring<Entry>,
+    routine: Ring<PlainUpdate>,
+    /// How many transitions are in `routine`.
+    routine_len: usize,
     notable: Ring<NotableEntry>,
-    /// The versions of the generations that entries may speak of, oldest first.
-    versions: VecDeque<(u32, Arc<str>)>,
+    /// From which number on which generation was active, and its version; oldest first.
+    generations: VecDeque<(u64, u32, Arc<str>)>,
 }
 
 struct Ring<T> {
     entries: VecDeque<T>,
-    lost: u64,
 }
 
 impl<T> Default for Ring<T> {
     fn default() -> Self {
         Self {
             entries: VecDeque::new(),
-            lost: 0,
         }
     }
 }
 
 impl<T> Ring<T> {
-    /// Makes room for one entry: by growing while the budget lasts, else by letting the oldest go.
+    /// Makes room for one entry: by growing to `len_max` while the budget lasts, else by letting the oldest go.
     #[inline]
-    fn make_room(&mut self, budget: &HistoryBudget, notable: bool) -> Option<T> {
+    fn make_room(&mut self, budget: &HistoryBudget, len_max: usize, notable: bool) -> Option<T> {
         if self.entries.len() < self.entries.capacity() {
             return None;
         }
-        self.grow_or_drop(budget, notable)
+        self.grow_or_drop(budget, len_max, notable)
     }
 
-    fn grow_or_drop(&mut self, budget: &HistoryBudget, notable: bool) -> Option<T> {
+    fn grow_or_drop(&mut self, budget: &HistoryBudget, len_max: usize, notable: bool) -> Option<T> {
         let now = self.entries.capacity();
-        if now < RING_LEN_MAX {
-            let more = now.max(8).min(RING_LEN_MAX - now);
+        let len_min = len_max * RING_LEN_MIN / RING_LEN_MAX;
+        if now < len_max {
+            let more = now.max(len_min / 2).min(len_max - now);
             let bytes = more * size_of::<T>();
             let granted = budget.take(bytes, notable);
-            if !granted && now < RING_LEN_MIN {
+            if !granted && now < len_min {
                 budget.take_anyway(bytes);
             }
-            if granted || now < RING_LEN_MIN {
+            if granted || now < len_min {
                 self.entries.reserve_exact(more);
                 return None;
             }
         }
-        self.lost += 1;
         self.entries.pop_front()
     }
 }
 
 impl PluginHistory {
-    /// Remembers which version a generation is.
-    pub(crate) fn name_generation(&mut self, generation: u32, version: Arc<str>) {
-        // No more generations can be spoken of than there are entries.
-        if self.versions.len() > 2 * RING_LEN_MAX {
-            self.versions.pop_front();
+    /// Remembers that `generation` is active from the transition after `seq` on.
+    pub(crate) fn begin_generation(&mut self, seq: u64, generation: u32, version: Arc<str>) {
+        // No more generations can be spoken of than there are transitions.
+        if self.generations.len() > 2 * RING_LEN_MAX {
+            self.generations.pop_front();
         }
-        self.versions.push_back((generation, version));
+        self.generations.push_back((seq, generation, version));
     }
 
-    /// Appends a record.
-    pub(crate) fn push(
+    /// Appends a record. Without allocation for a routine one, once the ring has grown.
+    pub(crate) fn push(&mut self, budget: &HistoryBudget, seq: u64, at: WallTime, record: Record) {
+        let duration_ns = record.duration.map_or(u64::MAX, |duration| {
+            // A call lasts less than 584 years.
+            duration.as_secs() * 1_000_000_000 + u64::from(duration.subsec_nanos())
+        });
+        if record.is_routine() {
+            match record.cause {
+                Cause::UpdateStarted => self.push_start(budget, seq, at),
+                _ => self.push_completion(budget, seq, at, duration_ns),
+            }
+            return;
+        }
+        if let Some(error) = &record.error {
+            budget.take_anyway(error.memory());
+        }
+        let left = self.notable.make_room(budget, RING_LEN_MAX, true);
+        if let Some(NotableEntry {
+            error: Some(old), ..
+        }) = left
+        {
+            budget.give_back(old.memory());
+        }
+        self.notable.entries.push_back(NotableEntry {
+            entry: Entry {
+                seq,
+                at,
+                duration_ns,
+                from: record.from,
+                to: record.to,
+                cause: record.cause,
+            },
+            error: record.error,
+        });
+    }
+
+    /// Appends the start of an update.
+    #[inline]
+    pub(crate) fn push_start(&mut self, budget: &HistoryBudget, seq: u64, at: WallTime) {
+        self.push_plain(
+            budget,
+            PlainUpdate {
+                start_seq: seq,
+                at,
+                end_seq: 0,
+                duration_ns: 0,
+            },
+        );
+    }
+
+    /// Appends the completion of an update: to its start, which is the newest entry, unless the wall clock has jumped between.
+    #[inline]
+    pub(crate) fn push_completion(
         &mut self,
         budget: &HistoryBudget,
         seq: u64,
         at: WallTime,
-        generation: u32,
-        record: Record,
+        duration_ns: u64,
     ) {
-        let entry = Entry {
-            seq,
-            at,
-            duration_ns: record.duration.map_or(u64::MAX, |duration| {
-                duration.as_secs() * 1_000_000_000 + u64::from(duration.subsec_nanos())
-            }),
-            generation,
-            from: record.from,
-            to: record.to,
-            cause: record.cause,
-        };
-        if record.is_routine() {
-            self.routine.make_room(budget, false);
-            self.routine.entries.push_back(entry);
-        } else {
-            self.push_notable(budget, entry, record.error);
-        }
-    }
-
-    /// [`PluginHistory::push`] of the start or the completion of a plain update.
-    #[inline]
-    pub(crate) fn push_plain(&mut self, budget: &HistoryBudget, plain: PlainRecord) {
-        let (from, to, cause) = if plain.duration_ns == u64::MAX {
-            (
-                PluginState::Enabled,
-                PluginState::Running,
-                Cause::UpdateStarted,
-            )
-        } else {
-            (
-                PluginState::Running,
-                PluginState::Enabled,
-                Cause::UpdateCompleted,
-            )
-        };
-        self.routine.make_room(budget, false);
-        self.routine.entries.push_back(Entry {
-            seq: plain.seq,
-            at: plain.at,
-            duration_ns: plain.duration_ns,
-            generation: plain.generation,
-            from,
-            to,
-            cause,
-        });
-    }
-
-    #[cold]
-    fn push_notable(&mut self, budget: &HistoryBudget, entry: Entry, error: Option<Arc<Fault>>) {
-        if let Some(error) = &error {
-            budget.take_anyway(error.memory());
-        }
-        if let Some(NotableEntry {
-            error: Some(old), ..
-        }) = self.notable.make_room(budget, true)
+        if let Some(start) = self.routine.entries.back_mut()
+            && start.end_seq == 0
+            && start.at.as_unix_nanos().wrapping_add(duration_ns) == at.as_unix_nanos()
         {
-            budget.give_back(old.memory());
+            start.end_seq = seq;
+            start.duration_ns = duration_ns;
+            self.routine_len += 1;
+            return;
         }
-        self.notable
-            .entries
-            .push_back(NotableEntry { entry, error });
+        self.push_plain(
+            budget,
+            PlainUpdate {
+                start_seq: 0,
+                at,
+                end_seq: seq,
+                duration_ns,
+            },
+        );
+    }
+
+    #[inline]
+    fn push_plain(&mut self, budget: &HistoryBudget, update: PlainUpdate) {
+        // Two transitions an entry.
+        if let Some(left) = self.routine.make_room(budget, RING_LEN_MAX / 2, false) {
+            self.routine_len -= left.transitions();
+        }
+        self.routine.entries.push_back(update);
+        self.routine_len += 1;
     }
 
     /// How many entries there are.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.routine.entries.len() + self.notable.entries.len()
+        self.routine_len + self.notable.entries.len()
     }
 
-    /// How many entries have left.
-    pub(crate) fn lost(&self) -> u64 {
-        self.routine.lost + self.notable.lost
-    }
-
-    fn version(&self, generation: u32) -> Option<Arc<str>> {
-        let (_, version) = self
-            .versions
+    /// The generation that was active at a number, and its version.
+    fn generation_at(&self, seq: u64) -> (u32, Option<Arc<str>>) {
+        // The entry that began a generation is its own: it was numbered before the generation was named.
+        let found = self
+            .generations
             .iter()
             .rev()
-            .find(|(known, _)| *known == generation)?;
-        Some(Arc::clone(version))
+            .find(|(first, ..)| *first <= seq);
+        match found {
+            Some((_, generation, version)) => (*generation, Some(Arc::clone(version))),
+            None => (0, None),
+        }
     }
 
     /// The entries that `filter` takes, in its order.
     pub(crate) fn query(&self, id: &PluginId, filter: &Filter) -> Vec<Transition> {
-        let make = |entry: &Entry, error: Option<&Arc<Fault>>| Transition {
-            seq: entry.seq,
-            at: entry.at,
-            id: id.clone(),
-            generation: entry.generation,
-            version: self.version(entry.generation),
-            from: entry.from,
-            to: entry.to,
-            cause: entry.cause,
-            error: error.cloned(),
-            duration: (entry.duration_ns != u64::MAX)
-                .then(|| Duration::from_nanos(entry.duration_ns)),
+        let make = |entry: &Entry, error: Option<&Arc<Fault>>| {
+            let (generation, version) = self.generation_at(entry.seq);
+            Transition {
+                seq: entry.seq,
+                at: entry.at,
+                id: id.clone(),
+                generation,
+                version,
+                from: entry.from,
+                to: entry.to,
+                cause: entry.cause,
+                error: error.cloned(),
+                duration: (entry.duration_ns != u64::MAX)
+                    .then(|| Duration::from_nanos(entry.duration_ns)),
+            }
         };
-        let mut routine = Cursor::new(self.routine.entries.len(), filter.newest_first);
+        // Both rings are in the order of the numbers; they are merged entry by entry, so that a limit stops early.
+        let mut routine = Cursor::new(2 * self.routine.entries.len(), filter.newest_first);
         let mut notable = Cursor::new(self.notable.entries.len(), filter.newest_first);
         let mut found = Vec::new();
-        // Both rings are in order of sequence; they are merged entry by entry, so that a limit stops early.
         while found.len() < filter.limit {
-            let one = routine.at().map(|at| &self.routine.entries[at]);
+            let plain = routine
+                .at()
+                .map(|at| self.routine.entries[at / 2].half(at % 2));
+            if let Some(None) = plain {
+                routine.step();
+                continue;
+            }
+            let plain = plain.flatten();
             let other = notable.at().map(|at| &self.notable.entries[at]);
-            let take_routine = match (one, other) {
-                (None, None) => break,
+            let plain_first = match (&plain, other) {
+                (Some(plain), Some(other)) => (plain.seq < other.entry.seq) != filter.newest_first,
                 (Some(_), None) => true,
-                (None, Some(_)) => false,
-                (Some(one), Some(other)) => (one.seq < other.entry.seq) != filter.newest_first,
+                (None, _) => false,
             };
-            match (take_routine, one, other) {
-                (true, Some(entry), _) => {
+            match (plain, other) {
+                (Some(entry), _) if plain_first => {
                     routine.step();
-                    if filter.takes(entry, None) {
-                        found.push(make(entry, None));
+                    if filter.takes(&entry, None) && self.is_of_generation(&entry, filter) {
+                        found.push(make(&entry, None));
                     }
                 }
-                (_, _, Some(NotableEntry { entry, error })) => {
+                (_, Some(NotableEntry { entry, error })) => {
                     notable.step();
-                    if filter.takes(entry, error.as_ref()) {
+                    if filter.takes(entry, error.as_ref()) && self.is_of_generation(entry, filter) {
                         found.push(make(entry, error.as_ref()));
                     }
                 }
@@ -281,6 +344,12 @@ impl PluginHistory {
             }
         }
         found
+    }
+
+    fn is_of_generation(&self, entry: &Entry, filter: &Filter) -> bool {
+        filter
+            .generation
+            .is_none_or(|generation| self.generation_at(entry.seq).0 == generation)
     }
 }
 
@@ -353,9 +422,6 @@ impl Filter {
             && (!self.errors_only || error.is_some())
             && self.to.is_none_or(|to| entry.to == to)
             && self.cause.is_none_or(|cause| entry.cause == cause)
-            && self
-                .generation
-                .is_none_or(|generation| entry.generation == generation)
             && self.since.is_none_or(|since| entry.at >= since)
             && self.until.is_none_or(|until| entry.at <= until)
     }

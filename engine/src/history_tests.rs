@@ -18,13 +18,12 @@ fn record(cause: Cause, error: bool) -> Record {
 
 fn fill(history: &mut PluginHistory, budget: &HistoryBudget, seqs: std::ops::RangeInclusive<u64>) {
     for seq in seqs {
-        history.push(
-            budget,
-            seq,
-            WallTime::from_unix_nanos(seq),
-            1,
-            record(Cause::UpdateCompleted, false),
-        );
+        let at = WallTime::from_unix_nanos(1_000 + seq);
+        if seq % 2 == 1 {
+            history.push_start(budget, seq, at);
+        } else {
+            history.push_completion(budget, seq, at, 1);
+        }
     }
 }
 
@@ -39,15 +38,14 @@ fn a_thousand_good_updates_do_not_push_out_the_reason_for_a_failure() {
     let budget = HistoryBudget::new(1 << 20);
     let mut history = PluginHistory::default();
     let failed = record(Cause::UpdateFailed, true);
-    history.push(&budget, 1, WallTime::default(), 1, failed);
-    fill(&mut history, &budget, 2..=1_001);
+    history.push(&budget, 1, WallTime::default(), failed);
+    fill(&mut history, &budget, 3..=1_002);
     let errors = Filter {
         errors_only: true,
         ..Filter::default()
     };
     assert_eq!(seqs(&history, &errors), [1]);
     assert_eq!(history.len(), RING_LEN_MAX + 1);
-    assert_eq!(history.lost(), 1_000 - RING_LEN_MAX as u64);
 }
 
 #[test]
@@ -56,18 +54,22 @@ fn both_rings_are_read_in_one_order_either_way() {
     let mut history = PluginHistory::default();
     fill(&mut history, &budget, 1..=2);
     let failed = record(Cause::UpdateFailed, true);
-    history.push(&budget, 3, WallTime::from_unix_nanos(3), 1, failed);
-    fill(&mut history, &budget, 4..=5);
-    assert_eq!(seqs(&history, &Filter::default()), [1, 2, 3, 4, 5]);
+    history.push(&budget, 3, WallTime::from_unix_nanos(1_003), failed);
+    // A thread may panic in the middle of an update that then completes.
+    history.push_start(&budget, 4, WallTime::from_unix_nanos(1_004));
+    let panicked = record(Cause::ThreadPanicked, true);
+    history.push(&budget, 5, WallTime::from_unix_nanos(1_005), panicked);
+    history.push_completion(&budget, 6, WallTime::from_unix_nanos(1_006), 2);
+    assert_eq!(seqs(&history, &Filter::default()), [1, 2, 3, 4, 5, 6]);
     let newest = Filter {
         newest_first: true,
         limit: 3,
         ..Filter::default()
     };
-    assert_eq!(seqs(&history, &newest), [5, 4, 3]);
+    assert_eq!(seqs(&history, &newest), [6, 5, 4]);
     let middle = Filter {
         after: Some(1),
-        until: Some(WallTime::from_unix_nanos(4)),
+        until: Some(WallTime::from_unix_nanos(1_004)),
         ..Filter::default()
     };
     assert_eq!(seqs(&history, &middle), [2, 3, 4]);
@@ -79,7 +81,6 @@ fn the_budget_bounds_all_histories_but_leaves_each_a_few_entries() {
     let mut history = PluginHistory::default();
     fill(&mut history, &budget, 1..=100);
     assert_eq!(history.len(), RING_LEN_MIN);
-    assert_eq!(history.lost(), 100 - RING_LEN_MIN as u64);
     assert_eq!(
         seqs(&history, &Filter::default()),
         (101 - RING_LEN_MIN as u64..=100).collect::<Vec<_>>()
@@ -95,7 +96,6 @@ fn faults_that_leave_give_their_memory_back() {
             &budget,
             seq,
             WallTime::default(),
-            1,
             record(Cause::UpdateFailed, true),
         );
     }
@@ -105,7 +105,6 @@ fn faults_that_leave_give_their_memory_back() {
             &budget,
             seq,
             WallTime::default(),
-            1,
             record(Cause::UpdateFailed, true),
         );
     }
@@ -113,7 +112,42 @@ fn faults_that_leave_give_their_memory_back() {
 }
 
 #[test]
-fn a_routine_entry_takes_32_bytes_and_a_notable_one_40() {
-    assert_eq!(size_of::<Entry>(), 32);
+fn a_completion_after_a_jump_of_the_wall_clock_keeps_its_own_time() {
+    let budget = HistoryBudget::new(1 << 20);
+    let mut history = PluginHistory::default();
+    history.push_start(&budget, 1, WallTime::from_unix_nanos(1_000));
+    history.push_completion(&budget, 2, WallTime::from_unix_nanos(9_000), 5);
+    let id = PluginId::new("a").unwrap();
+    let found = history.query(&id, &Filter::default());
+    let times: Vec<_> = found.iter().map(|entry| entry.at.as_unix_nanos()).collect();
+    assert_eq!(times, [1_000, 9_000]);
+    assert_eq!(found[1].duration, Some(Duration::from_nanos(5)));
+    assert_eq!(history.len(), 2);
+}
+
+#[test]
+fn entries_are_of_the_generation_that_was_active() {
+    let budget = HistoryBudget::new(1 << 20);
+    let mut history = PluginHistory::default();
+    history.begin_generation(1, 1, "1.0.0".into());
+    fill(&mut history, &budget, 1..=4);
+    history.begin_generation(5, 2, "1.1.0".into());
+    fill(&mut history, &budget, 5..=6);
+    let second = Filter {
+        generation: Some(2),
+        ..Filter::default()
+    };
+    assert_eq!(seqs(&history, &second), [5, 6]);
+    let id = PluginId::new("a").unwrap();
+    let first = &history.query(&id, &Filter::default())[0];
+    assert_eq!(
+        (first.generation, first.version.as_deref()),
+        (1, Some("1.0.0"))
+    );
+}
+
+#[test]
+fn a_routine_transition_takes_16_bytes_and_a_notable_one_40() {
+    assert_eq!(size_of::<PlainUpdate>(), 2 * 16);
     assert_eq!(size_of::<NotableEntry>(), 40);
 }

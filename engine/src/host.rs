@@ -40,12 +40,18 @@ pub(crate) struct HostContext {
     live_call: AtomicU64,
     /// The call that a command or a shutdown asks to return.
     cancelled_call: AtomicU64,
-    /// When a call last said that its work is getting on, in nanoseconds of the monotonic clock; 0 for never.
-    last_progress_ns: AtomicU64,
+    /// The plugin's own record of progress.
+    progress: Arc<AtomicU64>,
 }
 
 impl HostContext {
-    pub(crate) fn new(engine: &Arc<Shared>, of: HostOf, id: PluginId, settings: &str) -> Arc<Self> {
+    pub(crate) fn new(
+        engine: &Arc<Shared>,
+        of: HostOf,
+        id: PluginId,
+        settings: &str,
+        progress: Arc<AtomicU64>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             engine: Arc::downgrade(engine),
             clock: Arc::clone(engine.time.clock()),
@@ -54,7 +60,7 @@ impl HostContext {
             settings: settings.into(),
             live_call: AtomicU64::new(0),
             cancelled_call: AtomicU64::new(0),
-            last_progress_ns: AtomicU64::new(0),
+            progress,
         })
     }
 
@@ -89,14 +95,6 @@ impl HostContext {
         self.cancelled_call.store(call.0, Ordering::Relaxed);
     }
 
-    /// When a call of this plugin last recorded progress, by the monotonic clock.
-    pub(crate) fn last_progress(&self) -> Option<plugin_engine_core::Moment> {
-        match self.last_progress_ns.load(Ordering::Relaxed) {
-            0 => None,
-            nanos => Some(plugin_engine_core::Moment::from_nanos(nanos)),
-        }
-    }
-
     fn is_live(&self, call: u64) -> bool {
         call != 0 && self.live_call.load(Ordering::Relaxed) == call
     }
@@ -112,8 +110,7 @@ impl HostContext {
     pub(crate) fn record_progress(&self, call: u64) {
         if self.is_live(call) {
             // Never 0, which stands for never: a manual clock begins there.
-            self.last_progress_ns
-                .store(self.now_ns().max(1), Ordering::Relaxed);
+            self.progress.store(self.now_ns().max(1), Ordering::Relaxed);
         }
     }
 

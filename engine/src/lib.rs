@@ -24,6 +24,7 @@
 //!
 //! How the parts fit together is in `ARCHITECTURE.md` beside this crate.
 
+mod append_list;
 mod backtrace;
 mod builder;
 mod cell;

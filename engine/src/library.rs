@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::mem::ManuallyDrop;
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use abi_stable::StableAbi;
@@ -37,7 +36,6 @@ pub(crate) struct CallTable {
 /// The code stays mapped for the life of the process, also when this is dropped. Unmapping is safe only when no thread that
 /// ever ran the code lives on, which cannot be known from here.
 pub(crate) struct LoadedLibrary {
-    pub(crate) path: PathBuf,
     pub(crate) manifest: Manifest,
     pub(crate) digest: FileDigest,
     pub(crate) calls: CallTable,
@@ -139,7 +137,13 @@ pub(crate) fn load(
     let module = unsafe { header.unchecked_layout::<PluginModuleRef>() }
         .map_err(|error| contract(first_line(&error.to_string())))?;
 
-    let host = HostContext::new(engine, HostOf::File(digest), manifest.id.clone(), "{}");
+    let host = HostContext::new(
+        engine,
+        HostOf::File(digest),
+        manifest.id.clone(),
+        "{}",
+        Arc::default(),
+    );
     // SAFETY: the handle is valid during the call, and `init` retains it if it keeps it.
     unsafe { module.init()(services::handle(&host), services::SERVICES) };
 
@@ -150,7 +154,6 @@ pub(crate) fn load(
             display: module.display(),
             destroy: module.destroy(),
         },
-        path,
         manifest,
         digest,
         header: address,

@@ -504,6 +504,7 @@ fn begin(
         HostOf::Plugin(cell.index),
         cell.id.clone(),
         &settings,
+        Arc::clone(&cell.progress),
     );
 
     let mut guarded = cell.lock();

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Duration;
 
-use arc_swap::ArcSwap;
+use arc_swap::ArcSwapOption;
 use plugin_engine_core::{
     CallKind, Counts, Fault, Machine, Moment, PluginId, PluginState, WallTime,
 };
 
-use crate::host::HostContext;
+use crate::append_list::AppendList;
 
 /// Everything that is known of one plugin at one moment. A copy: nothing in the engine changes through it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,8 +46,8 @@ pub struct Snapshot {
     pub history_len: usize,
     /// The number of the last transition.
     pub seq: u64,
-    /// Shared, not copied: what changes only with a load or a failure.
-    detail: Arc<Detail>,
+    /// Shared, not copied: what changes only with a load.
+    facts: Arc<Facts>,
 }
 
 impl Snapshot {
@@ -67,44 +67,44 @@ impl Snapshot {
             in_flight: None,
             history_len: 0,
             seq: 0,
-            detail: Arc::new(Detail::new(PluginId::nearest(id))),
+            facts: Arc::new(Facts::new(PluginId::nearest(id))),
         }
     }
 
     /// The plugin.
     #[must_use]
     pub fn id(&self) -> &PluginId {
-        &self.detail.id
+        &self.facts.id
     }
 
     /// The author's version of the generation that is loaded.
     #[must_use]
     pub fn version(&self) -> Option<&str> {
-        self.detail.version.as_deref()
+        self.facts.version.as_deref()
     }
 
     /// The file that the plugin was loaded from, or that was refused.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
-        self.detail.file.as_deref()
+        self.facts.file.as_deref()
     }
 
     /// The SHA-256 of the file that is loaded, in hexadecimal.
     #[must_use]
     pub fn sha256(&self) -> Option<&str> {
-        self.detail.sha256.as_deref()
+        self.facts.sha256.as_deref()
     }
 
     /// The interval between updates.
     #[must_use]
     pub fn interval(&self) -> Duration {
-        self.detail.interval
+        self.facts.interval
     }
 
     /// How long one update may take.
     #[must_use]
     pub fn timeout(&self) -> Duration {
-        self.detail.timeout
+        self.facts.timeout
     }
 }
 
@@ -119,59 +119,31 @@ pub struct InFlightCall {
     pub abandoned: bool,
 }
 
-/// What a snapshot holds that has an owner. Changes on load and on failure, not on every update.
-#[derive(Clone)]
-pub(crate) struct Detail {
+/// What a snapshot says of the plugin that changes only with a load.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Facts {
     pub(crate) id: PluginId,
-    pub(crate) error: Option<Arc<Fault>>,
     pub(crate) version: Option<Arc<str>>,
     pub(crate) file: Option<Arc<Path>>,
     pub(crate) sha256: Option<Arc<str>>,
     pub(crate) interval: Duration,
     pub(crate) timeout: Duration,
-    /// Progress is recorded in the middle of a call, so it is asked for and not published.
-    pub(crate) host: Option<Arc<HostContext>>,
 }
 
-impl Detail {
+impl Facts {
     pub(crate) fn new(id: PluginId) -> Self {
         Self {
             id,
-            error: None,
             version: None,
             file: None,
             sha256: None,
             interval: Duration::ZERO,
             timeout: Duration::ZERO,
-            host: None,
         }
     }
 }
 
-impl PartialEq for Detail {
-    fn eq(&self, other: &Self) -> bool {
-        (&self.id, &self.error, &self.version, &self.file)
-            == (&other.id, &other.error, &other.version, &other.file)
-            && (&self.sha256, self.interval, self.timeout)
-                == (&other.sha256, other.interval, other.timeout)
-    }
-}
-
-impl Eq for Detail {}
-
-impl std::fmt::Debug for Detail {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Detail")
-            .field("id", &self.id)
-            .field("version", &self.version)
-            .field("file", &self.file)
-            .field("interval", &self.interval)
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
-    }
-}
-
-const WORDS: usize = 17;
+const WORDS: usize = 18;
 
 /// How often a read is tried before the reader asks for the lock instead of going on for ever.
 pub(crate) const READ_TRIES_MAX: usize = 64;
@@ -181,7 +153,11 @@ pub(crate) struct Published {
     /// Odd while a write is under way.
     sequence: AtomicU64,
     words: [AtomicU64; WORDS],
-    detail: ArcSwap<Detail>,
+    /// The error, if the words say that there is one.
+    error: ArcSwapOption<Fault>,
+    /// All facts that ever held, each once: a plugin has as many as it had files and configurations. They are never
+    /// removed, so that a reader needs no lock to take one.
+    facts: AppendList<Arc<Facts>>,
 }
 
 /// The plain fields, between the machine and the words.
@@ -190,15 +166,31 @@ pub(crate) struct Plain {
     words: [u64; WORDS],
 }
 
+/// What a snapshot has beside the machine.
+#[derive(Clone, Copy)]
+pub(crate) struct Beside {
+    pub(crate) seq: u64,
+    pub(crate) history_len: usize,
+    /// Which of the published facts hold.
+    pub(crate) facts: usize,
+}
+
+/// What a snapshot has that has an owner.
+pub(crate) struct Owned {
+    pub(crate) facts: Arc<Facts>,
+    pub(crate) error: Option<Arc<Fault>>,
+}
+
 impl Plain {
-    /// Packs what is plain. `history_len` and `seq` are not the machine's.
+    /// Packs what is plain; `beside` is what is not the machine's.
     #[inline]
-    pub(crate) fn of(machine: &Machine, history_len: usize, seq: u64) -> Self {
+    pub(crate) fn of(machine: &Machine, beside: Beside) -> Self {
         let call = machine.in_flight();
         let flags = u64::from(machine.state() as u8)
             | call.map_or(0, |call| {
                 (u64::from(call.call as u8) + 1) << 8 | u64::from(call.abandoned) << 16
             })
+            | u64::from(machine.has_error()) << 17
             | u64::from(machine.generation()) << 32;
         let times = machine.times();
         let counts = machine.counts();
@@ -206,7 +198,7 @@ impl Plain {
         Self {
             words: [
                 flags,
-                seq,
+                beside.seq,
                 machine.since().as_unix_nanos(),
                 wall(times.last_update),
                 wall(times.last_success),
@@ -221,16 +213,29 @@ impl Plain {
                 counts.late,
                 counts.skipped,
                 call.map_or(0, |call| call.since.as_unix_nanos()),
-                history_len as u64,
+                beside.history_len as u64,
+                beside.facts as u64,
             ],
         }
+    }
+
+    /// Which facts hold.
+    #[inline]
+    fn facts(&self) -> usize {
+        usize::try_from(self.words[WORDS - 1]).unwrap_or(usize::MAX)
+    }
+
+    #[inline]
+    fn has_error(&self) -> bool {
+        self.words[0] >> 17 & 1 == 1
     }
 
     /// Puts the parts together. `wall_at` tells the time of day of a moment.
     #[inline]
     pub(crate) fn snapshot(
         &self,
-        detail: Arc<Detail>,
+        Owned { facts, error }: Owned,
+        progress: Option<Moment>,
         wall_at: impl Fn(Moment) -> WallTime,
     ) -> Snapshot {
         let [
@@ -251,6 +256,7 @@ impl Plain {
             skipped,
             call_since,
             history_len,
+            _facts,
         ] = self.words;
         let wall = |nanos: u64| (nanos != 0).then(|| WallTime::from_unix_nanos(nanos));
         let call = ((flags >> 8) as u8)
@@ -259,16 +265,12 @@ impl Plain {
         Snapshot {
             state: PluginState::from_code(flags as u8).unwrap_or(PluginState::Unloaded),
             since: wall(since),
-            error: detail.error.clone(),
+            error,
             generation: (flags >> 32) as u32,
             last_update: wall(last_update),
             last_success: wall(last_success),
             last_display: wall(last_display),
-            last_progress: detail
-                .host
-                .as_ref()
-                .and_then(|host| host.last_progress())
-                .map(&wall_at),
+            last_progress: progress.map(&wall_at),
             next_update: (next != u64::MAX).then(|| wall_at(Moment::from_nanos(next))),
             counts: Counts {
                 calls,
@@ -287,23 +289,48 @@ impl Plain {
             }),
             history_len: usize::try_from(history_len).unwrap_or(usize::MAX),
             seq,
-            detail,
+            facts,
         }
     }
 }
 
 impl Published {
-    pub(crate) fn new(plain: Plain, detail: Detail) -> Self {
-        Self {
+    /// Publishes a first value. The facts are number 0.
+    pub(crate) fn new(plain: Plain, facts: Facts) -> Self {
+        let published = Self {
             sequence: AtomicU64::new(0),
             words: plain.words.map(AtomicU64::new),
-            detail: ArcSwap::from_pointee(detail),
+            error: ArcSwapOption::empty(),
+            facts: AppendList::new(),
+        };
+        published.add_facts(facts);
+        published
+    }
+
+    /// Adds facts, unless they held before, and returns their number. The caller holds the cell's lock.
+    pub(crate) fn add_facts(&self, facts: Facts) -> usize {
+        let mut number = 0;
+        while let Some(known) = self.facts.get(number) {
+            if **known == facts {
+                return number;
+            }
+            number += 1;
+        }
+        match self.facts.set(number, Arc::new(facts)) {
+            Ok(()) => number,
+            // Tens of millions of files: the last facts stand for those that no longer fit.
+            Err(_) => number.saturating_sub(1),
         }
     }
 
-    /// Publishes. The caller holds the cell's lock, so there is one writer at a time. `detail` only if it has changed.
+    /// The facts of a number.
+    pub(crate) fn facts(&self, number: usize) -> Option<&Arc<Facts>> {
+        self.facts.get(number)
+    }
+
+    /// Publishes. The caller holds the cell's lock, so there is one writer at a time. `error` only if it has changed.
     #[inline]
-    pub(crate) fn write(&self, plain: &Plain, detail: Option<Arc<Detail>>) {
+    pub(crate) fn write(&self, plain: &Plain, error: Option<Option<Arc<Fault>>>) {
         let sequence = self.sequence.load(Ordering::Relaxed);
         self.sequence
             .store(sequence.wrapping_add(1), Ordering::Relaxed);
@@ -312,16 +339,16 @@ impl Published {
         for (word, value) in self.words.iter().zip(plain.words) {
             word.store(value, Ordering::Relaxed);
         }
-        if let Some(detail) = detail {
-            self.detail.store(detail);
+        if let Some(error) = error {
+            self.error.store(error);
         }
         self.sequence
             .store(sequence.wrapping_add(2), Ordering::Release);
     }
 
-    /// Reads, if no write comes in between.
+    /// Reads, if no write comes in between. Without an error this writes one reference count and nothing else.
     #[inline]
-    pub(crate) fn try_read(&self) -> Option<(Plain, Arc<Detail>)> {
+    pub(crate) fn try_read(&self) -> Option<(Plain, Owned)> {
         let before = self.sequence.load(Ordering::Acquire);
         if before & 1 == 1 {
             return None;
@@ -330,9 +357,15 @@ impl Published {
         for (word, value) in words.iter_mut().zip(&self.words) {
             *word = value.load(Ordering::Relaxed);
         }
-        let detail = self.detail.load_full();
+        let plain = Plain { words };
+        // Looked at only if the words say so, and then it belongs to them if the sequence has not moved.
+        let error = plain.has_error().then(|| self.error.load_full()).flatten();
         // Orders the reads above before the second look at the sequence.
         fence(Ordering::Acquire);
-        (self.sequence.load(Ordering::Relaxed) == before).then_some((Plain { words }, detail))
+        if self.sequence.load(Ordering::Relaxed) != before {
+            return None;
+        }
+        let facts = Arc::clone(self.facts(plain.facts())?);
+        Some((plain, Owned { facts, error }))
     }
 }

@@ -100,20 +100,39 @@ impl Timers {
     }
 
     fn repeat(&mut self, taken: &[u32], now_ns: u64) {
+        // Plugins that tick together mostly go on together: the bucket is at hand until another one is wanted.
+        let mut at_hand: Option<(u64, Vec<u32>)> = None;
         for &index in taken {
-            let ticker = self.tickers[index as usize];
+            let ticker = &mut self.tickers[index as usize];
             let mut due_ns = ticker.due_ns.saturating_add(ticker.interval_ns);
             if due_ns <= now_ns {
-                // What is missed lies between here and now; the sum ends at the end of time.
                 let missed = (now_ns - due_ns) / ticker.interval_ns + 1;
                 due_ns = due_ns.saturating_add(missed.saturating_mul(ticker.interval_ns));
             }
+            // The end of time is `STOPPED`: no tick comes after it.
+            ticker.due_ns = due_ns;
             if due_ns == STOPPED {
-                // The end of time: no tick comes after it.
-                self.tickers[index as usize].due_ns = STOPPED;
-            } else {
-                self.insert(index, due_ns);
+                continue;
             }
+            let key = due_ns / BUCKET_NS;
+            let mut bucket = match at_hand.take() {
+                Some((same, bucket)) if same == key => bucket,
+                other => {
+                    self.put_back(other);
+                    let bucket = self.buckets.remove(&key);
+                    bucket.unwrap_or_else(|| self.spare.pop().unwrap_or_default())
+                }
+            };
+            self.tickers[index as usize].position = bucket.len() as u32;
+            bucket.push(index);
+            at_hand = Some((key, bucket));
+        }
+        self.put_back(at_hand);
+    }
+
+    fn put_back(&mut self, at_hand: Option<(u64, Vec<u32>)>) {
+        if let Some((key, bucket)) = at_hand {
+            self.buckets.insert(key, bucket);
         }
     }
 

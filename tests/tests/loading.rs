@@ -185,7 +185,7 @@ fn of_two_files_with_one_id_the_first_by_name_has_it_and_the_other_is_refused_wi
         );
         assert_eq!(rig.state("noop"), PluginState::Enabled);
     }
-    assert_eq!(rig.snapshot("noop").file().as_deref(), Some(&*first));
+    assert_eq!(rig.snapshot("noop").file(), Some(&*first));
 }
 
 #[test]

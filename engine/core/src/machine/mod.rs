@@ -125,6 +125,19 @@ impl Machine {
         state.as_ref().or(newest.as_ref()).or(other.as_ref())
     }
 
+    /// Whether there is an [`error`](Self::error).
+    #[must_use]
+    #[inline]
+    pub fn has_error(&self) -> bool {
+        let Faults {
+            state,
+            update,
+            display,
+            ..
+        } = &self.faults;
+        state.is_some() || update.is_some() || display.is_some()
+    }
+
     /// The generation: 0 before the first load.
     #[must_use]
     #[inline]
