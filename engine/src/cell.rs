@@ -19,7 +19,7 @@ use crate::history::{Filter, HistoryBudget, PluginHistory};
 use crate::host::HostContext;
 use crate::instance::Instance;
 use crate::library::LoadedLibrary;
-use crate::shared::Shared;
+use crate::shared::{HeldLog, Shared, hold_log};
 use crate::snapshot::{Beside, Facts, Owned, Plain, Published, READ_TRIES_MAX, Snapshot};
 
 /// One plugin.
@@ -34,7 +34,14 @@ pub(crate) struct Cell {
     /// Told when a call has ended or was abandoned and somebody waits for that.
     settled: Condvar,
     /// Held by a command for as long as it takes, so that commands to one plugin come one after another.
-    pub(crate) command: Mutex<()>,
+    command: Mutex<()>,
+}
+
+/// The turn of a command. What it logs meanwhile is said when the turn is over, because whoever listens may want a turn, too.
+pub(crate) struct Turn<'a> {
+    // Dropped in this order: first the turn ends, then is said what happened.
+    _turn: MutexGuard<'a, ()>,
+    _log: HeldLog,
 }
 
 /// What only the holder of the cell's lock sees.
@@ -45,6 +52,8 @@ pub(crate) struct Guarded {
     pub(crate) source: Option<Source>,
     /// What the library is, and the host that its instances speak to.
     pub(crate) loaded: Option<Loaded>,
+    /// The host that the latest call speaks to, also when the library was let go since.
+    pub(crate) heard: Option<Arc<HostContext>>,
     /// The how-manieth start of the engine the last start of this plugin was; 0 for none.
     pub(crate) started: u64,
     /// How many commands wait for a call to end. While one does, no update starts.
@@ -109,6 +118,7 @@ impl Cell {
                 instance: None,
                 source: None,
                 loaded: None,
+                heard: None,
                 started: 0,
                 waiters: 0,
                 error: None,
@@ -125,6 +135,14 @@ impl Cell {
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Guarded> {
         self.guarded.lock()
+    }
+
+    /// Waits for the turn of a command.
+    pub(crate) fn take_turn(&self) -> Turn<'_> {
+        Turn {
+            _turn: self.command.lock(),
+            _log: hold_log(),
+        }
     }
 
     /// Starts an update of a plugin that is due and in good order; `None` if there is anything else to say of it, and nothing
@@ -304,6 +322,7 @@ impl Cell {
                 .as_ref()
                 .map(|source| Arc::from(&*source.candidate.path));
             facts.sha256 = Some(hexadecimal(&library.digest).into());
+            guarded.heard = Some(Arc::clone(&loaded.host));
         } else {
             facts.version = None;
             facts.sha256 = None;

@@ -8,7 +8,7 @@ use parking_lot::MutexGuard;
 use plugin_api::View;
 use plugin_engine_core::{Admission, Command, CreateReason, Event, PluginState, RejectReason};
 
-use crate::cell::{Cell, Guarded};
+use crate::cell::{Cell, Guarded, Turn};
 use crate::error::Error;
 use crate::executor::{TaskCall, TaskEnd, Verdict};
 use crate::plugins::{self, LoadOutcome, fault_of};
@@ -68,13 +68,13 @@ fn admit<'a>(engine: &Shared, cell: &'a Cell, command: Command) -> Result<Admitt
 }
 
 /// Takes the turn for a command. From within a call of the same plugin nobody could ever give it.
-fn turn<'a>(engine: &Shared, cell: &'a Cell) -> Result<MutexGuard<'a, ()>, Error> {
+fn turn<'a>(engine: &Shared, cell: &'a Cell) -> Result<Turn<'a>, Error> {
     if engine.executor.is_called_by_this_thread(cell.index) {
         return Err(Error::FromWithinCall {
             id: cell.id.clone(),
         });
     }
-    Ok(cell.command.lock())
+    Ok(cell.take_turn())
 }
 
 fn not_now(cell: &Cell, reason: RejectReason) -> Error {
@@ -84,16 +84,30 @@ fn not_now(cell: &Cell, reason: RejectReason) -> Error {
     }
 }
 
-/// Waits for a call of this command and makes an answer of its end.
-fn answer(engine: &Arc<Shared>, cell: &Arc<Cell>, call: TaskCall) -> Result<Option<View>, Error> {
-    match engine.executor.submit_task(engine, cell, call).wait() {
-        TaskEnd::Ended(Verdict::Completed, view) => Ok(view),
-        TaskEnd::Ended(..) | TaskEnd::Abandoned => Err(Error::Fault {
-            id: cell.id.clone(),
-            fault: fault_of(cell),
-        }),
-        TaskEnd::NotMade(reason) => Err(not_now(cell, reason)),
-        TaskEnd::Refused => Err(not_now(cell, RejectReason::Stuck)),
+/// Waits for a call of this command and makes an answer of its end. `None` if a cycle was faster and made a call of its own,
+/// so that the command has to wait for that one first.
+fn answer(
+    engine: &Arc<Shared>,
+    cell: &Arc<Cell>,
+    call: TaskCall,
+) -> Option<Result<Option<View>, Error>> {
+    let reason = match engine.executor.submit_task(engine, cell, call).wait() {
+        TaskEnd::Ended(Verdict::Completed, view) => return Some(Ok(view)),
+        TaskEnd::Ended(..) | TaskEnd::Abandoned => {
+            return Some(Err(Error::Fault {
+                id: cell.id.clone(),
+                fault: fault_of(cell),
+            }));
+        }
+        TaskEnd::NotMade(reason) => reason,
+        TaskEnd::Refused => RejectReason::Stuck,
+    };
+    if engine.stopping.load(Ordering::Relaxed) {
+        return Some(Err(Error::ShutDown));
+    }
+    match reason {
+        RejectReason::Busy | RejectReason::Illegal(PluginState::Running) => None,
+        reason => Some(Err(not_now(cell, reason))),
     }
 }
 
@@ -186,9 +200,14 @@ pub(crate) fn reset(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
     let _turn = turn(engine, cell)?;
     match admit(engine, cell, Command::Reset)? {
         Admitted::AlreadySo => Ok(()),
-        Admitted::Now(guarded) => {
+        Admitted::Now(mut guarded) => {
+            // Until the new instance is there no update starts: one would create an instance of its own in place of the one
+            // that panicked.
+            guarded.waiters += 1;
             destroy(engine, cell, guarded, true);
-            start(engine, cell, cell.lock(), CreateReason::Reset)
+            let started = start(engine, cell, cell.lock(), CreateReason::Reset);
+            cell.lock().waiters -= 1;
+            started
         }
     }
 }
@@ -211,16 +230,24 @@ fn start(
             _ => Ok(()),
         };
     }
+    plugins::remember_start(engine, &mut guarded);
     drop(guarded);
-    answer(engine, cell, TaskCall::Create(reason)).map(drop)
+    loop {
+        if let Some(answer) = answer(engine, cell, TaskCall::Create(reason)) {
+            return answer.map(drop);
+        }
+        // What the call in between has made has no place beside the new instance.
+        let guarded = cell.wait_settled(cell.lock());
+        destroy(engine, cell, guarded, true);
+    }
 }
 
 pub(crate) fn update(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
-    call(engine, id, Command::Update, TaskCall::Update).map(drop)
+    call(engine, id, Command::Update, || TaskCall::Update).map(drop)
 }
 
 pub(crate) fn display(engine: &Arc<Shared>, id: &str) -> Result<View, Error> {
-    let view = call(engine, id, Command::Display, TaskCall::Display)?;
+    let view = call(engine, id, Command::Display, || TaskCall::Display)?;
     Ok(view.unwrap_or_else(View::empty))
 }
 
@@ -228,16 +255,20 @@ fn call(
     engine: &Arc<Shared>,
     id: &str,
     command: Command,
-    call: TaskCall,
+    call: impl Fn() -> TaskCall,
 ) -> Result<Option<View>, Error> {
     let cell = find(engine, id)?;
     let _turn = turn(engine, cell)?;
-    match admit(engine, cell, command)? {
-        Admitted::AlreadySo => Ok(None),
-        Admitted::Now(guarded) => {
-            debug_assert_eq!(guarded.machine.state(), PluginState::Enabled);
-            drop(guarded);
-            answer(engine, cell, call)
+    loop {
+        match admit(engine, cell, command)? {
+            Admitted::AlreadySo => return Ok(None),
+            Admitted::Now(guarded) => {
+                debug_assert_eq!(guarded.machine.state(), PluginState::Enabled);
+                drop(guarded);
+                if let Some(answer) = answer(engine, cell, call()) {
+                    return answer;
+                }
+            }
         }
     }
 }

@@ -133,7 +133,12 @@ impl HostContext {
     }
 
     pub(crate) fn log(&self, call: u64, level: u8, target: &str, message: &str, spans: &str) {
-        if call != 0 && !self.is_live(call) {
+        // Call 0 is a thread of the file that is in no call; of a plugin it is one that nobody waits for.
+        let heard = match self.of {
+            HostOf::Plugin(_) => self.is_live(call),
+            HostOf::File(_) => true,
+        };
+        if !heard {
             return;
         }
         plugin_log::emit(

@@ -67,7 +67,6 @@ impl Instance {
     ) -> (CallOutcome, Option<Box<Self>>) {
         let mut reply = Reply::default();
         let mut address = std::ptr::null_mut();
-        host.listen_to(ticket.id);
         let frame = frame(&host, ticket, &mut reply);
         // SAFETY: the library is mapped and its contract was checked; `frame` lives on this stack until the call
         // returns, and nobody else looks at `reply` or `address` meanwhile.
@@ -89,12 +88,17 @@ impl Instance {
         (outcome, instance)
     }
 
-    /// Updates. `None` says that it completed. Adds to the raw call the frame on the stack and one store that says which call is
-    /// live.
+    /// From now on the words of this call count. Said inside the lock in which the call was claimed: once that is released the
+    /// call may be abandoned at any time, and its words must not count again after that.
+    #[inline]
+    pub(crate) fn is_heard_in(&self, call: CallId) {
+        self.host.listen_to(call);
+    }
+
+    /// Updates. `None` says that it completed. Adds to the raw call the frame on the stack.
     #[inline]
     pub(crate) fn update(&mut self, ticket: CallTicket) -> Option<Box<CallOutcome>> {
         let mut reply = Reply::default();
-        self.host.listen_to(ticket.id);
         let frame = frame(&self.host, ticket, &mut reply);
         // SAFETY: `address` came from `create` of this library and was not destroyed, because `destroy` takes the value
         // that owns it; `&mut self` means that no other call is in flight.
@@ -108,7 +112,6 @@ impl Instance {
     /// Displays.
     pub(crate) fn display(&mut self, ticket: CallTicket) -> (CallOutcome, Option<View>) {
         let mut reply = Reply::default();
-        self.host.listen_to(ticket.id);
         let frame = frame(&self.host, ticket, &mut reply);
         // SAFETY: as in `update`.
         let status = unsafe { (self.library.calls.display)(self.address, &frame) };
@@ -127,9 +130,6 @@ impl Instance {
     /// what it says is not heard.
     pub(crate) fn destroy(self, ticket: CallTicket) -> CallOutcome {
         let mut reply = Reply::default();
-        if ticket.id != CallId(0) {
-            self.host.listen_to(ticket.id);
-        }
         let frame = frame(&self.host, ticket, &mut reply);
         // SAFETY: as in `update`; `self` is consumed, so this is the last use of the address.
         let status = unsafe { (self.library.calls.destroy)(self.address, &frame) };

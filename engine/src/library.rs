@@ -40,8 +40,9 @@ pub(crate) struct LoadedLibrary {
     pub(crate) digest: FileDigest,
     pub(crate) calls: CallTable,
     header: usize,
-    /// Kept open for as long as the code is mapped: a new file with the same number would be taken for this one.
-    _sealed: SealedFile,
+    /// Never closed either, because the code stays mapped: the system's loader would take a new file with the same number,
+    /// be it another engine's, for this one.
+    _sealed: ManuallyDrop<SealedFile>,
     /// Never closed. Last, so that nothing of the library is dropped after it.
     _handle: ManuallyDrop<Library>,
 }
@@ -109,8 +110,10 @@ pub(crate) fn load(
                 reason: describe(&error),
             }
         })?;
-    // From here on the code stays mapped, whatever is found: it may have started threads already.
+    // From here on the code stays mapped, whatever is found: it may have started threads already. So the descriptor stays
+    // open, too.
     let handle = ManuallyDrop::new(handle);
+    let sealed = ManuallyDrop::new(sealed);
     let contract = |reason: String| LoadError::Contract {
         path: path.clone(),
         reason,

@@ -9,13 +9,31 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 
 use parking_lot::Mutex;
 
+use plugin_engine_core::PluginId;
+
 use crate::discover::Candidate;
 use crate::error::LoadError;
 use crate::library::{self, LoadedLibrary};
 use crate::shared::Shared;
 use crate::verify;
 
-type Answer = Result<Arc<LoadedLibrary>, LoadError>;
+type Answer = Result<Arc<LoadedLibrary>, Refusal>;
+
+/// Why a file was not loaded, and whose it is as far as it could tell.
+pub(crate) struct Refusal {
+    pub(crate) id: Option<PluginId>,
+    pub(crate) error: LoadError,
+}
+
+impl From<LoadError> for Refusal {
+    fn from(error: LoadError) -> Self {
+        let id = match &error {
+            LoadError::Verify { source, .. } => source.id().cloned(),
+            _ => None,
+        };
+        Self { id, error }
+    }
+}
 
 /// What there is of the loader beside its thread.
 #[derive(Default)]
@@ -48,15 +66,17 @@ pub(crate) fn load(engine: &Arc<Shared>, candidate: &Candidate) -> Answer {
             })
     };
     if let Some(error) = busy() {
-        return Err(error);
+        return Err(error.into());
     }
     let _turn = loader.turn.lock();
     if let Some(error) = busy() {
-        return Err(error);
+        return Err(error.into());
     }
-    let no_thread = |source| LoadError::Seal {
-        path: path(),
-        source,
+    let no_thread = |source| {
+        Refusal::from(LoadError::Seal {
+            path: path(),
+            source,
+        })
     };
     let (answer, answers) = sync_channel(1);
     let mut requests = loader.requests.lock();
@@ -89,10 +109,10 @@ pub(crate) fn load(engine: &Arc<Shared>, candidate: &Candidate) -> Answer {
                     *loader.stuck.lock() = None;
                     answer
                 }
-                Err(_) => Err(LoadError::Timeout {
+                Err(_) => Err(Refusal::from(LoadError::Timeout {
                     path: path(),
                     limit,
-                }),
+                })),
             }
         }
         Err(RecvTimeoutError::Disconnected) => Err(no_thread(std::io::Error::other(
@@ -117,11 +137,16 @@ fn run(requests: &Receiver<Request>, stuck: &Mutex<Option<PathBuf>>) {
     } in requests
     {
         let result = verify::verify(&candidate)
-            .map_err(|source| LoadError::Verify {
-                path: candidate.path.clone(),
-                source,
+            .map_err(|source| {
+                Refusal::from(LoadError::Verify {
+                    path: candidate.path.clone(),
+                    source,
+                })
             })
-            .and_then(|artifact| library::load(&engine, artifact));
+            .and_then(|artifact| {
+                let id = Some(artifact.manifest.id.clone());
+                library::load(&engine, artifact).map_err(|error| Refusal { id, error })
+            });
         // Who asked may have gone; the library, if it came, stays known by its bytes and is found at the next load.
         let _ = answer.send(result);
         *stuck.lock() = None;

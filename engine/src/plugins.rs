@@ -7,18 +7,18 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use plugin_engine_core::{
-    CallLimits, Cause, CreateReason, Event, Fault, FaultKind, FaultReport, Machine, PluginId,
-    PluginState, RejectReason, Schedule, escape_control,
+    CallLimits, Cause, CreateReason, Event, Fault, FaultKind, FaultReport, Machine, Moment,
+    PluginId, PluginState, RejectReason, Schedule, escape_control,
 };
 
-use crate::cell::{Cell, Loaded, Source};
+use crate::cell::{Applied, Cell, Guarded, Loaded, Source};
 use crate::config::{self, EngineConfig, PluginConfig};
 use crate::discover::{self, Candidate};
 use crate::error::{ConfigError, Error, LoadError};
 use crate::executor::{TaskCall, TaskEnd, Verdict, Waiter};
 use crate::host::{HostContext, HostOf};
 use crate::library::LoadedLibrary;
-use crate::loader;
+use crate::loader::{self, Refusal};
 use crate::registry::PLUGINS_MAX;
 use crate::shared::{Shared, log};
 
@@ -204,7 +204,7 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
     };
     let library = match loader::load(engine, &candidate) {
         Ok(library) => library,
-        Err(error) => {
+        Err(Refusal { error, .. }) => {
             let report = FaultReport::new(FaultKind::Load, error.to_string());
             let mut guarded = cell.lock();
             let now = engine.time.now();
@@ -318,14 +318,14 @@ fn load_file_of_plan(
                         continue;
                     }
                 };
-                let _serial = cell.command.lock();
+                let _turn = cell.take_turn();
                 match begin(engine, &cell, &planned.candidate, &config, &library) {
                     Begun::Starting(plugin) => starting.push(plugin),
                     Begun::Ended(outcome) => outcomes.push(outcome),
                 }
             }
         }
-        Err(error) => outcomes.push(refuse_file(engine, planned, error)),
+        Err(refusal) => outcomes.push(refuse_file(engine, planned, refusal)),
     }
 }
 
@@ -403,38 +403,76 @@ fn refuse(engine: &Shared, path: &Path, error: LoadError) -> LoadOutcome {
 }
 
 /// Refuses a file; if its manifest could be read, its plugin shows the reason in the state Error.
-fn refuse_file(engine: &Arc<Shared>, planned: &Planned, error: LoadError) -> LoadOutcome {
+fn refuse_file(
+    engine: &Arc<Shared>,
+    planned: &Planned,
+    Refusal { id, error }: Refusal,
+) -> LoadOutcome {
     let path = &planned.candidate.path;
-    let id = match &error {
-        LoadError::Verify { source, .. } => source.id().cloned(),
-        _ => None,
+    let Some(manifest_id) = id else {
+        return refuse(engine, path, error);
     };
-    if let Some(id) = id
-        && let Ok(cell) = cell_of(engine, &id, path)
-    {
-        let mut guarded = cell.lock();
-        let report = FaultReport::new(FaultKind::Load, error.to_string());
-        cell.set_file(&mut guarded, path);
-        guarded.source = Some(Source {
-            candidate: planned.candidate.clone(),
-            config: PluginConfig::default(),
-        });
-        let applied = cell.apply(
-            engine,
-            &mut guarded,
-            engine.time.now(),
-            Event::LoadFailed(report),
-        );
-        drop(guarded);
-        if let Ok(applied) = applied {
-            applied.notable.as_deref().inspect(|entry| log(entry));
-            return LoadOutcome::Refused {
-                file: path.clone(),
-                error: Arc::new(error),
-            };
+    let mut shown = false;
+    for config in &planned.configs {
+        let config = config.for_id(&manifest_id);
+        let id = config.id.clone().unwrap_or(manifest_id.clone());
+        if let Ok(cell) = cell_of(engine, &id, path) {
+            shown |= show_refusal(engine, &cell, &planned.candidate, config, &error);
         }
     }
+    if shown {
+        engine.refused.lock().remove(path);
+        return LoadOutcome::Refused {
+            file: path.clone(),
+            error: Arc::new(error),
+        };
+    }
     refuse(engine, path, error)
+}
+
+/// Puts a plugin into the state Error because its file was refused. Says whether that shows the reason.
+fn show_refusal(
+    engine: &Shared,
+    cell: &Cell,
+    candidate: &Candidate,
+    config: PluginConfig,
+    error: &LoadError,
+) -> bool {
+    let report = FaultReport::new(FaultKind::Load, error.to_string());
+    let mut guarded = cell.lock();
+    let same = |fault: &Arc<Fault>| fault.kind == report.kind && *fault.message == report.message;
+    if guarded.loaded.is_none() && guarded.machine.error().is_some_and(same) {
+        // Said already, and once is enough.
+        return true;
+    }
+    let now = engine.time.now();
+    let forgotten = forget_refusal(engine, cell, &mut guarded, now);
+    cell.set_file(&mut guarded, &candidate.path);
+    let applied = cell.apply(engine, &mut guarded, now, Event::LoadFailed(report));
+    if applied.is_ok() {
+        let candidate = candidate.clone();
+        guarded.source = Some(Source { candidate, config });
+    }
+    drop(guarded);
+    if let Some(entry) = forgotten.and_then(|applied| applied.notable) {
+        log(&entry);
+    }
+    let Ok(applied) = applied else { return false };
+    applied.notable.as_deref().inspect(|entry| log(entry));
+    true
+}
+
+/// Takes a plugin whose file was refused back to where a load begins.
+fn forget_refusal(
+    engine: &Shared,
+    cell: &Cell,
+    guarded: &mut Guarded,
+    now: Moment,
+) -> Option<Applied> {
+    let refused = guarded.machine.state() == PluginState::Error && guarded.loaded.is_none();
+    refused
+        .then(|| cell.apply(engine, guarded, now, Event::Unloaded).ok())
+        .flatten()
 }
 
 enum Begun {
@@ -471,6 +509,8 @@ fn begin(
 
     let mut guarded = cell.lock();
     let now = engine.time.now();
+    // The file was refused before, and is good now.
+    let forgotten = forget_refusal(engine, cell, &mut guarded, now);
     let mapped = guarded
         .machine
         .configure(schedule, limits(engine, timeout))
@@ -495,9 +535,11 @@ fn begin(
         host,
     };
     cell.set_loaded(&mut guarded, Some(loaded));
-    let mut entries = vec![mapped.notable];
-    // Plugins are stopped in the reverse of the order in which they were last started.
-    guarded.started = engine.starts.fetch_add(1, Ordering::Relaxed) + 1;
+    let mut entries = vec![
+        forgotten.and_then(|applied| applied.notable),
+        mapped.notable,
+    ];
+    remember_start(engine, &mut guarded);
     let off = config.enabled == Some(false);
     if off {
         let applied = cell.apply(engine, &mut guarded, now, Event::SwitchedOff);
@@ -520,6 +562,11 @@ fn begin(
         version: manifest.version.clone(),
         waiter: engine.executor.submit_task(engine, cell, call),
     })
+}
+
+/// Plugins are stopped in the reverse of the order in which they were last started.
+pub(crate) fn remember_start(engine: &Shared, guarded: &mut Guarded) {
+    guarded.started = engine.starts.fetch_add(1, Ordering::Relaxed) + 1;
 }
 
 fn await_start(starting: Starting, began: Instant, budget: Duration) -> LoadOutcome {

@@ -124,10 +124,7 @@ fn wait_for_tick(engine: &Shared, changes: u64, end: Moment) {
         let timers = engine.timers.lock();
         let until = timers.next_due().unwrap_or(Moment::FAR).min(end);
         // Inside the lock of the timers, so that a tick which comes closer after this sees what is waited for.
-        engine
-            .run
-            .awaited_ns
-            .store(until.as_nanos(), Ordering::Relaxed);
+        engine.run.begin_to_wait(until);
         until
     };
     let mut now_changes = engine.run.changes.lock();
@@ -151,5 +148,6 @@ fn wait_for_tick(engine: &Shared, changes: u64, end: Moment) {
         }
     }
     drop(now_changes);
-    engine.run.awaited_ns.store(0, Ordering::Relaxed);
+    let _timers = engine.timers.lock();
+    engine.run.end_to_wait();
 }

@@ -1,8 +1,10 @@
 //! What all parts of one engine share.
 
+use std::cell::RefCell;
+use std::marker::PhantomData;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -61,13 +63,30 @@ pub(crate) struct Shared {
 pub(crate) struct RunSignal {
     pub(crate) changes: Mutex<u64>,
     pub(crate) changed: Condvar,
-    /// The tick that runs wait for, in nanoseconds; an earlier one has to wake them. 0 while no run waits.
+    /// The latest tick that a run waits for, in nanoseconds; an earlier one has to wake them. 0 while no run waits. Changed
+    /// inside the lock of the timers, as is the number of runs that wait.
     pub(crate) awaited_ns: AtomicU64,
+    waiting: AtomicUsize,
     /// How often all runs were told to stop.
     pub(crate) stops: AtomicU64,
 }
 
 impl RunSignal {
+    /// A run waits for this tick from now on.
+    pub(crate) fn begin_to_wait(&self, until: Moment) {
+        self.waiting.fetch_add(1, Ordering::Relaxed);
+        // With several runs the latest counts: an earlier tick than that wakes also those who need not know.
+        self.awaited_ns
+            .fetch_max(until.as_nanos(), Ordering::Relaxed);
+    }
+
+    /// A run does not wait any more.
+    pub(crate) fn end_to_wait(&self) {
+        if self.waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.awaited_ns.store(0, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn notify(&self) {
         *self.changes.lock() += 1;
         self.changed.notify_all();
@@ -126,9 +145,51 @@ impl Shared {
     }
 }
 
+thread_local! {
+    /// How many [`HeldLog`]s this thread has, and what was not said because of them.
+    static HELD: RefCell<(usize, Vec<Transition>)> = const { RefCell::new((0, Vec::new())) };
+}
+
+/// Keeps back what this thread would log, until the last of these is dropped.
+pub(crate) struct HeldLog(PhantomData<*const ()>);
+
+/// Keeps back what this thread would log while something is held or owed that a listener might wait for.
+pub(crate) fn hold_log() -> HeldLog {
+    HELD.with_borrow_mut(|(holds, _)| *holds += 1);
+    HeldLog(PhantomData)
+}
+
+impl Drop for HeldLog {
+    fn drop(&mut self) {
+        let said = HELD.with_borrow_mut(|(holds, said)| {
+            *holds -= 1;
+            if *holds == 0 {
+                std::mem::take(said)
+            } else {
+                Vec::new()
+            }
+        });
+        for transition in &said {
+            say(transition);
+        }
+    }
+}
+
 /// Tells the embedder's subscriber of a transition, under a target of its own, so that who shows transitions in another way
 /// can leave these lines out and keep the others. Never called inside a lock: what listens may ask the engine.
 pub(crate) fn log(transition: &Transition) {
+    let kept = HELD.with_borrow_mut(|(holds, said)| {
+        if *holds > 0 {
+            said.push(transition.clone());
+        }
+        *holds > 0
+    });
+    if !kept {
+        say(transition);
+    }
+}
+
+fn say(transition: &Transition) {
     let Transition {
         id,
         from,

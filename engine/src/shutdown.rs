@@ -45,7 +45,7 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
         // A create or a destroy that was given up above leaves its plugin to be unloaded now.
         unload(engine, cell, Duration::ZERO);
     }
-    engine.executor.close();
+    engine.executor.close(engine);
     engine.executor.watchdog.end();
     engine.events.close();
     for stuck in stuck_calls(engine) {

@@ -2,8 +2,12 @@
 
 mod files;
 mod gate;
+mod lines;
 mod rig;
+mod stall;
 
 pub use files::{built, program, target_dir};
 pub use gate::Gate;
+pub use lines::{Line, lines_of, on_line};
 pub use rig::{Rig, wait_for};
+pub use stall::StallClock;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use plugin_engine_core::{
-    CallEnd, CallId, CallKind, CallOutcome, CreateReason, Event, Moment, PluginState, RejectReason,
+    CallEnd, CallId, CallKind, CallOutcome, CreateReason, Event, Machine, Moment, PluginState,
+    RejectReason,
 };
 
 use super::batch::Verdict;
@@ -47,6 +48,15 @@ impl UpdateEnd {
     }
 }
 
+/// Why an instance that is not in its place cannot be called.
+fn busy_or_stuck(machine: &Machine) -> RejectReason {
+    match machine.in_flight() {
+        None => RejectReason::NoInstance,
+        Some(call) if call.abandoned => RejectReason::Stuck,
+        Some(_) => RejectReason::Busy,
+    }
+}
+
 fn verdict_of(outcome: &CallOutcome) -> Verdict {
     match outcome {
         CallOutcome::Completed => Verdict::Completed,
@@ -55,13 +65,30 @@ fn verdict_of(outcome: &CallOutcome) -> Verdict {
     }
 }
 
-fn log_notable(applied: Option<Applied>) {
-    if let Some(transition) = applied.and_then(|applied| applied.notable) {
-        log(&transition);
+/// What a slot shows as the cell of a worker that is in no plugin but in the embedder's subscriber.
+const NO_CELL: u32 = u32::MAX;
+
+impl Slot {
+    /// Runs what may take as long as the embedder's subscriber likes, as a call without a deadline: if it takes long, the
+    /// worker's share goes to others.
+    pub(super) fn outside(&self, f: impl FnOnce()) {
+        let ticket = CallTicket {
+            id: CallId(0),
+            deadline: Moment::FAR,
+        };
+        self.begin(NO_CELL, ticket);
+        f();
+        self.end();
     }
 }
 
 impl Caller<'_> {
+    fn log_notable(&self, applied: Option<Applied>) {
+        if let Some(transition) = applied.and_then(|applied| applied.notable) {
+            self.slot.outside(|| log(&transition));
+        }
+    }
+
     /// Updates the plugin if it is due, or in any case if `on_demand`.
     ///
     /// The way of a good update: the plugin's lock and [`Cell::start_plain_update`], five stores into the slot, the call, one
@@ -84,6 +111,7 @@ impl Caller<'_> {
             drop(guarded);
             return self.update_with_care(now, on_demand);
         };
+        instance.is_heard_in(id);
         let deadline = now.saturating_add(guarded.machine.limits().update);
         drop(guarded);
 
@@ -148,7 +176,7 @@ impl Caller<'_> {
             leftover = Some(instance);
         }
         drop(guarded);
-        log_notable(applied);
+        self.log_notable(applied);
         UpdateEnd {
             verdict,
             now,
@@ -207,9 +235,10 @@ impl Caller<'_> {
                 // A destroy that hangs does not keep the next instance from being made; a stuck update or display does.
                 call.abandoned && call.call == CallKind::Destroy
             });
+            let reason = busy_or_stuck(machine);
             drop(guarded);
             if !free {
-                return self.skip(now, RejectReason::Stuck);
+                return self.skip(now, reason);
             }
             if let Err(end) = self.renew() {
                 return UpdateEnd {
@@ -229,13 +258,8 @@ impl Caller<'_> {
         let mut guarded = self.cell.lock();
         // Taken first, because a call that has been recorded as started has to be made.
         let Some(mut instance) = guarded.instance.take() else {
-            let stuck = guarded.machine.in_flight().is_some();
+            let reason = busy_or_stuck(&guarded.machine);
             drop(guarded);
-            let reason = if stuck {
-                RejectReason::Stuck
-            } else {
-                RejectReason::NoInstance
-            };
             return self.skip(now, reason);
         };
         let event = Event::UpdateStarted { on_demand };
@@ -249,6 +273,7 @@ impl Caller<'_> {
             }
         };
         let deadline = now.saturating_add(guarded.machine.limits().update);
+        instance.is_heard_in(id);
         drop(guarded);
         let ticket = CallTicket { id, deadline };
         self.slot.begin(self.cell.index, ticket);
@@ -273,7 +298,13 @@ impl Caller<'_> {
 
     /// Destroys an instance that has panicked and makes another.
     fn renew(&self) -> Result<(), UpdateEnd> {
-        let old = self.cell.lock().instance.take();
+        let mut guarded = self.cell.lock();
+        if !guarded.machine.is_poisoned() {
+            // A command was faster.
+            return Ok(());
+        }
+        let old = guarded.instance.take();
+        drop(guarded);
         let not_made = |verdict| UpdateEnd {
             verdict,
             now: Moment::ZERO,
@@ -281,7 +312,7 @@ impl Caller<'_> {
             rejected: None,
         };
         if let Some(old) = old
-            && self.destroy(old, true) == Verdict::Abandoned
+            && self.destroy(*old, true) == Verdict::Abandoned
         {
             return Err(not_made(Verdict::Abandoned));
         }
@@ -289,6 +320,7 @@ impl Caller<'_> {
             TaskEnd::Ended(Verdict::Completed, _) => Ok(()),
             TaskEnd::Ended(verdict, _) => Err(not_made(verdict)),
             TaskEnd::Abandoned => Err(not_made(Verdict::Abandoned)),
+            TaskEnd::NotMade(_) if !self.cell.lock().machine.is_poisoned() => Ok(()),
             TaskEnd::NotMade(reason) => Err(self.skip(self.engine.time.now(), reason)),
             TaskEnd::Refused => Err(not_made(Verdict::Skipped)),
         }
@@ -337,11 +369,16 @@ impl Caller<'_> {
         let Some(loaded) = guarded.loaded.clone() else {
             return TaskEnd::NotMade(RejectReason::NoInstance);
         };
+        if reason == CreateReason::Anew && !guarded.machine.is_poisoned() {
+            // A command was faster; its instance must not be pushed out by another.
+            return TaskEnd::NotMade(RejectReason::NoInstance);
+        }
         let event = Event::CreateStarted(reason);
         let ticket = match self.begin(&mut guarded, event, CallKind::Create) {
             Ok(ticket) => ticket,
             Err(reason) => return TaskEnd::NotMade(reason),
         };
+        loaded.host.listen_to(ticket.id);
         drop(guarded);
         let (outcome, instance) = Instance::create(loaded.library, loaded.host, ticket);
         self.slot.end();
@@ -354,9 +391,9 @@ impl Caller<'_> {
             guarded.instance = unwanted.take();
         }
         drop(guarded);
-        log_notable(applied);
+        self.log_notable(applied);
         if let Some(instance) = unwanted {
-            self.dispose(instance);
+            self.dispose(*instance);
         }
         if in_time {
             TaskEnd::Ended(verdict, None)
@@ -374,13 +411,7 @@ impl Caller<'_> {
         }
         let mut guarded = self.cell.lock();
         let Some(mut instance) = guarded.instance.take() else {
-            let stuck = guarded.machine.in_flight().is_some();
-            let reason = if stuck {
-                RejectReason::Stuck
-            } else {
-                RejectReason::NoInstance
-            };
-            return TaskEnd::NotMade(reason);
+            return TaskEnd::NotMade(busy_or_stuck(&guarded.machine));
         };
         let begun = self.begin(&mut guarded, Event::DisplayStarted, CallKind::Display);
         let ticket = match begun {
@@ -390,13 +421,14 @@ impl Caller<'_> {
                 return TaskEnd::NotMade(reason);
             }
         };
+        instance.is_heard_in(ticket.id);
         drop(guarded);
         let (outcome, view) = instance.display(ticket);
         let now = self.engine.time.now();
         self.slot.end();
         let ended = self.finish(now, ticket.id, outcome, instance);
         if let Some(instance) = ended.leftover {
-            self.dispose(instance);
+            self.dispose(*instance);
         }
         match ended.verdict {
             Verdict::Abandoned => TaskEnd::Abandoned,
@@ -407,10 +439,18 @@ impl Caller<'_> {
     /// Destroys an instance, under a deadline.
     ///
     /// `current` says that it is the instance which the plugin has now, not one that it had before.
-    pub(super) fn destroy(&self, instance: Box<Instance>, current: bool) -> Verdict {
+    pub(super) fn destroy(&self, instance: Instance, current: bool) -> Verdict {
         let mut guarded = self.cell.lock();
         let event = Event::DestroyStarted { current };
-        let begun = self.begin(&mut guarded, event, CallKind::Destroy);
+        let begun = if !current && guarded.machine.has_instance() {
+            // The calls of the instance that the plugin has now need not wait for one that it had before.
+            Err(RejectReason::Busy)
+        } else {
+            self.begin(&mut guarded, event, CallKind::Destroy)
+        };
+        if let Ok(ticket) = begun {
+            instance.is_heard_in(ticket.id);
+        }
         drop(guarded);
         let Ok(ticket) = begun else {
             // Another call of this plugin is in flight, on another instance: this one goes without an entry of its own.
@@ -423,7 +463,7 @@ impl Caller<'_> {
         let mut guarded = self.cell.lock();
         let (ended, applied) = self.end(&mut guarded, ticket.id, outcome);
         drop(guarded);
-        log_notable(applied);
+        self.log_notable(applied);
         if ended == CallEnd::InTime {
             verdict
         } else {
@@ -433,7 +473,7 @@ impl Caller<'_> {
 
     /// Destroys an instance that nobody waits for: it came home after its plugin had gone on without it. The watchdog sees
     /// that the worker is busy, but there is no deadline that anybody could be told of.
-    fn dispose(&self, instance: Box<Instance>) {
+    fn dispose(&self, instance: Instance) {
         let ticket = CallTicket {
             id: CallId(0),
             deadline: Moment::FAR,

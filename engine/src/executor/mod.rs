@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex};
-use plugin_engine_core::{CreateReason, Event, FaultKind, FaultReport};
+use plugin_engine_core::{CreateReason, Event, FaultKind, FaultReport, Transition};
 
 pub use batch::CycleReport;
 pub(crate) use batch::{Batch, Verdict};
@@ -26,7 +26,7 @@ pub(crate) use watchdog::{Watchdog, abandon_all};
 use crate::cell::Cell as PluginCell;
 use crate::error::Error;
 use crate::instance::Instance;
-use crate::shared::Shared;
+use crate::shared::{Shared, log};
 use slot::{OnBehalf, Slot};
 
 thread_local! {
@@ -53,6 +53,8 @@ struct Queue {
     tasks: VecDeque<Task>,
     rests: VecDeque<Rest>,
     batches: VecDeque<Arc<Batch>>,
+    /// What is to be told to the embedder's subscriber, by a thread that may be held up there.
+    news: VecDeque<Box<Transition>>,
     free_slots: Vec<usize>,
     threads: usize,
     idle: usize,
@@ -64,6 +66,7 @@ struct Queue {
 impl Queue {
     fn has_work(&self) -> bool {
         !self.tasks.is_empty()
+            || !self.news.is_empty()
             || !self.rests.is_empty()
             || self.batches.iter().any(|batch| batch.has_more())
     }
@@ -153,6 +156,11 @@ impl Executor {
     /// Hands over a batch to one worker, and returns at once. That worker calls for others if the calls are not all short.
     pub(crate) fn submit(&self, engine: &Arc<Shared>, batch: &Arc<Batch>) {
         let mut queue = self.queue.lock();
+        if queue.closed {
+            drop(queue);
+            refuse_rest(engine, batch);
+            return;
+        }
         queue.batches.push_back(Arc::clone(batch));
         self.call_for_hands(engine, &mut queue);
     }
@@ -184,6 +192,19 @@ impl Executor {
         queue.tasks.push_back(task);
         self.call_for_hands(engine, &mut queue);
         waiter
+    }
+
+    /// Has a worker tell the embedder's subscriber of a transition, for the watchdog, which must not be held up: who listens
+    /// may wait for a call whose deadline only the watchdog sees.
+    fn tell_of(&self, engine: &Arc<Shared>, transition: Box<Transition>) {
+        let mut queue = self.queue.lock();
+        if queue.closed {
+            drop(queue);
+            log(&transition);
+            return;
+        }
+        queue.news.push_back(transition);
+        self.call_for_hands(engine, &mut queue);
     }
 
     /// Sees to it that somebody takes the work that is there: wakes an idle worker, or starts one where fewer than the
@@ -291,29 +312,56 @@ impl Executor {
         }
         // Every thread is in a slow call and no other can be had: the work is refused, in words, rather than left lying.
         let tasks = std::mem::take(&mut queue.tasks);
+        let news = std::mem::take(&mut queue.news);
         let rests = std::mem::take(&mut queue.rests);
         let batches = std::mem::take(&mut queue.batches);
         drop(queue);
         drop(tasks);
+        news.iter().for_each(|transition| log(transition));
         for Rest { batch, range } in rests {
             refuse_all(engine, &batch, range);
         }
         for batch in batches {
-            while let Some(range) = batch.take_chunk() {
-                refuse_all(engine, &batch, range);
-            }
+            refuse_rest(engine, &batch);
         }
     }
 
     /// Lets idle workers go, and others when they come back. Nothing is started any more.
-    pub(crate) fn close(&self) {
+    pub(crate) fn close(&self, engine: &Arc<Shared>) {
         let mut queue = self.queue.lock();
         queue.closed = true;
         let tasks = std::mem::take(&mut queue.tasks);
+        let news = std::mem::take(&mut queue.news);
+        let mut rests = std::mem::take(&mut queue.rests);
+        let batches = std::mem::take(&mut queue.batches);
+        // The share of a worker that is stuck without the watchdog having seen it yet; nobody looks any more from now on.
+        for slot in &self.slots {
+            if let OnBehalf::Cycle(batch) = slot.on_behalf() {
+                rests.extend(slot.take_rest().map(|range| Rest {
+                    batch: Arc::clone(&batch),
+                    range,
+                }));
+                batch.settle(slot.take_tally(), 0, || engine.time.now());
+            }
+        }
         drop(queue);
         drop(tasks);
+        news.iter().for_each(|transition| log(transition));
+        for Rest { batch, range } in rests {
+            refuse_all(engine, &batch, range);
+        }
+        for batch in batches {
+            refuse_rest(engine, &batch);
+        }
         self.work_came.notify_all();
         self.watchdog.wake();
+    }
+}
+
+/// Refuses what nobody has taken of a batch.
+fn refuse_rest(engine: &Arc<Shared>, batch: &Batch) {
+    while let Some(range) = batch.take_chunk() {
+        refuse_all(engine, batch, range);
     }
 }
 
@@ -348,6 +396,6 @@ fn refuse(engine: &Shared, cell: &PluginCell) {
         applied
             .notable
             .as_deref()
-            .inspect(|transition| crate::shared::log(transition));
+            .inspect(|transition| log(transition));
     }
 }

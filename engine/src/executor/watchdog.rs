@@ -9,7 +9,7 @@ use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
-use plugin_engine_core::{AbandonReason, CallId, Event, Moment};
+use plugin_engine_core::{AbandonReason, CallId, Event, Moment, Transition};
 
 use super::batch::Tally;
 use super::slot::{OnBehalf, Sample};
@@ -161,17 +161,14 @@ fn abandon(engine: &Arc<Shared>, index: usize, sample: Sample) {
     if !overdue {
         return;
     }
-    settle_abandoned(
-        engine,
-        cell,
-        guarded,
-        index,
-        sample.call,
-        AbandonReason::Deadline,
-    );
+    let why = AbandonReason::Deadline;
+    if let Some(news) = settle_abandoned(engine, cell, guarded, index, sample.call, why) {
+        engine.executor.tell_of(engine, news);
+    }
 }
 
-/// Abandons a call and tells whoever waits for it. `guarded` is the lock of `cell`, in which the call is in flight.
+/// Abandons a call and tells whoever waits for it. What the embedder's subscriber is to be told comes back, to be told last:
+/// who listens may want a command of this plugin, whose turn somebody had who was told just now. `guarded` is the lock of `cell`, in which the call is in flight.
 fn settle_abandoned(
     engine: &Arc<Shared>,
     cell: &crate::cell::Cell,
@@ -179,21 +176,18 @@ fn settle_abandoned(
     index: usize,
     id: CallId,
     why: AbandonReason,
-) {
+) -> Option<Box<Transition>> {
     let now = engine.time.now();
     let applied = cell.apply(engine, &mut guarded, now, Event::Abandoned { id, why });
-    let Ok(applied) = applied else { return };
-    if let Some(loaded) = &guarded.loaded {
-        loaded.host.stop_listening(id);
+    let applied = applied.ok()?;
+    if let Some(host) = &guarded.heard {
+        host.stop_listening(id);
     }
     // Read inside the lock: the worker needs it to end the call, so it still works for whom it worked for when it began.
     let slot = &engine.executor.slots[index];
     let on_behalf = slot.on_behalf();
     let counted = slot.is_counted.load(Ordering::SeqCst);
     drop(guarded);
-    if let Some(transition) = applied.notable {
-        log(&transition);
-    }
     match on_behalf {
         OnBehalf::Cycle(batch) if !counted => {
             batch.settle(Tally::default(), 1, || engine.time.now());
@@ -201,6 +195,7 @@ fn settle_abandoned(
         OnBehalf::Cycle(_) | OnBehalf::Nobody => {}
         OnBehalf::Command(waiter) => waiter.tell(super::TaskEnd::Abandoned),
     }
+    applied.notable
 }
 
 /// Abandons every call that is still in flight, deadline or not, because the engine shuts down.
@@ -213,14 +208,10 @@ pub(crate) fn abandon_all(engine: &Arc<Shared>) {
             continue;
         };
         let guarded = cell.lock();
-        settle_abandoned(
-            engine,
-            cell,
-            guarded,
-            index,
-            sample.call,
-            AbandonReason::ShutDown,
-        );
+        let why = AbandonReason::ShutDown;
+        if let Some(news) = settle_abandoned(engine, cell, guarded, index, sample.call, why) {
+            log(&news);
+        }
     }
 }
 

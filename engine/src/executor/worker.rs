@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use plugin_engine_core::Moment;
+use plugin_engine_core::{Moment, Transition};
 
 use super::batch::Batch;
 use super::call::Caller;
 use super::slot::{OnBehalf, Slot, TaskEnd};
 use super::{Executor, Queue, Rest, Task, TaskCall, WORKER};
-use crate::shared::Shared;
+use crate::shared::{Shared, hold_log, log};
 
 /// Calls that take no longer than this, records and all, are made by one worker: numbering transitions is the one thing that
 /// workers share, and two that do little else spend more on passing that number to and fro than they gain.
@@ -19,6 +19,7 @@ const SHORT_CALL: Duration = Duration::from_micros(2);
 /// What a worker takes from the queue.
 enum Work {
     Task(Task),
+    News(Box<Transition>),
     Rest(Rest),
     Batch(Arc<Batch>),
 }
@@ -34,6 +35,7 @@ pub(super) fn run(engine: &Arc<Shared>, index: usize) {
         executor.watchdog.wake_if_deep();
         match work {
             Work::Task(task) => run_task(engine, slot, task),
+            Work::News(transition) => slot.outside(|| log(&transition)),
             Work::Rest(Rest { batch, range }) => {
                 slot.work_for(OnBehalf::Cycle(Arc::clone(&batch)));
                 run_chunk(engine, slot, &batch, range, engine.time.now());
@@ -85,6 +87,9 @@ fn take_work(queue: &mut Queue) -> Option<Work> {
     if let Some(task) = queue.tasks.pop_front() {
         return Some(Work::Task(task));
     }
+    if let Some(transition) = queue.news.pop_front() {
+        return Some(Work::News(transition));
+    }
     if let Some(rest) = queue.rests.pop_front() {
         return Some(Work::Rest(rest));
     }
@@ -117,7 +122,7 @@ fn run_chunk(
         if let Some(instance) = ended.leftover {
             // The item is counted; what this destroy comes to is not the cycle's business any more.
             slot.is_counted.store(true, Ordering::SeqCst);
-            caller.destroy(instance, false);
+            caller.destroy(*instance, false);
             slot.is_counted.store(false, Ordering::SeqCst);
             now = engine.time.now();
         }
@@ -146,6 +151,7 @@ fn batch_of(slot: &Slot) -> Option<Arc<Batch>> {
 }
 
 fn run_task(engine: &Arc<Shared>, slot: &Slot, mut task: Task) {
+    let held = hold_log();
     let waiter = Arc::clone(&task.waiter);
     slot.work_for(OnBehalf::Command(Arc::clone(&waiter)));
     let cell = Arc::clone(&task.cell);
@@ -163,12 +169,13 @@ fn run_task(engine: &Arc<Shared>, slot: &Slot, mut task: Task) {
         TaskCall::Create(reason) => (caller.create(reason), None),
         TaskCall::Display => (caller.display(), None),
         TaskCall::Destroy { instance, current } => {
-            let verdict = caller.destroy(instance, current);
+            let verdict = caller.destroy(*instance, current);
             (TaskEnd::Ended(verdict, None), None)
         }
     };
     waiter.tell(end);
+    slot.outside(|| drop(held));
     if let Some(instance) = leftover {
-        caller.destroy(instance, false);
+        caller.destroy(*instance, false);
     }
 }
