@@ -8,17 +8,16 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use plugin_engine_core::{TIMEOUT_MAX, TIMEOUT_MIN};
 
+use crate::board::Board;
 use crate::clock::{Clock, SystemClock, TimeSource};
 use crate::engine::Engine;
 use crate::error::{ConfigError, Error};
-use crate::events::EventBus;
 use crate::executor::Executor;
-use crate::history::HistoryBudget;
+use crate::ledger::Ledger;
 use crate::library::Libraries;
 use crate::loader::Loader;
 use crate::registry::Registry;
-use crate::shared::{Options, RunSignal, Shared};
-use crate::timers::Timers;
+use crate::shared::{Options, Shared};
 
 const WORKERS_MAX: usize = 256;
 const THREADS_MAX: usize = 65_536;
@@ -27,8 +26,17 @@ const THREADS_MAX: usize = 65_536;
 #[must_use = "a builder does nothing until it is built"]
 pub struct EngineBuilder {
     options: Options,
+    workers: usize,
+    backtraces: bool,
     history_bytes_max: usize,
     clock: Option<Arc<dyn Clock>>,
+}
+
+impl Engine {
+    /// Begins to make an engine.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
 }
 
 impl Default for EngineBuilder {
@@ -38,15 +46,15 @@ impl Default for EngineBuilder {
             options: Options {
                 plugin_dir: None,
                 config_file: None,
-                workers: workers.min(WORKERS_MAX),
                 threads_max: 512,
                 create_timeout: Duration::from_secs(30),
                 display_timeout: Duration::from_secs(2),
                 destroy_timeout: Duration::from_secs(5),
                 load_timeout: Duration::from_secs(10),
                 startup_budget: Duration::from_secs(35),
-                backtraces: std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0"),
             },
+            workers: workers.min(WORKERS_MAX),
+            backtraces: std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0"),
             history_bytes_max: 256 * 1024 * 1024,
             clock: None,
         }
@@ -68,7 +76,7 @@ impl EngineBuilder {
 
     /// How many plugins are called at the same time when none of them is slow: 1 to 256, by default one per processor.
     pub fn workers(mut self, count: usize) -> Self {
-        self.options.workers = count;
+        self.workers = count;
         self
     }
 
@@ -121,7 +129,7 @@ impl EngineBuilder {
 
     /// Whether panics are recorded with a backtrace (module and offset per frame). By default as `RUST_BACKTRACE` says.
     pub fn backtraces(mut self, wanted: bool) -> Self {
-        self.options.backtraces = wanted;
+        self.backtraces = wanted;
         self
     }
 
@@ -138,16 +146,13 @@ impl EngineBuilder {
     pub fn build(self) -> Result<Engine, Error> {
         let Self {
             options,
+            workers,
+            backtraces,
             history_bytes_max,
             clock,
         } = self;
-        check_count("workers", options.workers, 1, WORKERS_MAX)?;
-        check_count(
-            "threads_max",
-            options.threads_max,
-            options.workers + 1,
-            THREADS_MAX,
-        )?;
+        check_count("workers", workers, 1, WORKERS_MAX)?;
+        check_count("threads_max", options.threads_max, workers + 1, THREADS_MAX)?;
         for (what, timeout) in [
             ("create_timeout", options.create_timeout),
             ("display_timeout", options.display_timeout),
@@ -158,30 +163,41 @@ impl EngineBuilder {
             check_timeout(what, timeout)?;
         }
         let clock = clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
-        let shared = Arc::new(Shared {
-            time: TimeSource::new(Arc::clone(&clock)),
+        let time = TimeSource::new(Arc::clone(&clock));
+        let board = Arc::new(Board {
+            ledger: Ledger::new(time, history_bytes_max),
             registry: Registry::new(),
-            next_seq: AtomicU64::new(0),
-            history_budget: HistoryBudget::new(history_bytes_max),
-            events: EventBus::default(),
-            timers: Mutex::new(Timers::default()),
-            executor: Executor::new(options.workers, options.threads_max),
-            libraries: Libraries::default(),
-            loader: Loader::default(),
-            refused: Mutex::default(),
             stopping: AtomicBool::new(false),
-            run: RunSignal::default(),
+            backtraces,
+        });
+        let executor = Executor::new(Arc::clone(&board), workers, options.threads_max);
+        let executor = Arc::new(executor);
+        let libraries = Arc::<Libraries>::default();
+        let listener: Weak<Board> = Arc::downgrade(&board);
+        let loader = Loader::new(
+            Arc::clone(&libraries),
+            listener,
+            Arc::clone(&clock),
+            options.load_timeout,
+        );
+        let weak = Arc::downgrade(&executor);
+        let moved = Arc::clone(&board);
+        clock.on_move(Box::new(move || {
+            if let Some(executor) = weak.upgrade() {
+                moved.ledger.time.look_at_wall();
+                executor.watchdog.sweep(&executor);
+                moved.ledger.run.notify();
+            }
+        }));
+        let shared = Arc::new(Shared {
+            board,
+            executor,
+            libraries,
+            loader,
+            refused: Mutex::default(),
             starts: AtomicU64::new(0),
             options,
         });
-        let weak: Weak<Shared> = Arc::downgrade(&shared);
-        clock.on_move(Box::new(move || {
-            if let Some(engine) = weak.upgrade() {
-                engine.time.look_at_wall();
-                engine.executor.watchdog.sweep(&engine);
-                engine.run.notify();
-            }
-        }));
         let engine = Engine::new(shared);
         engine.start()?;
         Ok(engine)

@@ -13,14 +13,16 @@ use plugin_engine_core::{
     WallTime,
 };
 
+use crate::clock::TimeSource;
 use crate::config::PluginConfig;
 use crate::discover::Candidate;
 use crate::history::{Filter, HistoryBudget, PluginHistory};
 use crate::host::HostContext;
 use crate::instance::Instance;
+use crate::ledger::Ledger;
 use crate::library::LoadedLibrary;
-use crate::shared::{HeldLog, Shared, hold_log};
 use crate::snapshot::{Beside, Facts, Owned, Plain, Published, READ_TRIES_MAX, Snapshot};
+use crate::transition_log::{HeldLog, hold_log};
 
 /// One plugin.
 pub(crate) struct Cell {
@@ -153,13 +155,13 @@ impl Cell {
     #[inline]
     pub(crate) fn start_plain_update(
         &self,
-        engine: &Shared,
+        ledger: &Ledger,
         guarded: &mut Guarded,
         now: Moment,
     ) -> Option<CallId> {
-        let wall = engine.time.wall_at(now);
+        let wall = ledger.time.wall_at(now);
         let id = guarded.machine.start_plain_update(now, wall)?;
-        self.record_plain(engine, guarded, wall, u64::MAX);
+        self.record_plain(ledger, guarded, wall, u64::MAX);
         Some(id)
     }
 
@@ -168,18 +170,18 @@ impl Cell {
     #[inline]
     pub(crate) fn complete_plain_update(
         &self,
-        engine: &Shared,
+        ledger: &Ledger,
         guarded: &mut Guarded,
         now: Moment,
         id: CallId,
     ) -> bool {
-        let wall = engine.time.wall_at(now);
+        let wall = ledger.time.wall_at(now);
         let Some(duration) = guarded.machine.complete_plain_update(now, wall, id) else {
             return false;
         };
         // A call lasts less than 584 years.
         let nanos = duration.as_secs() * 1_000_000_000 + u64::from(duration.subsec_nanos());
-        self.record_plain(engine, guarded, wall, nanos);
+        self.record_plain(ledger, guarded, wall, nanos);
         if guarded.waiters > 0 {
             self.settled.notify_all();
         }
@@ -187,12 +189,12 @@ impl Cell {
     }
 
     #[inline]
-    fn record_plain(&self, engine: &Shared, guarded: &mut Guarded, at: WallTime, duration_ns: u64) {
+    fn record_plain(&self, ledger: &Ledger, guarded: &mut Guarded, at: WallTime, duration_ns: u64) {
         // Numbered inside the lock, as in `apply`.
-        let seq = engine.next_seq.fetch_add(1, Ordering::Relaxed) + 1;
+        let seq = ledger.next_seq.fetch_add(1, Ordering::Relaxed) + 1;
         guarded.seq = seq;
         guarded.recorded += 1;
-        let budget = &engine.history_budget;
+        let budget = &ledger.history_budget;
         if duration_ns == u64::MAX {
             guarded.history.push_start(budget, seq, at);
         } else {
@@ -208,12 +210,12 @@ impl Cell {
     /// done outside.
     pub(crate) fn apply(
         &self,
-        engine: &Shared,
+        ledger: &Ledger,
         guarded: &mut Guarded,
         now: Moment,
         event: Event,
     ) -> Result<Applied, RejectReason> {
-        let wall = engine.time.wall_at(now);
+        let wall = ledger.time.wall_at(now);
         let step = guarded.machine.apply(now, wall, event)?;
         let Step {
             record,
@@ -224,7 +226,7 @@ impl Cell {
         let mut notable = None;
         if let Some(record) = record {
             // Numbered inside the lock: a reader that has seen a number and then takes this lock finds the entry.
-            let seq = engine.next_seq.fetch_add(1, Ordering::Relaxed) + 1;
+            let seq = ledger.next_seq.fetch_add(1, Ordering::Relaxed) + 1;
             guarded.seq = seq;
             guarded.recorded += 1;
             if !record.is_routine() {
@@ -232,25 +234,25 @@ impl Cell {
             }
             guarded
                 .history
-                .push(&engine.history_budget, seq, wall, record);
+                .push(&ledger.history_budget, seq, wall, record);
         }
         if effects.rearm {
             let schedule = guarded.machine.schedule();
-            engine.rearm(self.index, schedule.next(), schedule.interval());
+            ledger.rearm(self.index, schedule.next(), schedule.interval());
         }
         self.publish(guarded);
         if effects.settled && guarded.waiters > 0 {
             self.settled.notify_all();
         }
         if let Some(transition) = &notable
-            && engine.events.is_heard()
+            && ledger.events.is_heard()
         {
             // Inside the lock, so that two changes of one plugin are published in their order; subscribers only have queues.
             let payload = match &transition.error {
                 Some(error) => format!("{} {error}", transition.to),
                 None => transition.to.to_string(),
             };
-            engine.events.publish_state(wall, &self.id, &payload);
+            ledger.events.publish_state(wall, &self.id, &payload);
         }
         Ok(Applied {
             call,
@@ -365,13 +367,13 @@ impl Cell {
 
     /// A snapshot. Without a lock, unless writers come in between again and again.
     #[inline]
-    pub(crate) fn snapshot(&self, engine: &Shared) -> Snapshot {
+    pub(crate) fn snapshot(&self, time: &TimeSource) -> Snapshot {
         let (plain, owned) = self.read();
         let progress = match self.progress.load(Ordering::Relaxed) {
             0 => None,
             nanos => Some(Moment::from_nanos(nanos)),
         };
-        plain.snapshot(owned, progress, |moment| engine.time.wall_at(moment))
+        plain.snapshot(owned, progress, |moment| time.wall_at(moment))
     }
 
     #[inline]

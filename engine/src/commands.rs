@@ -12,12 +12,14 @@ use crate::cell::{Cell, Guarded, Turn};
 use crate::error::Error;
 use crate::executor::{TaskCall, TaskEnd, Verdict};
 use crate::plugins::{self, LoadOutcome, fault_of};
-use crate::shared::{Shared, log};
+use crate::shared::Shared;
+use crate::transition_log::log;
 
 /// The cell of an id that somebody typed.
 pub(crate) fn find<'a>(engine: &'a Shared, id: &str) -> Result<&'a Arc<Cell>, Error> {
-    engine.registry.find(id).ok_or_else(|| {
+    engine.board.registry.find(id).ok_or_else(|| {
         let known: Vec<_> = engine
+            .board
             .registry
             .all()
             .take(20)
@@ -37,7 +39,7 @@ enum Admitted<'a> {
 }
 
 fn admit<'a>(engine: &Shared, cell: &'a Cell, command: Command) -> Result<Admitted<'a>, Error> {
-    if engine.stopping.load(Ordering::Relaxed) {
+    if engine.board.stopping.load(Ordering::Relaxed) {
         return Err(Error::ShutDown);
     }
     let mut guarded = cell.lock();
@@ -91,7 +93,7 @@ fn answer(
     cell: &Arc<Cell>,
     call: TaskCall,
 ) -> Option<Result<Option<View>, Error>> {
-    let reason = match engine.executor.submit_task(engine, cell, call).wait() {
+    let reason = match engine.executor.submit_task(cell, call).wait() {
         TaskEnd::Ended(Verdict::Completed, view) => return Some(Ok(view)),
         TaskEnd::Ended(..) | TaskEnd::Abandoned => {
             return Some(Err(Error::Fault {
@@ -102,7 +104,7 @@ fn answer(
         TaskEnd::NotMade(reason) => reason,
         TaskEnd::Refused => RejectReason::Stuck,
     };
-    if engine.stopping.load(Ordering::Relaxed) {
+    if engine.board.stopping.load(Ordering::Relaxed) {
         return Some(Err(Error::ShutDown));
     }
     match reason {
@@ -123,7 +125,7 @@ fn destroy(
     drop(guarded);
     if let Some(instance) = instance {
         let call = TaskCall::Destroy { instance, current };
-        engine.executor.submit_task(engine, cell, call).wait();
+        engine.executor.submit_task(cell, call).wait();
     }
 }
 
@@ -135,9 +137,9 @@ fn leave(
     event: Event,
 ) -> Result<(), Error> {
     let unload = event != Event::SwitchedOff;
-    let now = engine.time.now();
+    let now = engine.board.ledger.time.now();
     let applied = cell
-        .apply(engine, &mut guarded, now, event)
+        .apply(&engine.board.ledger, &mut guarded, now, event)
         .map_err(|reason| not_now(cell, reason))?;
     if let Some(loaded) = &guarded.loaded {
         // What a stuck call says from now on is not heard.
@@ -177,7 +179,7 @@ pub(crate) fn load(engine: &Arc<Shared>, id: &str) -> Result<LoadOutcome, Error>
     match admit(engine, cell, Command::Load)? {
         Admitted::AlreadySo => Ok(LoadOutcome::AlreadyLoaded {
             id: cell.id.clone(),
-            state: cell.snapshot(engine).state,
+            state: cell.snapshot(&engine.board.ledger.time).state,
         }),
         Admitted::Now(guarded) => {
             drop(guarded);
@@ -220,9 +222,9 @@ fn start(
     reason: CreateReason,
 ) -> Result<(), Error> {
     if guarded.loaded.is_none() {
-        let now = engine.time.now();
+        let now = engine.board.ledger.time.now();
         // The file may have been mended; a load begins at Unloaded.
-        cell.apply(engine, &mut guarded, now, Event::Unloaded)
+        cell.apply(&engine.board.ledger, &mut guarded, now, Event::Unloaded)
             .map_err(|reason| not_now(cell, reason))?;
         drop(guarded);
         return match plugins::load_again(engine, cell)? {

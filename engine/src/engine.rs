@@ -8,7 +8,6 @@ use std::time::Duration;
 use plugin_api::View;
 use plugin_engine_core::Moment;
 
-use crate::builder::EngineBuilder;
 use crate::commands;
 use crate::error::{Error, LoadError};
 use crate::events::{Pattern, Subscription};
@@ -47,11 +46,6 @@ impl Drop for Handle {
 }
 
 impl Engine {
-    /// Begins to make an engine.
-    pub fn builder() -> EngineBuilder {
-        EngineBuilder::default()
-    }
-
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
         Self {
             handle: Arc::new(Handle { shared }),
@@ -59,7 +53,7 @@ impl Engine {
     }
 
     pub(crate) fn start(&self) -> Result<(), Error> {
-        self.shared().executor.start(self.shared())
+        self.shared().executor.start()
     }
 
     fn shared(&self) -> &Arc<Shared> {
@@ -124,7 +118,7 @@ impl Engine {
 
     /// [`Engine::run`] with a limit. Returns in how many cycles plugins were due.
     pub fn run_until(&self, limit: RunLimit) -> u64 {
-        let before = self.shared().run.stops.load(Ordering::SeqCst);
+        let before = self.shared().board.ledger.run.stops.load(Ordering::SeqCst);
         scheduler::run(self.shared(), limit, before)
     }
 
@@ -138,12 +132,12 @@ impl Engine {
             fn drop(&mut self) {
                 // Only this run: the number it compares with is its own from now on.
                 self.1.store(u64::MAX, Ordering::SeqCst);
-                self.0.run.notify();
+                self.0.board.ledger.run.notify();
             }
         }
         let shared = Arc::clone(self.shared());
         let stops = Arc::new(std::sync::atomic::AtomicU64::new(
-            shared.run.stops.load(Ordering::SeqCst),
+            shared.board.ledger.run.stops.load(Ordering::SeqCst),
         ));
         let guard = StopOnDrop(Arc::clone(&shared), Arc::clone(&stops));
         let (ended, end) = tokio::sync::oneshot::channel();
@@ -172,8 +166,8 @@ impl Engine {
     #[must_use]
     pub fn snapshot(&self, id: &str) -> Snapshot {
         let shared = self.shared();
-        match shared.registry.find(id) {
-            Some(cell) => cell.snapshot(shared),
+        match shared.board.registry.find(id) {
+            Some(cell) => cell.snapshot(&shared.board.ledger.time),
             None => Snapshot::unknown(id),
         }
     }
@@ -183,9 +177,10 @@ impl Engine {
     pub fn snapshots(&self) -> Vec<Snapshot> {
         let shared = self.shared();
         shared
+            .board
             .registry
             .all()
-            .map(|cell| cell.snapshot(shared))
+            .map(|cell| cell.snapshot(&shared.board.ledger.time))
             .collect()
     }
 
@@ -202,7 +197,7 @@ impl Engine {
     /// The number of the last transition. A counter that has not moved means that nothing has happened.
     #[must_use]
     pub fn last_seq(&self) -> u64 {
-        self.shared().next_seq.load(Ordering::SeqCst)
+        self.shared().board.ledger.next_seq.load(Ordering::SeqCst)
     }
 
     /// Subscribes to events whose topic fits `pattern`: `*` stands for one part of a topic, `**` at the end for all that follow.
@@ -210,16 +205,20 @@ impl Engine {
     #[must_use = "dropping the subscription ends it"]
     pub fn subscribe(&self, pattern: &str) -> Subscription {
         let shared = self.shared();
-        shared.events.subscribe(Pattern::new(pattern), |begin| {
-            for cell in shared.registry.all() {
-                let snapshot = cell.snapshot(shared);
-                let payload = match &snapshot.error {
-                    Some(error) => format!("{} {error}", snapshot.state),
-                    None => snapshot.state.to_string(),
-                };
-                begin(snapshot.since.unwrap_or_default(), snapshot.id(), &payload);
-            }
-        })
+        shared
+            .board
+            .ledger
+            .events
+            .subscribe(Pattern::new(pattern), |begin| {
+                for cell in shared.board.registry.all() {
+                    let snapshot = cell.snapshot(&shared.board.ledger.time);
+                    let payload = match &snapshot.error {
+                        Some(error) => format!("{} {error}", snapshot.state),
+                        None => snapshot.state.to_string(),
+                    };
+                    begin(snapshot.since.unwrap_or_default(), snapshot.id(), &payload);
+                }
+            })
     }
 
     /// The files that were refused and have no id to show the reason under.
@@ -292,16 +291,16 @@ impl Engine {
             threads,
             slow_threads,
             threads_max: shared.options.threads_max,
-            history_bytes: shared.history_budget.used(),
+            history_bytes: shared.board.ledger.history_budget.used(),
             libraries: shared.libraries.count(),
-            plugins: shared.registry.len(),
+            plugins: shared.board.registry.len(),
         }
     }
 
     /// When the next plugin is due, by the engine's own clock.
     #[must_use]
     pub fn next_due(&self) -> Option<Moment> {
-        self.shared().timers.lock().next_due()
+        self.shared().board.ledger.timers.lock().next_due()
     }
 
     /// Stops: no new call starts; calls in flight are asked to return and waited for; instances are destroyed in the reverse

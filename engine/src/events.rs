@@ -13,8 +13,6 @@ use parking_lot::{Condvar, Mutex};
 use plugin_engine_core::{PluginId, WallTime};
 use tokio::sync::Notify;
 
-use crate::shared::Shared;
-
 /// How many events wait for one subscriber before the oldest leaves.
 const QUEUE_LEN_MAX: usize = 1_024;
 
@@ -99,17 +97,8 @@ impl EventBus {
     }
 
     /// Publishes what a plugin says.
-    pub(crate) fn publish(
-        &self,
-        engine: &Shared,
-        id: &PluginId,
-        name: &TopicName<'_>,
-        payload: &str,
-    ) {
-        if self.is_heard() {
-            let at = engine.time.wall_at(engine.time.now());
-            self.send(at, id, name.0, payload);
-        }
+    pub(crate) fn publish(&self, at: WallTime, id: &PluginId, name: &TopicName<'_>, payload: &str) {
+        self.send(at, id, name.0, payload);
     }
 
     /// Publishes a state of a plugin.

@@ -11,7 +11,6 @@ use plugin_engine_core::{CallId, FaultKind, FaultReport, PluginId, bounded};
 use crate::clock::Clock;
 use crate::events::TopicName;
 use crate::plugin_log;
-use crate::shared::Shared;
 
 /// The longest payload of an event, in bytes.
 pub(crate) const PAYLOAD_LEN_MAX: usize = 64 * 1024;
@@ -19,6 +18,16 @@ pub(crate) const PAYLOAD_LEN_MAX: usize = 64 * 1024;
 pub(crate) const VIEW_LEN_MAX: usize = 16 * 1024 * 1024;
 /// The longest line of log, in bytes; what is longer is cut.
 const LOG_LEN_MAX: usize = 8 * 1024;
+
+/// Who takes what plugins say. Hosts outlive it: what is said then is not heard.
+pub(crate) trait Listener: Send + Sync {
+    /// Publishes an event of a plugin.
+    fn publish(&self, id: &PluginId, name: &TopicName<'_>, payload: &str);
+    /// Records that a thread has panicked which a plugin, or some plugin of a file, had started.
+    fn thread_panicked(&self, of: &HostOf, report: &FaultReport);
+    /// Whether panics are wanted with a backtrace.
+    fn wants_backtraces(&self) -> bool;
+}
 
 /// Whom a host stands for.
 pub(crate) enum HostOf {
@@ -30,7 +39,7 @@ pub(crate) enum HostOf {
 
 /// The engine's side of one plugin, or of one file.
 pub(crate) struct HostContext {
-    engine: Weak<Shared>,
+    listener: Weak<dyn Listener>,
     clock: Arc<dyn Clock>,
     of: HostOf,
     id: PluginId,
@@ -46,15 +55,16 @@ pub(crate) struct HostContext {
 
 impl HostContext {
     pub(crate) fn new(
-        engine: &Arc<Shared>,
+        listener: Weak<dyn Listener>,
+        clock: &Arc<dyn Clock>,
         of: HostOf,
         id: PluginId,
         settings: &str,
         progress: Arc<AtomicU64>,
     ) -> Arc<Self> {
         Arc::new(Self {
-            engine: Arc::downgrade(engine),
-            clock: Arc::clone(engine.time.clock()),
+            listener,
+            clock: Arc::clone(clock),
             of,
             id,
             settings: settings.into(),
@@ -127,8 +137,8 @@ impl HostContext {
         if !self.is_live(call) {
             return Err(PublishRefused::Discarded);
         }
-        let engine = self.engine.upgrade().ok_or(PublishRefused::Discarded)?;
-        engine.events.publish(&engine, &self.id, &name, payload);
+        let listener = self.listener.upgrade().ok_or(PublishRefused::Discarded)?;
+        listener.publish(&self.id, &name, payload);
         Ok(())
     }
 
@@ -152,19 +162,15 @@ impl HostContext {
 
     /// A thread that the file started has panicked.
     pub(crate) fn thread_panicked(&self, report: &FaultReport) {
-        let Some(engine) = self.engine.upgrade() else {
-            return;
-        };
-        match self.of {
-            HostOf::Plugin(index) => engine.record_thread_panic(index, report),
-            HostOf::File(digest) => engine.record_thread_panic_in_file(&digest, report),
+        if let Some(listener) = self.listener.upgrade() {
+            listener.thread_panicked(&self.of, report);
         }
     }
 
     pub(crate) fn wants_backtraces(&self) -> bool {
-        self.engine
+        self.listener
             .upgrade()
-            .is_some_and(|engine| engine.options.backtraces)
+            .is_some_and(|listener| listener.wants_backtraces())
     }
 }
 

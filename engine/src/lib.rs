@@ -26,6 +26,7 @@
 
 mod append_list;
 mod backtrace;
+mod board;
 mod builder;
 mod cell;
 mod clock;
@@ -39,6 +40,7 @@ mod executor;
 mod history;
 mod host;
 mod instance;
+mod ledger;
 mod library;
 mod loader;
 mod manifest;
@@ -53,6 +55,7 @@ mod shared;
 mod shutdown;
 mod snapshot;
 mod timers;
+mod transition_log;
 mod verify;
 
 pub use builder::EngineBuilder;

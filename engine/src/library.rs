@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::mem::ManuallyDrop;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use abi_stable::StableAbi;
 use abi_stable::abi_stability::abi_checking::{
@@ -14,12 +14,12 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use parking_lot::Mutex;
 use plugin_api::abi::{CallFrame, PluginModuleRef};
 
+use crate::clock::Clock;
 use crate::error::LoadError;
-use crate::host::{HostContext, HostOf};
+use crate::host::{HostContext, HostOf, Listener};
 use crate::manifest::Manifest;
 use crate::seal::SealedFile;
 use crate::services;
-use crate::shared::Shared;
 use crate::verify::{FileDigest, VerifiedArtifact};
 
 /// The functions of a plugin file, copied out of its table so that a call does not go through two more pointers.
@@ -80,10 +80,12 @@ impl Libraries {
 ///
 /// Called on the loader's thread only, which holds no lock meanwhile.
 pub(crate) fn load(
-    engine: &Arc<Shared>,
+    libraries: &Libraries,
+    listener: &Weak<dyn Listener>,
+    clock: &Arc<dyn Clock>,
     artifact: VerifiedArtifact,
 ) -> Result<Arc<LoadedLibrary>, LoadError> {
-    if let Some(library) = engine.libraries.get(&artifact.digest) {
+    if let Some(library) = libraries.get(&artifact.digest) {
         return Ok(library);
     }
     let VerifiedArtifact {
@@ -124,7 +126,7 @@ pub(crate) fn load(
         .map_err(|error| contract(format!("it has no header: {}", describe(&error))))?;
     let header_ref: AbiHeaderRef = *header_ref;
     let address = std::ptr::from_ref::<abi_stable::library::AbiHeader>(&header_ref).addr();
-    if engine.libraries.has_header(address) {
+    if libraries.has_header(address) {
         return Err(contract(
             "the system's loader returned code that was mapped before".to_owned(),
         ));
@@ -138,7 +140,8 @@ pub(crate) fn load(
         .map_err(|error| contract(first_line(&error.to_string())))?;
 
     let host = HostContext::new(
-        engine,
+        Weak::clone(listener),
+        clock,
         HostOf::File(digest),
         manifest.id.clone(),
         "{}",
@@ -160,7 +163,7 @@ pub(crate) fn load(
         _sealed: sealed,
         _handle: handle,
     });
-    engine.libraries.insert(&library);
+    libraries.insert(&library);
     Ok(library)
 }
 

@@ -4,17 +4,20 @@
 //! therefore waited for no longer than a deadline, and whoever comes next is told which file it is.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, Weak};
+
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use plugin_engine_core::PluginId;
 
+use crate::clock::Clock;
 use crate::discover::Candidate;
 use crate::error::LoadError;
-use crate::library::{self, LoadedLibrary};
-use crate::shared::Shared;
+use crate::host::Listener;
+use crate::library::{self, Libraries, LoadedLibrary};
 use crate::verify;
 
 type Answer = Result<Arc<LoadedLibrary>, Refusal>;
@@ -36,8 +39,12 @@ impl From<LoadError> for Refusal {
 }
 
 /// What there is of the loader beside its thread.
-#[derive(Default)]
 pub(crate) struct Loader {
+    libraries: Arc<Libraries>,
+    listener: Weak<dyn Listener>,
+    clock: Arc<dyn Clock>,
+    /// How long a file is waited for, in real time.
+    limit: Duration,
     /// Held while a file is waited for, so that files come one after another.
     turn: Mutex<()>,
     /// The file that is being loaded although nobody waits for it any more.
@@ -46,14 +53,34 @@ pub(crate) struct Loader {
 }
 
 struct Request {
-    engine: Arc<Shared>,
+    libraries: Arc<Libraries>,
+    listener: Weak<dyn Listener>,
+    clock: Arc<dyn Clock>,
     candidate: Candidate,
     answer: SyncSender<Answer>,
 }
 
-/// Verifies and maps a file, on the loader's thread, within the engine's `load_timeout` of real time.
-pub(crate) fn load(engine: &Arc<Shared>, candidate: &Candidate) -> Answer {
-    let loader = &engine.loader;
+impl Loader {
+    pub(crate) fn new(
+        libraries: Arc<Libraries>,
+        listener: Weak<dyn Listener>,
+        clock: Arc<dyn Clock>,
+        limit: Duration,
+    ) -> Self {
+        Self {
+            libraries,
+            listener,
+            clock,
+            limit,
+            turn: Mutex::default(),
+            stuck: Arc::default(),
+            requests: Mutex::default(),
+        }
+    }
+}
+
+/// Verifies and maps a file, on the loader's thread, within its limit of real time.
+pub(crate) fn load(loader: &Loader, candidate: &Candidate) -> Answer {
     let path = || candidate.path.clone();
     let busy = || {
         loader
@@ -89,7 +116,9 @@ pub(crate) fn load(engine: &Arc<Shared>, candidate: &Candidate) -> Answer {
     };
     drop(requests);
     let request = Request {
-        engine: Arc::clone(engine),
+        libraries: Arc::clone(&loader.libraries),
+        listener: Weak::clone(&loader.listener),
+        clock: Arc::clone(&loader.clock),
         candidate: candidate.clone(),
         answer,
     };
@@ -98,7 +127,7 @@ pub(crate) fn load(engine: &Arc<Shared>, candidate: &Candidate) -> Answer {
             "the loader's thread has ended",
         )));
     }
-    let limit = engine.options.load_timeout;
+    let limit = loader.limit;
     match answers.recv_timeout(limit) {
         Ok(answer) => answer,
         Err(RecvTimeoutError::Timeout) => {
@@ -131,7 +160,9 @@ fn start(stuck: Arc<Mutex<Option<PathBuf>>>) -> std::io::Result<SyncSender<Reque
 
 fn run(requests: &Receiver<Request>, stuck: &Mutex<Option<PathBuf>>) {
     for Request {
-        engine,
+        libraries,
+        listener,
+        clock,
         candidate,
         answer,
     } in requests
@@ -145,7 +176,8 @@ fn run(requests: &Receiver<Request>, stuck: &Mutex<Option<PathBuf>>) {
             })
             .and_then(|artifact| {
                 let id = Some(artifact.manifest.id.clone());
-                library::load(&engine, artifact).map_err(|error| Refusal { id, error })
+                library::load(&libraries, &listener, &clock, artifact)
+                    .map_err(|error| Refusal { id, error })
             });
         // Who asked may have gone; the library, if it came, stays known by its bytes and is found at the next load.
         let _ = answer.send(result);

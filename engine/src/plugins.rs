@@ -20,7 +20,8 @@ use crate::host::{HostContext, HostOf};
 use crate::library::LoadedLibrary;
 use crate::loader::{self, Refusal};
 use crate::registry::PLUGINS_MAX;
-use crate::shared::{Shared, log};
+use crate::shared::Shared;
+use crate::transition_log::log;
 
 /// The interval of a plugin whose manifest and configuration say nothing.
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
@@ -202,13 +203,18 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
             known: String::new(),
         });
     };
-    let library = match loader::load(engine, &candidate) {
+    let library = match loader::load(&engine.loader, &candidate) {
         Ok(library) => library,
         Err(Refusal { error, .. }) => {
             let report = FaultReport::new(FaultKind::Load, error.to_string());
             let mut guarded = cell.lock();
-            let now = engine.time.now();
-            let applied = cell.apply(engine, &mut guarded, now, Event::LoadFailed(report));
+            let now = engine.board.ledger.time.now();
+            let applied = cell.apply(
+                &engine.board.ledger,
+                &mut guarded,
+                now,
+                Event::LoadFailed(report),
+            );
             drop(guarded);
             if let Ok(applied) = applied {
                 applied.notable.as_deref().inspect(|entry| log(entry));
@@ -223,7 +229,7 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
 }
 
 fn check_running(engine: &Shared) -> Result<(), Error> {
-    if engine.stopping.load(Ordering::Relaxed) {
+    if engine.board.stopping.load(Ordering::Relaxed) {
         return Err(Error::ShutDown);
     }
     Ok(())
@@ -305,7 +311,7 @@ fn load_file_of_plan(
         outcomes.extend(known);
         return;
     }
-    match loader::load(engine, &planned.candidate) {
+    match loader::load(&engine.loader, &planned.candidate) {
         Ok(library) => {
             engine.refused.lock().remove(path);
             for config in &planned.configs {
@@ -332,7 +338,7 @@ fn load_file_of_plan(
 /// The plugins that are loaded from this file already.
 fn loaded_from(engine: &Shared, path: &Path) -> Option<Vec<LoadOutcome>> {
     let mut known = Vec::new();
-    for cell in engine.registry.all() {
+    for cell in engine.board.registry.all() {
         let guarded = cell.lock();
         let state = guarded.machine.state();
         let same = guarded
@@ -357,14 +363,14 @@ fn cell_of(engine: &Arc<Shared>, id: &PluginId, path: &Path) -> Result<Arc<Cell>
         let limits = limits(engine, TIMEOUT_DEFAULT);
         Cell::new(index, id.clone(), Machine::new(schedule, limits))
     };
-    let cell =
-        engine
-            .registry
-            .find_or_insert(id, make)
-            .ok_or_else(|| LoadError::TooManyPlugins {
-                path: path.to_owned(),
-                limit: PLUGINS_MAX,
-            })?;
+    let cell = engine
+        .board
+        .registry
+        .find_or_insert(id, make)
+        .ok_or_else(|| LoadError::TooManyPlugins {
+            path: path.to_owned(),
+            limit: PLUGINS_MAX,
+        })?;
     let guarded = cell.lock();
     if let Some(source) = &guarded.source
         && source.candidate.path != path
@@ -445,10 +451,15 @@ fn show_refusal(
         // Said already, and once is enough.
         return true;
     }
-    let now = engine.time.now();
+    let now = engine.board.ledger.time.now();
     let forgotten = forget_refusal(engine, cell, &mut guarded, now);
     cell.set_file(&mut guarded, &candidate.path);
-    let applied = cell.apply(engine, &mut guarded, now, Event::LoadFailed(report));
+    let applied = cell.apply(
+        &engine.board.ledger,
+        &mut guarded,
+        now,
+        Event::LoadFailed(report),
+    );
     if applied.is_ok() {
         let candidate = candidate.clone();
         guarded.source = Some(Source { candidate, config });
@@ -471,7 +482,10 @@ fn forget_refusal(
 ) -> Option<Applied> {
     let refused = guarded.machine.state() == PluginState::Error && guarded.loaded.is_none();
     refused
-        .then(|| cell.apply(engine, guarded, now, Event::Unloaded).ok())
+        .then(|| {
+            cell.apply(&engine.board.ledger, guarded, now, Event::Unloaded)
+                .ok()
+        })
         .flatten()
 }
 
@@ -500,7 +514,8 @@ fn begin(
     let schedule = Schedule::new(interval, config.phase(&cell.id));
     let settings = config.settings_json();
     let host = HostContext::new(
-        engine,
+        engine.listener(),
+        engine.board.ledger.time.clock(),
         HostOf::Plugin(cell.index),
         cell.id.clone(),
         &settings,
@@ -508,13 +523,13 @@ fn begin(
     );
 
     let mut guarded = cell.lock();
-    let now = engine.time.now();
+    let now = engine.board.ledger.time.now();
     // The file was refused before, and is good now.
     let forgotten = forget_refusal(engine, cell, &mut guarded, now);
     let mapped = guarded
         .machine
         .configure(schedule, limits(engine, timeout))
-        .and_then(|()| cell.apply(engine, &mut guarded, now, Event::Mapped));
+        .and_then(|()| cell.apply(&engine.board.ledger, &mut guarded, now, Event::Mapped));
     let state = guarded.machine.state();
     let mapped = match mapped {
         Ok(mapped) => mapped,
@@ -542,7 +557,7 @@ fn begin(
     remember_start(engine, &mut guarded);
     let off = config.enabled == Some(false);
     if off {
-        let applied = cell.apply(engine, &mut guarded, now, Event::SwitchedOff);
+        let applied = cell.apply(&engine.board.ledger, &mut guarded, now, Event::SwitchedOff);
         entries.push(applied.ok().and_then(|applied| applied.notable));
     }
     drop(guarded);
@@ -560,7 +575,7 @@ fn begin(
         cell: Arc::clone(cell),
         file: candidate.path.clone(),
         version: manifest.version.clone(),
-        waiter: engine.executor.submit_task(engine, cell, call),
+        waiter: engine.executor.submit_task(cell, call),
     })
 }
 

@@ -37,7 +37,7 @@ impl HistoryQuery {
     }
 
     pub(crate) fn of_plugin(engine: &Arc<Shared>, id: &str) -> Self {
-        let cell = engine.registry.find(id);
+        let cell = engine.board.registry.find(id);
         Self {
             engine: Arc::clone(engine),
             of: cell.map_or(Of::Unknown, |cell| Of::One(Arc::clone(cell))),
@@ -106,6 +106,7 @@ impl HistoryQuery {
         match &self.of {
             Of::All => self
                 .engine
+                .board
                 .registry
                 .all()
                 .map(|cell| cell.history_lost())
@@ -122,9 +123,10 @@ impl HistoryQuery {
             Of::All => {
                 // A number is given and its entry appended under one lock of one plugin. So once the last number is read
                 // here, every entry up to it is either there or its plugin's lock is held, for which `history` waits.
-                self.filter.up_to = self.engine.next_seq.load(Ordering::SeqCst);
+                self.filter.up_to = self.engine.board.ledger.next_seq.load(Ordering::SeqCst);
                 let mut found: Vec<_> = self
                     .engine
+                    .board
                     .registry
                     .all()
                     .flat_map(|cell| cell.history(&self.filter))

@@ -45,16 +45,16 @@ impl std::fmt::Debug for Cycle {
 
 /// Starts one cycle: takes the ticks that have come and hands their plugins to the workers.
 pub(crate) fn start_cycle(engine: &Arc<Shared>) -> Cycle {
-    engine.time.look_at_wall();
-    let now = engine.time.now();
+    engine.board.ledger.time.look_at_wall();
+    let now = engine.board.ledger.time.now();
     let mut due = Vec::new();
-    if !engine.stopping.load(Ordering::Relaxed) {
-        engine.timers.lock().take_due(now, &mut due);
+    if !engine.board.stopping.load(Ordering::Relaxed) {
+        engine.board.ledger.timers.lock().take_due(now, &mut due);
     }
-    let at = engine.time.wall_at(now);
+    let at = engine.board.ledger.time.wall_at(now);
     let batch = Arc::new(Batch::new(due, engine.executor.workers(), now, at));
     if batch.len() > 0 {
-        engine.executor.submit(engine, &batch);
+        engine.executor.submit(&batch);
     }
     Cycle { batch }
 }
@@ -83,16 +83,17 @@ pub(crate) fn run_until_told(
     stops_before: &AtomicU64,
 ) -> u64 {
     let end = match limit {
-        RunLimit::For(time) => engine.time.now().saturating_add(time),
+        RunLimit::For(time) => engine.board.ledger.time.now().saturating_add(time),
         _ => Moment::FAR,
     };
     let mut cycles = 0;
     let mut last: Option<Cycle> = None;
     loop {
-        let changes = *engine.run.changes.lock();
-        if engine.stopping.load(Ordering::SeqCst)
-            || engine.run.stops.load(Ordering::SeqCst) != stops_before.load(Ordering::SeqCst)
-            || engine.time.now() >= end
+        let changes = *engine.board.ledger.run.changes.lock();
+        if engine.board.stopping.load(Ordering::SeqCst)
+            || engine.board.ledger.run.stops.load(Ordering::SeqCst)
+                != stops_before.load(Ordering::SeqCst)
+            || engine.board.ledger.time.now() >= end
         {
             break;
         }
@@ -114,24 +115,24 @@ pub(crate) fn run_until_told(
 
 /// Tells all runs of the engine to return.
 pub(crate) fn stop(engine: &Shared) {
-    engine.run.stops.fetch_add(1, Ordering::SeqCst);
-    engine.run.notify();
+    engine.board.ledger.run.stops.fetch_add(1, Ordering::SeqCst);
+    engine.board.ledger.run.notify();
 }
 
 /// Waits until the next tick, the end of the run, or a change that `changes` was read before.
 fn wait_for_tick(engine: &Shared, changes: u64, end: Moment) {
     let until = {
-        let timers = engine.timers.lock();
+        let timers = engine.board.ledger.timers.lock();
         let until = timers.next_due().unwrap_or(Moment::FAR).min(end);
         // Inside the lock of the timers, so that a tick which comes closer after this sees what is waited for.
-        engine.run.begin_to_wait(until);
+        engine.board.ledger.run.begin_to_wait(until);
         until
     };
-    let mut now_changes = engine.run.changes.lock();
+    let mut now_changes = engine.board.ledger.run.changes.lock();
     while *now_changes == changes {
         let wait = match until {
             Moment::FAR => None,
-            until => engine.time.clock().real_time_until(until),
+            until => engine.board.ledger.time.clock().real_time_until(until),
         };
         match wait {
             Some(Duration::ZERO) => break,
@@ -139,15 +140,20 @@ fn wait_for_tick(engine: &Shared, changes: u64, end: Moment) {
                 let real = Instant::now().checked_add(wait);
                 match real {
                     Some(real) => {
-                        engine.run.changed.wait_until(&mut now_changes, real);
+                        engine
+                            .board
+                            .ledger
+                            .run
+                            .changed
+                            .wait_until(&mut now_changes, real);
                     }
-                    None => engine.run.changed.wait(&mut now_changes),
+                    None => engine.board.ledger.run.changed.wait(&mut now_changes),
                 }
             }
-            None => engine.run.changed.wait(&mut now_changes),
+            None => engine.board.ledger.run.changed.wait(&mut now_changes),
         }
     }
     drop(now_changes);
-    let _timers = engine.timers.lock();
-    engine.run.end_to_wait();
+    let _timers = engine.board.ledger.timers.lock();
+    engine.board.ledger.run.end_to_wait();
 }

@@ -9,7 +9,8 @@ use plugin_engine_core::Event;
 use crate::cell::Cell;
 use crate::executor::{self, TaskCall};
 use crate::scheduler;
-use crate::shared::{Shared, log};
+use crate::shared::Shared;
+use crate::transition_log::log;
 
 /// The share of the budget that calls in flight may use before what is left goes to the destroys.
 const SHARE_OF_CALLS: f64 = 0.6;
@@ -18,18 +19,18 @@ const LOOK_EVERY: Duration = Duration::from_millis(2);
 
 /// Shuts the engine down within `budget` of real time. A second call returns at once.
 pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
-    if engine.stopping.swap(true, Ordering::SeqCst) {
+    if engine.board.stopping.swap(true, Ordering::SeqCst) {
         return;
     }
     let began = Instant::now();
     let ends = began.checked_add(budget);
     scheduler::stop(engine);
-    let mut order: Vec<_> = engine.registry.all().map(Arc::clone).collect();
+    let mut order: Vec<_> = engine.board.registry.all().map(Arc::clone).collect();
     order.sort_by_cached_key(|cell| std::cmp::Reverse(cell.lock().started));
     cancel_calls(&order);
     wait_for_calls(&order, began, budget.mul_f64(SHARE_OF_CALLS));
     // Whoever has not returned by now is named in the history, and not waited for any more.
-    executor::abandon_all(engine);
+    executor::abandon_all(&engine.executor);
 
     for (position, cell) in order.iter().enumerate() {
         let left = ends.map_or(budget, |ends| {
@@ -40,14 +41,14 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
         let share = share.min(engine.options.destroy_timeout);
         unload(engine, cell, share);
     }
-    executor::abandon_all(engine);
+    executor::abandon_all(&engine.executor);
     for cell in &order {
         // A create or a destroy that was given up above leaves its plugin to be unloaded now.
         unload(engine, cell, Duration::ZERO);
     }
-    engine.executor.close(engine);
+    engine.executor.close();
     engine.executor.watchdog.end();
-    engine.events.close();
+    engine.board.ledger.events.close();
     for stuck in stuck_calls(engine) {
         tracing::warn!(target: "plugin_engine::shutdown", plugin = %stuck.id, call = %stuck.call, since = %stuck.since, "has not returned; its thread is left behind");
     }
@@ -80,8 +81,8 @@ fn wait_for_calls(order: &[Arc<Cell>], began: Instant, limit: Duration) {
 fn unload(engine: &Arc<Shared>, cell: &Arc<Cell>, share: Duration) {
     let until = Instant::now().checked_add(share);
     let mut guarded = cell.lock();
-    let now = engine.time.now();
-    let Ok(applied) = cell.apply(engine, &mut guarded, now, Event::ShutDown) else {
+    let now = engine.board.ledger.time.now();
+    let Ok(applied) = cell.apply(&engine.board.ledger, &mut guarded, now, Event::ShutDown) else {
         return;
     };
     if let Some(loaded) = &guarded.loaded {
@@ -102,7 +103,7 @@ fn unload(engine: &Arc<Shared>, cell: &Arc<Cell>, share: Duration) {
         instance,
         current: false,
     };
-    let waiter = engine.executor.submit_task(engine, cell, call);
+    let waiter = engine.executor.submit_task(cell, call);
     if let Some(until) = until {
         let _ = waiter.wait_until(until);
     }
@@ -123,10 +124,11 @@ pub struct StuckCall {
 /// The calls that have passed their deadline and have not returned, by the order in which their plugins became known.
 pub(crate) fn stuck_calls(engine: &Shared) -> Vec<StuckCall> {
     engine
+        .board
         .registry
         .all()
         .filter_map(|cell| {
-            let snapshot = cell.snapshot(engine);
+            let snapshot = cell.snapshot(&engine.board.ledger.time);
             let call = snapshot.in_flight.filter(|call| call.abandoned)?;
             Some(StuckCall {
                 id: snapshot.id().clone(),

@@ -6,7 +6,9 @@ use abi_stable::prefix_type::WithMetadata;
 pub use abi_stable::library::LibHeader;
 
 use crate::abi::{CallFrame, HostHandle, HostServicesRef, PluginModule, PluginModuleRef, status};
-use crate::{CreateContext, DisplayContext, Plugin, PluginError, UpdateContext, guard, host};
+use crate::{
+    CreateContext, DisplayContext, Plugin, PluginError, UpdateContext, guard, host, telemetry,
+};
 
 /// Exports a type that implements [`Plugin`](crate::Plugin) from this library.
 ///
@@ -87,7 +89,7 @@ impl<P: Plugin> Table<P> {
 }
 
 unsafe extern "C" fn init(handle: HostHandle, services: HostServicesRef) {
-    guard::init(handle, services);
+    guard::init(handle, services, telemetry::install);
 }
 
 fn failed(frame: &CallFrame, error: &PluginError) -> u8 {

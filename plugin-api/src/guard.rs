@@ -13,7 +13,6 @@ use abi_stable::std_types::RStr;
 
 use crate::abi::{CallFrame, HostHandle, HostServicesRef, Panic, status};
 use crate::host::{self, ModuleHost};
-use crate::telemetry;
 
 /// How many nested spans a line of log names; deeper ones are left out.
 pub(crate) const SPAN_DEPTH_MAX: usize = 16;
@@ -52,12 +51,13 @@ pub(crate) fn with_active<R>(f: impl FnOnce(Option<&ActiveCall<'_>>) -> R) -> R 
     f(unsafe { active.as_ref() })
 }
 
-/// Installs the panic hook and the log. Called once per mapped file, before any other code of the plugin.
-pub(crate) fn init(handle: HostHandle, services: HostServicesRef) {
+/// Installs the panic hook, and runs what else there is to install. Called once per mapped file, before any other code of the
+/// plugin.
+pub(crate) fn init(handle: HostHandle, services: HostServicesRef, install: fn()) {
     let result = catch_unwind(|| {
         MODULE_HOST.get_or_init(|| ModuleHost::keep(handle, services));
         std::panic::set_hook(Box::new(report_panic));
-        telemetry::install();
+        install();
     });
     if let Err(payload) = result {
         discard(payload);

@@ -7,15 +7,16 @@ use plugin_engine_core::{
     RejectReason,
 };
 
+use super::Executor;
 use super::batch::Verdict;
 use super::slot::{Slot, TaskEnd};
 use crate::cell::{Applied, Cell, Guarded};
 use crate::instance::{CallTicket, Instance};
-use crate::shared::{Shared, log};
+use crate::transition_log::log;
 
 /// A worker about to call one plugin.
 pub(super) struct Caller<'a> {
-    pub(super) engine: &'a Arc<Shared>,
+    pub(super) executor: &'a Arc<Executor>,
     pub(super) slot: &'a Slot,
     pub(super) cell: &'a Arc<Cell>,
 }
@@ -100,10 +101,13 @@ impl Caller<'_> {
         let plain = guarded.waiters == 0
             && guarded.instance.is_some()
             && !self.is_stopping()
-            && !self.engine.executor.is_crowded()
+            && !self.executor.is_crowded()
             && !on_demand;
         let started = plain
-            .then(|| self.cell.start_plain_update(self.engine, &mut guarded, now))
+            .then(|| {
+                self.cell
+                    .start_plain_update(&self.executor.board.ledger, &mut guarded, now)
+            })
             .flatten();
         let (Some(id), Some(mut instance)) =
             (started, guarded.instance.take_if(|_| started.is_some()))
@@ -118,7 +122,7 @@ impl Caller<'_> {
         let ticket = CallTicket { id, deadline };
         self.slot.begin(self.cell.index, ticket);
         let outcome = instance.update(ticket);
-        let now = self.engine.time.now();
+        let now = self.executor.board.ledger.time.now();
         self.slot.end();
 
         if let Some(outcome) = outcome {
@@ -127,7 +131,7 @@ impl Caller<'_> {
         let mut guarded = self.cell.lock();
         if !self
             .cell
-            .complete_plain_update(self.engine, &mut guarded, now, id)
+            .complete_plain_update(&self.executor.board.ledger, &mut guarded, now, id)
         {
             drop(guarded);
             return self.finish(now, id, CallOutcome::Completed, instance);
@@ -154,7 +158,7 @@ impl Caller<'_> {
         let verdict = verdict_of(&outcome);
         let mut guarded = self.cell.lock();
         let applied = self.cell.apply(
-            self.engine,
+            &self.executor.board.ledger,
             &mut guarded,
             now,
             Event::CallEnded { id, outcome },
@@ -186,7 +190,8 @@ impl Caller<'_> {
     }
 
     fn is_stopping(&self) -> bool {
-        self.engine
+        self.executor
+            .board
             .stopping
             .load(std::sync::atomic::Ordering::Relaxed)
     }
@@ -194,7 +199,7 @@ impl Caller<'_> {
     /// Whether the plugin hung the last time and no thread is left for that.
     #[inline]
     fn must_be_refused(&self, guarded: &Guarded) -> bool {
-        self.engine.executor.is_crowded()
+        self.executor.is_crowded()
             && guarded.machine.error().is_some_and(|fault| {
                 matches!(
                     fault.kind,
@@ -227,7 +232,7 @@ impl Caller<'_> {
         }
         if self.must_be_refused(&guarded) {
             drop(guarded);
-            super::refuse(self.engine, self.cell);
+            super::refuse(self.executor, self.cell);
             return UpdateEnd::not_made(now, RejectReason::Stuck);
         }
         if machine.is_poisoned() {
@@ -242,7 +247,7 @@ impl Caller<'_> {
             }
             if let Err(end) = self.renew() {
                 return UpdateEnd {
-                    now: self.engine.time.now(),
+                    now: self.executor.board.ledger.time.now(),
                     ..end
                 };
             }
@@ -254,7 +259,7 @@ impl Caller<'_> {
 
     /// An update of a plugin that has an error, or that a person asked for.
     fn update_in_general(&self, on_demand: bool) -> UpdateEnd {
-        let now = self.engine.time.now();
+        let now = self.executor.board.ledger.time.now();
         let mut guarded = self.cell.lock();
         // Taken first, because a call that has been recorded as started has to be made.
         let Some(mut instance) = guarded.instance.take() else {
@@ -263,7 +268,9 @@ impl Caller<'_> {
             return self.skip(now, reason);
         };
         let event = Event::UpdateStarted { on_demand };
-        let applied = self.cell.apply(self.engine, &mut guarded, now, event);
+        let applied = self
+            .cell
+            .apply(&self.executor.board.ledger, &mut guarded, now, event);
         let id = match applied.map(|applied| applied.call) {
             Ok(Some(id)) => id,
             refused => {
@@ -280,7 +287,7 @@ impl Caller<'_> {
         let outcome = instance
             .update(ticket)
             .map_or(CallOutcome::Completed, |outcome| *outcome);
-        let now = self.engine.time.now();
+        let now = self.executor.board.ledger.time.now();
         self.slot.end();
         self.finish(now, id, outcome, instance)
     }
@@ -289,9 +296,12 @@ impl Caller<'_> {
     fn skip(&self, now: Moment, reason: RejectReason) -> UpdateEnd {
         if !matches!(reason, RejectReason::NotDue) {
             let mut guarded = self.cell.lock();
-            let _ = self
-                .cell
-                .apply(self.engine, &mut guarded, now, Event::TickSkipped);
+            let _ = self.cell.apply(
+                &self.executor.board.ledger,
+                &mut guarded,
+                now,
+                Event::TickSkipped,
+            );
         }
         UpdateEnd::not_made(now, reason)
     }
@@ -321,7 +331,9 @@ impl Caller<'_> {
             TaskEnd::Ended(verdict, _) => Err(not_made(verdict)),
             TaskEnd::Abandoned => Err(not_made(Verdict::Abandoned)),
             TaskEnd::NotMade(_) if !self.cell.lock().machine.is_poisoned() => Ok(()),
-            TaskEnd::NotMade(reason) => Err(self.skip(self.engine.time.now(), reason)),
+            TaskEnd::NotMade(reason) => {
+                Err(self.skip(self.executor.board.ledger.time.now(), reason))
+            }
             TaskEnd::Refused => Err(not_made(Verdict::Skipped)),
         }
     }
@@ -333,8 +345,10 @@ impl Caller<'_> {
         event: Event,
         kind: CallKind,
     ) -> Result<CallTicket, RejectReason> {
-        let now = self.engine.time.now();
-        let applied = self.cell.apply(self.engine, guarded, now, event)?;
+        let now = self.executor.board.ledger.time.now();
+        let applied = self
+            .cell
+            .apply(&self.executor.board.ledger, guarded, now, event)?;
         let ticket = CallTicket {
             id: applied.call.ok_or(RejectReason::NoSuchCall)?,
             deadline: now.saturating_add(guarded.machine.limits().of(kind)),
@@ -342,7 +356,7 @@ impl Caller<'_> {
         self.slot.begin(self.cell.index, ticket);
         // A worker that was written off in an earlier step is not looked at often; this call has a deadline of its own.
         if self.slot.is_slow() {
-            self.engine.executor.watchdog.wake();
+            self.executor.watchdog.wake();
         }
         Ok(ticket)
     }
@@ -353,11 +367,13 @@ impl Caller<'_> {
         id: CallId,
         outcome: CallOutcome,
     ) -> (CallEnd, Option<Applied>) {
-        let now = self.engine.time.now();
-        match self
-            .cell
-            .apply(self.engine, guarded, now, Event::CallEnded { id, outcome })
-        {
+        let now = self.executor.board.ledger.time.now();
+        match self.cell.apply(
+            &self.executor.board.ledger,
+            guarded,
+            now,
+            Event::CallEnded { id, outcome },
+        ) {
             Ok(applied) => (applied.ended, Some(applied)),
             Err(_) => (CallEnd::Late { current: false }, None),
         }
@@ -424,7 +440,7 @@ impl Caller<'_> {
         instance.is_heard_in(ticket.id);
         drop(guarded);
         let (outcome, view) = instance.display(ticket);
-        let now = self.engine.time.now();
+        let now = self.executor.board.ledger.time.now();
         self.slot.end();
         let ended = self.finish(now, ticket.id, outcome, instance);
         if let Some(instance) = ended.leftover {

@@ -23,10 +23,11 @@ pub(crate) use batch::{Batch, Verdict};
 pub(crate) use slot::{TaskEnd, Waiter};
 pub(crate) use watchdog::{Watchdog, abandon_all};
 
+use crate::board::Board;
 use crate::cell::Cell as PluginCell;
 use crate::error::Error;
 use crate::instance::Instance;
-use crate::shared::{Shared, log};
+use crate::transition_log::log;
 use slot::{OnBehalf, Slot};
 
 thread_local! {
@@ -36,6 +37,7 @@ thread_local! {
 
 /// The pool.
 pub(crate) struct Executor {
+    board: Arc<Board>,
     workers: usize,
     threads_max: usize,
     slots: Box<[Slot]>,
@@ -104,8 +106,9 @@ impl Drop for Task {
 }
 
 impl Executor {
-    pub(crate) fn new(workers: usize, threads_max: usize) -> Self {
+    pub(crate) fn new(board: Arc<Board>, workers: usize, threads_max: usize) -> Self {
         Self {
+            board,
             workers,
             threads_max,
             slots: (0..threads_max).map(|_| Slot::default()).collect(),
@@ -127,17 +130,17 @@ impl Executor {
     }
 
     /// Starts the first workers, so that a machine that has no threads left says so at once.
-    pub(crate) fn start(&self, engine: &Arc<Shared>) -> Result<(), Error> {
+    pub(crate) fn start(self: &Arc<Self>) -> Result<(), Error> {
         let mut queue = self.queue.lock();
         for _ in 0..self.workers {
-            self.start_worker(engine, &mut queue)
+            self.start_worker(&mut queue)
                 .map_err(|source| Error::Thread {
                     name: "plugin-worker",
                     source,
                 })?;
         }
         drop(queue);
-        watchdog::start(engine)
+        watchdog::start(self)
     }
 
     fn address(&self) -> usize {
@@ -154,26 +157,25 @@ impl Executor {
     }
 
     /// Hands over a batch to one worker, and returns at once. That worker calls for others if the calls are not all short.
-    pub(crate) fn submit(&self, engine: &Arc<Shared>, batch: &Arc<Batch>) {
+    pub(crate) fn submit(self: &Arc<Self>, batch: &Arc<Batch>) {
         let mut queue = self.queue.lock();
         if queue.closed {
             drop(queue);
-            refuse_rest(engine, batch);
+            refuse_rest(self, batch);
             return;
         }
         queue.batches.push_back(Arc::clone(batch));
-        self.call_for_hands(engine, &mut queue);
+        self.call_for_hands(&mut queue);
     }
 
     /// Calls for another worker, because the calls of a batch take long enough for that to pay.
-    fn share(&self, engine: &Arc<Shared>) {
-        self.call_for_hands(engine, &mut self.queue.lock());
+    fn share(self: &Arc<Self>) {
+        self.call_for_hands(&mut self.queue.lock());
     }
 
     /// Hands over one call, and returns what its end can be waited for on.
     pub(crate) fn submit_task(
-        &self,
-        engine: &Arc<Shared>,
+        self: &Arc<Self>,
         cell: &Arc<PluginCell>,
         call: TaskCall,
     ) -> Arc<Waiter> {
@@ -190,13 +192,13 @@ impl Executor {
             return waiter;
         }
         queue.tasks.push_back(task);
-        self.call_for_hands(engine, &mut queue);
+        self.call_for_hands(&mut queue);
         waiter
     }
 
     /// Has a worker tell the embedder's subscriber of a transition, for the watchdog, which must not be held up: who listens
     /// may wait for a call whose deadline only the watchdog sees.
-    fn tell_of(&self, engine: &Arc<Shared>, transition: Box<Transition>) {
+    fn tell_of(self: &Arc<Self>, transition: Box<Transition>) {
         let mut queue = self.queue.lock();
         if queue.closed {
             drop(queue);
@@ -204,12 +206,12 @@ impl Executor {
             return;
         }
         queue.news.push_back(transition);
-        self.call_for_hands(engine, &mut queue);
+        self.call_for_hands(&mut queue);
     }
 
     /// Sees to it that somebody takes the work that is there: wakes an idle worker, or starts one where fewer than the
     /// wanted number are fast.
-    fn call_for_hands(&self, engine: &Arc<Shared>, queue: &mut Queue) {
+    fn call_for_hands(self: &Arc<Self>, queue: &mut Queue) {
         if queue.idle > 0 {
             self.work_came.notify_one();
             return;
@@ -220,7 +222,7 @@ impl Executor {
             self.watchdog.wake();
         }
         if fast < self.workers && queue.threads < self.threads_max && !queue.closed {
-            match self.start_worker(engine, queue) {
+            match self.start_worker(queue) {
                 Ok(()) => queue.start_failed = false,
                 Err(error) => {
                     // Work stays where it is; the watchdog tries again while there is any.
@@ -232,12 +234,12 @@ impl Executor {
         }
     }
 
-    fn start_worker(&self, engine: &Arc<Shared>, queue: &mut Queue) -> std::io::Result<()> {
+    fn start_worker(self: &Arc<Self>, queue: &mut Queue) -> std::io::Result<()> {
         let slot = queue
             .free_slots
             .pop()
             .unwrap_or_else(|| self.slots_used.fetch_add(1, Ordering::Relaxed));
-        let shared = Arc::clone(engine);
+        let shared = Arc::clone(self);
         let started = std::thread::Builder::new()
             .name("plugin-worker".to_owned())
             .spawn(move || worker::run(&shared, slot));
@@ -254,7 +256,7 @@ impl Executor {
     }
 
     /// The call in this slot has lasted a millisecond: gives its worker's share to others.
-    fn relieve(&self, engine: &Arc<Shared>, index: usize, ticket: u64) {
+    fn relieve(self: &Arc<Self>, index: usize, ticket: u64) {
         let slot = &self.slots[index];
         let mut queue = self.queue.lock();
         if slot.is_slow() || slot.sample().is_none_or(|sample| sample.ticket != ticket) {
@@ -269,11 +271,11 @@ impl Executor {
             }
             let tally = slot.take_tally();
             drop(queue);
-            batch.settle(tally, 0, || engine.time.now());
+            batch.settle(tally, 0, || self.board.ledger.time.now());
             queue = self.queue.lock();
         }
         if queue.has_work() {
-            self.call_for_hands(engine, &mut queue);
+            self.call_for_hands(&mut queue);
         }
     }
 
@@ -297,7 +299,7 @@ impl Executor {
     }
 
     /// Called by the watchdog while it is awake: work that nobody takes gets hands, or an answer.
-    fn tend(&self, engine: &Arc<Shared>) {
+    fn tend(self: &Arc<Self>) {
         let mut queue = self.queue.lock();
         if !queue.has_work() || queue.idle > 0 {
             return;
@@ -306,7 +308,7 @@ impl Executor {
         if fast > 0 {
             return;
         }
-        self.call_for_hands(engine, &mut queue);
+        self.call_for_hands(&mut queue);
         if queue.threads > self.slow.load(Ordering::Relaxed) {
             return;
         }
@@ -319,15 +321,15 @@ impl Executor {
         drop(tasks);
         news.iter().for_each(|transition| log(transition));
         for Rest { batch, range } in rests {
-            refuse_all(engine, &batch, range);
+            refuse_all(self, &batch, range);
         }
         for batch in batches {
-            refuse_rest(engine, &batch);
+            refuse_rest(self, &batch);
         }
     }
 
     /// Lets idle workers go, and others when they come back. Nothing is started any more.
-    pub(crate) fn close(&self, engine: &Arc<Shared>) {
+    pub(crate) fn close(self: &Arc<Self>) {
         let mut queue = self.queue.lock();
         queue.closed = true;
         let tasks = std::mem::take(&mut queue.tasks);
@@ -341,17 +343,17 @@ impl Executor {
                     batch: Arc::clone(&batch),
                     range,
                 }));
-                batch.settle(slot.take_tally(), 0, || engine.time.now());
+                batch.settle(slot.take_tally(), 0, || self.board.ledger.time.now());
             }
         }
         drop(queue);
         drop(tasks);
         news.iter().for_each(|transition| log(transition));
         for Rest { batch, range } in rests {
-            refuse_all(engine, &batch, range);
+            refuse_all(self, &batch, range);
         }
         for batch in batches {
-            refuse_rest(engine, &batch);
+            refuse_rest(self, &batch);
         }
         self.work_came.notify_all();
         self.watchdog.wake();
@@ -359,37 +361,49 @@ impl Executor {
 }
 
 /// Refuses what nobody has taken of a batch.
-fn refuse_rest(engine: &Arc<Shared>, batch: &Batch) {
+fn refuse_rest(executor: &Arc<Executor>, batch: &Batch) {
     while let Some(range) = batch.take_chunk() {
-        refuse_all(engine, batch, range);
+        refuse_all(executor, batch, range);
     }
 }
 
-fn refuse_all(engine: &Arc<Shared>, batch: &Batch, (low, high): (u32, u32)) {
+fn refuse_all(executor: &Arc<Executor>, batch: &Batch, (low, high): (u32, u32)) {
     for cell in (low..high)
         .filter_map(|at| batch.item(at))
-        .filter_map(|index| engine.registry.at(index))
+        .filter_map(|index| executor.board.registry.at(index))
     {
-        refuse(engine, cell);
-        batch.settle(batch::Tally::one(Verdict::Skipped), 0, || engine.time.now());
+        refuse(executor, cell);
+        batch.settle(batch::Tally::one(Verdict::Skipped), 0, || {
+            executor.board.ledger.time.now()
+        });
     }
 }
 
 /// Records that a due update was not made because there is no thread for it.
-fn refuse(engine: &Shared, cell: &PluginCell) {
-    let (threads, slow) = engine.executor.threads();
+fn refuse(executor: &Executor, cell: &PluginCell) {
+    let (threads, slow) = executor.threads();
     let report = FaultReport::new(
         FaultKind::Refused,
         format!(
             "not called: {slow} of {threads} threads are in calls that do not return, and the limit is {}",
-            engine.executor.threads_max
+            executor.threads_max
         ),
     );
     let mut guarded = cell.lock();
-    let now = engine.time.now();
-    let applied = cell.apply(engine, &mut guarded, now, Event::CallRefused(report));
+    let now = executor.board.ledger.time.now();
+    let applied = cell.apply(
+        &executor.board.ledger,
+        &mut guarded,
+        now,
+        Event::CallRefused(report),
+    );
     if applied.is_err() {
-        let _ = cell.apply(engine, &mut guarded, now, Event::TickSkipped);
+        let _ = cell.apply(
+            &executor.board.ledger,
+            &mut guarded,
+            now,
+            Event::TickSkipped,
+        );
     }
     drop(guarded);
     if let Ok(applied) = applied {

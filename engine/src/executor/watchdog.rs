@@ -11,10 +11,11 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use plugin_engine_core::{AbandonReason, CallId, Event, Moment, Transition};
 
+use super::Executor;
 use super::batch::Tally;
 use super::slot::{OnBehalf, Sample};
 use crate::error::Error;
-use crate::shared::{Shared, log};
+use crate::transition_log::log;
 
 /// A call that has lasted this long is slow: its worker's share goes to others.
 const SLOW: Duration = Duration::from_millis(1);
@@ -74,14 +75,13 @@ impl Watchdog {
     }
 
     /// Looks at all slots once. On the watchdog's thread, or on that of whoever moves a manual clock.
-    pub(crate) fn sweep(&self, engine: &Arc<Shared>) {
-        let _ = self.look(engine);
+    pub(crate) fn sweep(&self, executor: &Arc<Executor>) {
+        let _ = self.look(executor);
     }
 
-    fn look(&self, engine: &Arc<Shared>) -> Next {
-        let executor = &engine.executor;
+    fn look(&self, executor: &Arc<Executor>) -> Next {
         let used = executor.slots_used.load(Ordering::Relaxed);
-        let now = engine.time.now();
+        let now = executor.board.ledger.time.now();
         let real_now = Instant::now();
         let mut next = Next::Whenever;
         let mut slow = Vec::new();
@@ -130,30 +130,30 @@ impl Watchdog {
         }
         drop(seen);
         for (index, ticket) in slow {
-            executor.relieve(engine, index, ticket);
+            executor.relieve(index, ticket);
         }
         for (index, sample) in overdue {
-            abandon(engine, index, sample);
+            abandon(executor, index, sample);
         }
-        executor.tend(engine);
+        executor.tend();
         next
     }
 
-    fn is_anybody_fast_at_work(&self, engine: &Shared) -> bool {
-        let used = engine.executor.slots_used.load(Ordering::Relaxed);
-        engine.executor.slots[..used.min(engine.executor.slots.len())]
+    fn is_anybody_fast_at_work(&self, executor: &Executor) -> bool {
+        let used = executor.slots_used.load(Ordering::Relaxed);
+        executor.slots[..used.min(executor.slots.len())]
             .iter()
             .any(|slot| slot.busy.load(Ordering::SeqCst) && !slot.is_slow())
     }
 }
 
 /// Records that a call's deadline has passed, unless it has ended meanwhile.
-fn abandon(engine: &Arc<Shared>, index: usize, sample: Sample) {
-    let Some(cell) = engine.registry.at(sample.cell) else {
+fn abandon(executor: &Arc<Executor>, index: usize, sample: Sample) {
+    let Some(cell) = executor.board.registry.at(sample.cell) else {
         return;
     };
     let guarded = cell.lock();
-    let now = engine.time.now();
+    let now = executor.board.ledger.time.now();
     let overdue = guarded.machine.in_flight().is_some_and(|call| {
         let limit = guarded.machine.limits().of(call.call);
         call.id == sample.call && call.started.saturating_add(limit) <= now
@@ -162,35 +162,40 @@ fn abandon(engine: &Arc<Shared>, index: usize, sample: Sample) {
         return;
     }
     let why = AbandonReason::Deadline;
-    if let Some(news) = settle_abandoned(engine, cell, guarded, index, sample.call, why) {
-        engine.executor.tell_of(engine, news);
+    if let Some(news) = settle_abandoned(executor, cell, guarded, index, sample.call, why) {
+        executor.tell_of(news);
     }
 }
 
 /// Abandons a call and tells whoever waits for it. What the embedder's subscriber is to be told comes back, to be told last:
 /// who listens may want a command of this plugin, whose turn somebody had who was told just now. `guarded` is the lock of `cell`, in which the call is in flight.
 fn settle_abandoned(
-    engine: &Arc<Shared>,
+    executor: &Arc<Executor>,
     cell: &crate::cell::Cell,
     mut guarded: parking_lot::MutexGuard<'_, crate::cell::Guarded>,
     index: usize,
     id: CallId,
     why: AbandonReason,
 ) -> Option<Box<Transition>> {
-    let now = engine.time.now();
-    let applied = cell.apply(engine, &mut guarded, now, Event::Abandoned { id, why });
+    let now = executor.board.ledger.time.now();
+    let applied = cell.apply(
+        &executor.board.ledger,
+        &mut guarded,
+        now,
+        Event::Abandoned { id, why },
+    );
     let applied = applied.ok()?;
     if let Some(host) = &guarded.heard {
         host.stop_listening(id);
     }
     // Read inside the lock: the worker needs it to end the call, so it still works for whom it worked for when it began.
-    let slot = &engine.executor.slots[index];
+    let slot = &executor.slots[index];
     let on_behalf = slot.on_behalf();
     let counted = slot.is_counted.load(Ordering::SeqCst);
     drop(guarded);
     match on_behalf {
         OnBehalf::Cycle(batch) if !counted => {
-            batch.settle(Tally::default(), 1, || engine.time.now());
+            batch.settle(Tally::default(), 1, || executor.board.ledger.time.now());
         }
         OnBehalf::Cycle(_) | OnBehalf::Nobody => {}
         OnBehalf::Command(waiter) => waiter.tell(super::TaskEnd::Abandoned),
@@ -199,31 +204,31 @@ fn settle_abandoned(
 }
 
 /// Abandons every call that is still in flight, deadline or not, because the engine shuts down.
-pub(crate) fn abandon_all(engine: &Arc<Shared>) {
-    for (index, slot) in engine.executor.slots.iter().enumerate() {
+pub(crate) fn abandon_all(executor: &Arc<Executor>) {
+    for (index, slot) in executor.slots.iter().enumerate() {
         let Some(sample) = slot.sample() else {
             continue;
         };
-        let Some(cell) = engine.registry.at(sample.cell) else {
+        let Some(cell) = executor.board.registry.at(sample.cell) else {
             continue;
         };
         let guarded = cell.lock();
         let why = AbandonReason::ShutDown;
-        if let Some(news) = settle_abandoned(engine, cell, guarded, index, sample.call, why) {
+        if let Some(news) = settle_abandoned(executor, cell, guarded, index, sample.call, why) {
             log(&news);
         }
     }
 }
 
 /// Starts the watchdog's thread.
-pub(super) fn start(engine: &Arc<Shared>) -> Result<(), Error> {
-    let shared = Arc::clone(engine);
+pub(super) fn start(executor: &Arc<Executor>) -> Result<(), Error> {
+    let shared = Arc::clone(executor);
     let started = std::thread::Builder::new()
         .name("plugin-watchdog".to_owned())
         .spawn(move || run(&shared));
     match started {
         Ok(handle) => {
-            let _ = engine.executor.watchdog.thread.set(handle.thread().clone());
+            let _ = executor.watchdog.thread.set(handle.thread().clone());
             Ok(())
         }
         Err(source) => Err(Error::Thread {
@@ -233,23 +238,23 @@ pub(super) fn start(engine: &Arc<Shared>) -> Result<(), Error> {
     }
 }
 
-fn run(engine: &Arc<Shared>) {
-    let watchdog = &engine.executor.watchdog;
+fn run(executor: &Arc<Executor>) {
+    let watchdog = &executor.watchdog;
     let mut quiet = 0;
     while !watchdog.ended.load(Ordering::SeqCst) {
-        let next = watchdog.look(engine);
+        let next = watchdog.look(executor);
         quiet = if next == Next::Soon { 0 } else { quiet + 1 };
         if quiet < QUIET_LOOKS {
-            std::thread::park_timeout(until(engine, next).unwrap_or(SLOW).min(SLOW));
+            std::thread::park_timeout(until(executor, next).unwrap_or(SLOW).min(SLOW));
             continue;
         }
         watchdog.deep.store(true, Ordering::SeqCst);
         // Looked at after the flag is set: a worker that begins now either is seen here, or sees the flag and wakes us.
-        if watchdog.is_anybody_fast_at_work(engine) || watchdog.look(engine) == Next::Soon {
+        if watchdog.is_anybody_fast_at_work(executor) || watchdog.look(executor) == Next::Soon {
             watchdog.deep.store(false, Ordering::SeqCst);
             continue;
         }
-        match until(engine, next) {
+        match until(executor, next) {
             Some(wait) => std::thread::park_timeout(wait),
             None => std::thread::park(),
         }
@@ -258,10 +263,10 @@ fn run(engine: &Arc<Shared>) {
 }
 
 /// How long to sleep, in real time; `None` until woken.
-fn until(engine: &Shared, next: Next) -> Option<Duration> {
+fn until(executor: &Executor, next: Next) -> Option<Duration> {
     match next {
         Next::Soon => Some(SLOW),
-        Next::At(deadline) => engine.time.clock().real_time_until(deadline),
+        Next::At(deadline) => executor.board.ledger.time.clock().real_time_until(deadline),
         Next::Whenever => None,
     }
 }

@@ -10,7 +10,7 @@ use super::batch::Batch;
 use super::call::Caller;
 use super::slot::{OnBehalf, Slot, TaskEnd};
 use super::{Executor, Queue, Rest, Task, TaskCall, WORKER};
-use crate::shared::{Shared, hold_log, log};
+use crate::transition_log::{hold_log, log};
 
 /// Calls that take no longer than this, records and all, are made by one worker: numbering transitions is the one thing that
 /// workers share, and two that do little else spend more on passing that number to and fro than they gain.
@@ -25,8 +25,8 @@ enum Work {
 }
 
 /// The whole life of a worker.
-pub(super) fn run(engine: &Arc<Shared>, index: usize) {
-    let executor = &engine.executor;
+pub(super) fn run(executor: &Arc<Executor>, index: usize) {
+    let executor = &executor;
     let slot = &executor.slots[index];
     WORKER.set((executor.address(), index));
     while let Some(work) = next_work(executor) {
@@ -34,24 +34,30 @@ pub(super) fn run(engine: &Arc<Shared>, index: usize) {
         slot.busy.store(true, Ordering::SeqCst);
         executor.watchdog.wake_if_deep();
         match work {
-            Work::Task(task) => run_task(engine, slot, task),
+            Work::Task(task) => run_task(executor, slot, task),
             Work::News(transition) => slot.outside(|| log(&transition)),
             Work::Rest(Rest { batch, range }) => {
                 slot.work_for(OnBehalf::Cycle(Arc::clone(&batch)));
-                run_chunk(engine, slot, &batch, range, engine.time.now());
+                run_chunk(
+                    executor,
+                    slot,
+                    &batch,
+                    range,
+                    executor.board.ledger.time.now(),
+                );
             }
             Work::Batch(batch) => {
                 slot.work_for(OnBehalf::Cycle(Arc::clone(&batch)));
-                let mut now = engine.time.now();
+                let mut now = executor.board.ledger.time.now();
                 while let Some(range) = batch.take_chunk() {
                     let began = now;
-                    now = run_chunk(engine, slot, &batch, range, now);
+                    now = run_chunk(executor, slot, &batch, range, now);
                     if slot.is_slow() {
                         break;
                     }
                     let len = range.1 - range.0;
                     if now.saturating_since(began) > SHORT_CALL * len && batch.has_more() {
-                        executor.share(engine);
+                        executor.share();
                     }
                 }
             }
@@ -105,7 +111,7 @@ fn take_work(queue: &mut Queue) -> Option<Work> {
 /// Calls the plugins of a chunk, one after another. The end of one call is the start of the next, so that there is one read
 /// of the clock per call.
 fn run_chunk(
-    engine: &Arc<Shared>,
+    executor: &Arc<Executor>,
     slot: &Slot,
     batch: &Batch,
     range: (u32, u32),
@@ -113,9 +119,15 @@ fn run_chunk(
 ) -> Moment {
     slot.set_range(range);
     while let Some(item) = slot.next_item() {
-        let cell = batch.item(item).and_then(|index| engine.registry.at(index));
+        let cell = batch
+            .item(item)
+            .and_then(|index| executor.board.registry.at(index));
         let Some(cell) = cell else { continue };
-        let caller = Caller { engine, slot, cell };
+        let caller = Caller {
+            executor,
+            slot,
+            cell,
+        };
         let ended = caller.update(now, false);
         slot.count(ended.verdict);
         now = ended.now;
@@ -124,7 +136,7 @@ fn run_chunk(
             slot.is_counted.store(true, Ordering::SeqCst);
             caller.destroy(*instance, false);
             slot.is_counted.store(false, Ordering::SeqCst);
-            now = engine.time.now();
+            now = executor.board.ledger.time.now();
         }
         if slot.is_slow() {
             break;
@@ -132,14 +144,14 @@ fn run_chunk(
     }
     // If the watchdog has taken the rest, this is empty. If it came too late for that, the rest is done by others all the same.
     if let Some(range) = slot.take_rest() {
-        let mut queue = engine.executor.queue.lock();
+        let mut queue = executor.queue.lock();
         let batch = batch_of(slot);
         if let Some(batch) = batch {
             queue.rests.push_back(Rest { batch, range });
-            engine.executor.call_for_hands(engine, &mut queue);
+            executor.call_for_hands(&mut queue);
         }
     }
-    batch.settle(slot.take_tally(), 0, || engine.time.now());
+    batch.settle(slot.take_tally(), 0, || executor.board.ledger.time.now());
     now
 }
 
@@ -150,20 +162,20 @@ fn batch_of(slot: &Slot) -> Option<Arc<Batch>> {
     }
 }
 
-fn run_task(engine: &Arc<Shared>, slot: &Slot, mut task: Task) {
+fn run_task(executor: &Arc<Executor>, slot: &Slot, mut task: Task) {
     let held = hold_log();
     let waiter = Arc::clone(&task.waiter);
     slot.work_for(OnBehalf::Command(Arc::clone(&waiter)));
     let cell = Arc::clone(&task.cell);
     let caller = Caller {
-        engine,
+        executor,
         slot,
         cell: &cell,
     };
     let call = std::mem::replace(&mut task.call, TaskCall::Update);
     let (end, leftover) = match call {
         TaskCall::Update => {
-            let ended = caller.update(engine.time.now(), true);
+            let ended = caller.update(executor.board.ledger.time.now(), true);
             (ended.task_end(), ended.leftover)
         }
         TaskCall::Create(reason) => (caller.create(reason), None),

@@ -1,0 +1,75 @@
+//! The plugins and what they are entered into: all that those who call plugins have to know of an engine.
+
+use std::sync::atomic::AtomicBool;
+
+use plugin_engine_core::{Event, FaultReport, PluginId};
+
+use crate::events::TopicName;
+use crate::host::{HostOf, Listener};
+use crate::ledger::Ledger;
+use crate::registry::Registry;
+use crate::transition_log::log;
+
+/// The plugins of an engine, and the ledger.
+pub(crate) struct Board {
+    pub(crate) ledger: Ledger,
+    pub(crate) registry: Registry,
+    /// Set once, by shutdown: no new call starts.
+    pub(crate) stopping: AtomicBool,
+    /// Whether panics are recorded with a backtrace.
+    pub(crate) backtraces: bool,
+}
+
+impl Board {
+    fn record_thread_panic(&self, index: u32, report: &FaultReport) {
+        let Some(cell) = self.registry.at(index) else {
+            return;
+        };
+        let mut guarded = cell.lock();
+        let event = Event::ThreadPanicked(report.clone());
+        let now = self.ledger.time.now();
+        let applied = cell.apply(&self.ledger, &mut guarded, now, event);
+        drop(guarded);
+        if let Ok(applied) = applied {
+            applied
+                .notable
+                .as_deref()
+                .inspect(|transition| log(transition));
+        }
+    }
+}
+
+impl Listener for Board {
+    fn publish(&self, id: &PluginId, name: &TopicName<'_>, payload: &str) {
+        if self.ledger.events.is_heard() {
+            let at = self.ledger.time.wall_at(self.ledger.time.now());
+            self.ledger.events.publish(at, id, name, payload);
+        }
+    }
+
+    fn thread_panicked(&self, of: &HostOf, report: &FaultReport) {
+        match of {
+            HostOf::Plugin(index) => self.record_thread_panic(*index, report),
+            // A thread knows which file it runs code of, not which plugin: every plugin of that file is told.
+            HostOf::File(digest) => {
+                let of_file: Vec<u32> = self
+                    .registry
+                    .all()
+                    .filter(|cell| {
+                        let guarded = cell.lock();
+                        let loaded = guarded.loaded.as_ref();
+                        loaded.is_some_and(|loaded| loaded.library.digest == *digest)
+                    })
+                    .map(|cell| cell.index)
+                    .collect();
+                for index in of_file {
+                    self.record_thread_panic(index, report);
+                }
+            }
+        }
+    }
+
+    fn wants_backtraces(&self) -> bool {
+        self.backtraces
+    }
+}
