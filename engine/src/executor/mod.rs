@@ -6,6 +6,7 @@
 
 mod batch;
 mod call;
+mod other_calls;
 mod slot;
 mod watchdog;
 mod worker;

@@ -1,0 +1,174 @@
+//! The calls that are not updates: create, display, destroy.
+
+use plugin_engine_core::{
+    CallEnd, CallId, CallKind, CallOutcome, CreateReason, Event, Moment, RejectReason,
+};
+
+use super::batch::Verdict;
+use super::call::{Caller, busy_or_stuck, verdict_of};
+use super::slot::TaskEnd;
+use crate::cell::{Applied, Guarded};
+use crate::instance::{CallTicket, Instance};
+
+impl Caller<'_> {
+    /// Begins a call other than an update: claims, and tells the watchdog.
+    pub(super) fn begin(
+        &self,
+        guarded: &mut Guarded,
+        event: Event,
+        kind: CallKind,
+    ) -> Result<CallTicket, RejectReason> {
+        let now = self.executor.board.ledger.time.now();
+        let applied = self
+            .cell
+            .apply(&self.executor.board.ledger, guarded, now, event)?;
+        let ticket = CallTicket {
+            id: applied.call.ok_or(RejectReason::NoSuchCall)?,
+            deadline: now.saturating_add(guarded.machine.limits().of(kind)),
+        };
+        self.slot.begin(self.cell.index, ticket);
+        // A worker that was written off in an earlier step is not looked at often; this call has a deadline of its own.
+        if self.slot.is_slow() {
+            self.executor.watchdog.wake();
+        }
+        Ok(ticket)
+    }
+
+    pub(super) fn end(
+        &self,
+        guarded: &mut Guarded,
+        id: CallId,
+        outcome: CallOutcome,
+    ) -> (CallEnd, Option<Applied>) {
+        let now = self.executor.board.ledger.time.now();
+        match self.cell.apply(
+            &self.executor.board.ledger,
+            guarded,
+            now,
+            Event::CallEnded { id, outcome },
+        ) {
+            Ok(applied) => (applied.ended, Some(applied)),
+            Err(_) => (CallEnd::Late { current: false }, None),
+        }
+    }
+
+    /// Creates an instance.
+    pub(super) fn create(&self, reason: CreateReason) -> TaskEnd {
+        let mut guarded = self.cell.lock();
+        let Some(loaded) = guarded.loaded.clone() else {
+            return TaskEnd::NotMade(RejectReason::NoInstance);
+        };
+        if reason == CreateReason::Anew && !guarded.machine.is_poisoned() {
+            // A command was faster; its instance must not be pushed out by another.
+            return TaskEnd::NotMade(RejectReason::NoInstance);
+        }
+        let event = Event::CreateStarted(reason);
+        let ticket = match self.begin(&mut guarded, event, CallKind::Create) {
+            Ok(ticket) => ticket,
+            Err(reason) => return TaskEnd::NotMade(reason),
+        };
+        loaded.host.listen_to(ticket.id);
+        drop(guarded);
+        let (outcome, instance) = Instance::create(loaded.library, loaded.host, ticket);
+        self.slot.end();
+        let verdict = verdict_of(&outcome);
+        let mut guarded = self.cell.lock();
+        let (ended, applied) = self.end(&mut guarded, ticket.id, outcome);
+        let in_time = ended == CallEnd::InTime;
+        let mut unwanted = instance;
+        if in_time {
+            guarded.instance = unwanted.take();
+        }
+        drop(guarded);
+        self.log_notable(applied);
+        if let Some(instance) = unwanted {
+            self.dispose(*instance);
+        }
+        if in_time {
+            TaskEnd::Ended(verdict, None)
+        } else {
+            TaskEnd::Abandoned
+        }
+    }
+
+    /// Displays the plugin.
+    pub(super) fn display(&self) -> TaskEnd {
+        if self.cell.lock().machine.is_poisoned()
+            && let Err(end) = self.renew()
+        {
+            return end.task_end();
+        }
+        let mut guarded = self.cell.lock();
+        let Some(mut instance) = guarded.instance.take() else {
+            return TaskEnd::NotMade(busy_or_stuck(&guarded.machine));
+        };
+        let begun = self.begin(&mut guarded, Event::DisplayStarted, CallKind::Display);
+        let ticket = match begun {
+            Ok(ticket) => ticket,
+            Err(reason) => {
+                guarded.instance = Some(instance);
+                return TaskEnd::NotMade(reason);
+            }
+        };
+        instance.is_heard_in(ticket.id);
+        drop(guarded);
+        let (outcome, view) = instance.display(ticket);
+        let now = self.executor.board.ledger.time.now();
+        self.slot.end();
+        let ended = self.finish(now, ticket.id, outcome, instance);
+        if let Some(instance) = ended.leftover {
+            self.dispose(*instance);
+        }
+        match ended.verdict {
+            Verdict::Abandoned => TaskEnd::Abandoned,
+            verdict => TaskEnd::Ended(verdict, view),
+        }
+    }
+
+    /// Destroys an instance, under a deadline.
+    ///
+    /// `current` says that it is the instance which the plugin has now, not one that it had before.
+    pub(super) fn destroy(&self, instance: Instance, current: bool) -> Verdict {
+        let mut guarded = self.cell.lock();
+        let event = Event::DestroyStarted { current };
+        let begun = if !current && guarded.machine.has_instance() {
+            // The calls of the instance that the plugin has now need not wait for one that it had before.
+            Err(RejectReason::Busy)
+        } else {
+            self.begin(&mut guarded, event, CallKind::Destroy)
+        };
+        if let Ok(ticket) = begun {
+            instance.is_heard_in(ticket.id);
+        }
+        drop(guarded);
+        let Ok(ticket) = begun else {
+            // Another call of this plugin is in flight, on another instance: this one goes without an entry of its own.
+            self.dispose(instance);
+            return Verdict::Completed;
+        };
+        let outcome = instance.destroy(ticket);
+        self.slot.end();
+        let verdict = verdict_of(&outcome);
+        let mut guarded = self.cell.lock();
+        let (ended, applied) = self.end(&mut guarded, ticket.id, outcome);
+        drop(guarded);
+        self.log_notable(applied);
+        if ended == CallEnd::InTime {
+            verdict
+        } else {
+            Verdict::Abandoned
+        }
+    }
+
+    /// Destroys an instance that nobody waits for: it came home after its plugin had gone on without it. The watchdog sees
+    /// that the worker is busy, but there is no deadline that anybody could be told of.
+    pub(super) fn dispose(&self, instance: Instance) {
+        let ticket = CallTicket {
+            id: CallId(0),
+            deadline: Moment::FAR,
+        };
+        self.slot.begin(self.cell.index, ticket);
+        instance.destroy(ticket);
+        self.slot.end();
+    }
+}

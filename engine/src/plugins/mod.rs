@@ -1,0 +1,171 @@
+//! From files to plugins: what a load of the directory does, file by file.
+
+mod outcome;
+mod plan;
+mod refusal;
+mod start;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use plugin_engine_core::{Event, FaultKind, FaultReport, PluginState};
+
+use crate::cell::{Cell, Source};
+use crate::config::{self, EngineConfig};
+use crate::discover::{self, Candidate};
+use crate::error::Error;
+use crate::loader::{self, Refusal};
+use crate::shared::Shared;
+use crate::transition_log::log;
+
+pub use outcome::LoadOutcome;
+pub(crate) use start::{fault_of, remember_start};
+
+use plan::{Planned, plan};
+use refusal::{refuse, refuse_file};
+use start::{Begun, Starting, await_start, begin, cell_of};
+
+/// Loads everything in the plugin directory that is not loaded yet.
+pub(crate) fn load_all(engine: &Arc<Shared>) -> Result<Vec<LoadOutcome>, Error> {
+    check_running(engine)?;
+    let Some(dir) = engine.options.plugin_dir.clone() else {
+        return Ok(Vec::new());
+    };
+    let candidates = discover::discover(&dir)?;
+    let engine_config = match &engine.options.config_file {
+        Some(path) => config::read_engine(path)?,
+        None => EngineConfig::default(),
+    };
+    let began = Instant::now();
+    let mut outcomes = Vec::new();
+    let mut starting = Vec::new();
+    for planned in plan(&dir, candidates, engine_config, &mut outcomes) {
+        load_file_of_plan(engine, &planned, &mut outcomes, &mut starting);
+    }
+    let budget = engine.options.startup_budget;
+    for starting in starting {
+        outcomes.push(await_start(starting, began, budget));
+    }
+    Ok(outcomes)
+}
+
+/// Loads one file, as the configuration beside it says.
+pub(crate) fn load_path(engine: &Arc<Shared>, path: &Path) -> Result<Vec<LoadOutcome>, Error> {
+    check_running(engine)?;
+    let candidate = Candidate {
+        path: path.to_owned(),
+        root: path.parent().unwrap_or(Path::new(".")).to_owned(),
+    };
+    let config = config::read_beside(&candidate.config_path())?;
+    let planned = Planned {
+        candidate,
+        configs: vec![config],
+    };
+    let (mut outcomes, mut starting) = (Vec::new(), Vec::new());
+    load_file_of_plan(engine, &planned, &mut outcomes, &mut starting);
+    let began = Instant::now();
+    for starting in starting {
+        outcomes.push(await_start(starting, began, Duration::MAX));
+    }
+    Ok(outcomes)
+}
+
+/// Loads a plugin that was unloaded, from where it came.
+pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadOutcome, Error> {
+    check_running(engine)?;
+    let source = cell.lock().source.clone();
+    let Some(Source { candidate, config }) = source else {
+        return Err(Error::UnknownPlugin {
+            id: cell.id.to_string(),
+            known: String::new(),
+        });
+    };
+    let library = match loader::load(&engine.loader, &candidate) {
+        Ok(library) => library,
+        Err(Refusal { error, .. }) => {
+            let report = FaultReport::new(FaultKind::Load, error.to_string());
+            let mut guarded = cell.lock();
+            let now = engine.board.ledger.time.now();
+            let applied = cell.apply(
+                &engine.board.ledger,
+                &mut guarded,
+                now,
+                Event::LoadFailed(report),
+            );
+            drop(guarded);
+            if let Ok(applied) = applied {
+                applied.notable.as_deref().inspect(|entry| log(entry));
+            }
+            return Err(error.into());
+        }
+    };
+    match begin(engine, cell, &candidate, &config, &library) {
+        Begun::Starting(starting) => Ok(await_start(starting, Instant::now(), Duration::MAX)),
+        Begun::Ended(outcome) => Ok(outcome),
+    }
+}
+
+fn check_running(engine: &Shared) -> Result<(), Error> {
+    if engine.board.stopping.load(Ordering::Relaxed) {
+        return Err(Error::ShutDown);
+    }
+    Ok(())
+}
+
+fn load_file_of_plan(
+    engine: &Arc<Shared>,
+    planned: &Planned,
+    outcomes: &mut Vec<LoadOutcome>,
+    starting: &mut Vec<Starting>,
+) {
+    let path = &planned.candidate.path;
+    if let Some(known) = loaded_from(engine, path) {
+        outcomes.extend(known);
+        return;
+    }
+    match loader::load(&engine.loader, &planned.candidate) {
+        Ok(library) => {
+            engine.refused.lock().remove(path);
+            for config in &planned.configs {
+                let config = config.for_id(&library.manifest.id);
+                let id = config.id.clone().unwrap_or(library.manifest.id.clone());
+                let cell = match cell_of(engine, &id, path) {
+                    Ok(cell) => cell,
+                    Err(error) => {
+                        outcomes.push(refuse(engine, path, error));
+                        continue;
+                    }
+                };
+                let _turn = cell.take_turn();
+                match begin(engine, &cell, &planned.candidate, &config, &library) {
+                    Begun::Starting(plugin) => starting.push(plugin),
+                    Begun::Ended(outcome) => outcomes.push(outcome),
+                }
+            }
+        }
+        Err(refusal) => outcomes.push(refuse_file(engine, planned, refusal)),
+    }
+}
+
+/// The plugins that are loaded from this file already.
+fn loaded_from(engine: &Shared, path: &Path) -> Option<Vec<LoadOutcome>> {
+    let mut known = Vec::new();
+    for cell in engine.board.registry.all() {
+        let guarded = cell.lock();
+        let state = guarded.machine.state();
+        let same = guarded
+            .source
+            .as_ref()
+            .is_some_and(|source| source.candidate.path == path);
+        // A plugin that was unloaded stays so until it is loaded by name.
+        if same && (guarded.loaded.is_some() || state == PluginState::Unloaded) {
+            known.push(LoadOutcome::AlreadyLoaded {
+                id: cell.id.clone(),
+                state,
+            });
+        }
+    }
+    (!known.is_empty()).then_some(known)
+}

@@ -1,0 +1,116 @@
+//! What came of a file, in words.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plugin_engine_core::{Fault, PluginId, PluginState, escape_control};
+
+use crate::error::{ConfigError, LoadError};
+
+/// What came of one file, or of one plugin of it.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum LoadOutcome {
+    /// The plugin is enabled.
+    Enabled {
+        /// The plugin.
+        id: PluginId,
+        /// Its version.
+        version: String,
+        /// Its file.
+        file: PathBuf,
+    },
+    /// The plugin is loaded and switched off, as its configuration says.
+    Disabled {
+        /// The plugin.
+        id: PluginId,
+        /// Its file.
+        file: PathBuf,
+    },
+    /// The file is a plugin, but its instance could not be created.
+    Failed {
+        /// The plugin.
+        id: PluginId,
+        /// Its file.
+        file: PathBuf,
+        /// Why.
+        fault: Arc<Fault>,
+    },
+    /// The file was refused.
+    Refused {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        error: Arc<LoadError>,
+    },
+    /// What is said of the plugin is not good.
+    Misconfigured {
+        /// The file of the plugin, or of the configuration where no file is said.
+        file: PathBuf,
+        /// What is wrong.
+        error: Arc<ConfigError>,
+    },
+    /// The time for starting was used up first; the plugin goes on starting by itself.
+    Deferred {
+        /// The plugin.
+        id: PluginId,
+        /// Its file.
+        file: PathBuf,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The plugin was there already.
+    AlreadyLoaded {
+        /// The plugin.
+        id: PluginId,
+        /// Its state.
+        state: PluginState,
+    },
+}
+
+impl LoadOutcome {
+    /// Whether the plugin runs, or is switched off on purpose.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        matches!(
+            self,
+            Self::Enabled { .. } | Self::Disabled { .. } | Self::AlreadyLoaded { .. }
+        )
+    }
+}
+
+impl fmt::Display for LoadOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Enabled { id, version, file } => {
+                let version = escape_control(version);
+                write!(
+                    f,
+                    "{id}: enabled, version {version}, from {}",
+                    file.display()
+                )
+            }
+            Self::Disabled { id, file } => {
+                write!(f, "{id}: loaded and switched off, from {}", file.display())
+            }
+            Self::Failed { id, file, fault } => {
+                write!(
+                    f,
+                    "{id}: could not be created, from {}: {fault}",
+                    file.display()
+                )
+            }
+            Self::Refused { error, .. } => write!(f, "refused: {error}"),
+            Self::Misconfigured { error, .. } => write!(f, "refused: {error}"),
+            Self::Deferred { id, file, waited } => write!(
+                f,
+                "{id}: still starting after {}, from {}; it goes on by itself",
+                humantime::format_duration(*waited),
+                file.display()
+            ),
+            Self::AlreadyLoaded { id, state } => write!(f, "{id}: is loaded already, {state}"),
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Files that were refused: shown under their id, or in a list of their own.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use plugin_engine_core::{Event, Fault, FaultKind, FaultReport};
+
+use super::outcome::LoadOutcome;
+use super::plan::Planned;
+use super::start::{cell_of, forget_refusal};
+use crate::cell::{Cell, Source};
+use crate::config::PluginConfig;
+use crate::discover::Candidate;
+use crate::error::LoadError;
+use crate::loader::Refusal;
+use crate::shared::Shared;
+use crate::transition_log::log;
+
+/// Names a file among the refused ones.
+pub(super) fn refuse(engine: &Shared, path: &Path, error: LoadError) -> LoadOutcome {
+    let error = Arc::new(error);
+    engine
+        .refused
+        .lock()
+        .insert(path.to_owned(), Arc::clone(&error));
+    LoadOutcome::Refused {
+        file: path.to_owned(),
+        error,
+    }
+}
+
+/// Refuses a file; if its manifest could be read, its plugin shows the reason in the state Error.
+pub(super) fn refuse_file(
+    engine: &Arc<Shared>,
+    planned: &Planned,
+    Refusal { id, error }: Refusal,
+) -> LoadOutcome {
+    let path = &planned.candidate.path;
+    let Some(manifest_id) = id else {
+        return refuse(engine, path, error);
+    };
+    let mut shown = false;
+    for config in &planned.configs {
+        let config = config.for_id(&manifest_id);
+        let id = config.id.clone().unwrap_or(manifest_id.clone());
+        if let Ok(cell) = cell_of(engine, &id, path) {
+            shown |= show_refusal(engine, &cell, &planned.candidate, config, &error);
+        }
+    }
+    if shown {
+        engine.refused.lock().remove(path);
+        return LoadOutcome::Refused {
+            file: path.clone(),
+            error: Arc::new(error),
+        };
+    }
+    refuse(engine, path, error)
+}
+
+/// Puts a plugin into the state Error because its file was refused. Says whether that shows the reason.
+pub(super) fn show_refusal(
+    engine: &Shared,
+    cell: &Cell,
+    candidate: &Candidate,
+    config: PluginConfig,
+    error: &LoadError,
+) -> bool {
+    let report = FaultReport::new(FaultKind::Load, error.to_string());
+    let mut guarded = cell.lock();
+    let same = |fault: &Arc<Fault>| fault.kind == report.kind && *fault.message == report.message;
+    if guarded.loaded.is_none() && guarded.machine.error().is_some_and(same) {
+        // Said already, and once is enough.
+        return true;
+    }
+    let now = engine.board.ledger.time.now();
+    let forgotten = forget_refusal(engine, cell, &mut guarded, now);
+    cell.set_file(&mut guarded, &candidate.path);
+    let applied = cell.apply(
+        &engine.board.ledger,
+        &mut guarded,
+        now,
+        Event::LoadFailed(report),
+    );
+    if applied.is_ok() {
+        let candidate = candidate.clone();
+        guarded.source = Some(Source { candidate, config });
+    }
+    drop(guarded);
+    if let Some(entry) = forgotten.and_then(|applied| applied.notable) {
+        log(&entry);
+    }
+    let Ok(applied) = applied else { return false };
+    applied.notable.as_deref().inspect(|entry| log(entry));
+    true
+}

@@ -1,0 +1,230 @@
+//! From a mapped library to a plugin whose instance is created.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use plugin_engine_core::{
+    CallLimits, Cause, CreateReason, Event, Fault, FaultKind, FaultReport, Machine, Moment,
+    PluginId, PluginState, RejectReason, Schedule,
+};
+
+use super::outcome::LoadOutcome;
+use crate::cell::{Applied, Cell, Guarded, Loaded, Source};
+use crate::config::PluginConfig;
+use crate::discover::Candidate;
+use crate::error::LoadError;
+use crate::executor::{TaskCall, TaskEnd, Verdict, Waiter};
+use crate::host::{HostContext, HostOf};
+use crate::library::LoadedLibrary;
+use crate::registry::PLUGINS_MAX;
+use crate::shared::Shared;
+use crate::transition_log::log;
+
+/// The interval of a plugin whose manifest and configuration say nothing.
+const INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
+/// The timeout of an update, likewise.
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+
+/// A plugin whose create is under way.
+pub(super) struct Starting {
+    pub(super) cell: Arc<Cell>,
+    pub(super) file: PathBuf,
+    pub(super) version: String,
+    pub(super) waiter: Arc<Waiter>,
+}
+
+pub(super) enum Begun {
+    Starting(Starting),
+    Ended(LoadOutcome),
+}
+
+/// Makes a mapped library this plugin's, and begins to create the instance.
+pub(super) fn begin(
+    engine: &Arc<Shared>,
+    cell: &Arc<Cell>,
+    candidate: &Candidate,
+    config: &PluginConfig,
+    library: &Arc<LoadedLibrary>,
+) -> Begun {
+    let manifest = &library.manifest;
+    let interval = config
+        .interval
+        .or(manifest.interval)
+        .unwrap_or(INTERVAL_DEFAULT);
+    let timeout = config
+        .timeout
+        .or(manifest.timeout)
+        .unwrap_or(TIMEOUT_DEFAULT);
+    let schedule = Schedule::new(interval, config.phase(&cell.id));
+    let settings = config.settings_json();
+    let host = HostContext::new(
+        engine.listener(),
+        engine.board.ledger.time.clock(),
+        HostOf::Plugin(cell.index),
+        cell.id.clone(),
+        &settings,
+        Arc::clone(&cell.progress),
+    );
+
+    let mut guarded = cell.lock();
+    let now = engine.board.ledger.time.now();
+    // The file was refused before, and is good now.
+    let forgotten = forget_refusal(engine, cell, &mut guarded, now);
+    let mapped = guarded
+        .machine
+        .configure(schedule, limits(engine, timeout))
+        .and_then(|()| cell.apply(&engine.board.ledger, &mut guarded, now, Event::Mapped));
+    let state = guarded.machine.state();
+    let mapped = match mapped {
+        Ok(mapped) => mapped,
+        Err(_) => {
+            return Begun::Ended(LoadOutcome::AlreadyLoaded {
+                id: cell.id.clone(),
+                state,
+            });
+        }
+    };
+    cell.name_generation(&mut guarded, &manifest.version);
+    guarded.source = Some(Source {
+        candidate: candidate.clone(),
+        config: config.clone(),
+    });
+    let loaded = Loaded {
+        library: Arc::clone(library),
+        host,
+    };
+    cell.set_loaded(&mut guarded, Some(loaded));
+    let mut entries = vec![
+        forgotten.and_then(|applied| applied.notable),
+        mapped.notable,
+    ];
+    remember_start(engine, &mut guarded);
+    let off = config.enabled == Some(false);
+    if off {
+        let applied = cell.apply(&engine.board.ledger, &mut guarded, now, Event::SwitchedOff);
+        entries.push(applied.ok().and_then(|applied| applied.notable));
+    }
+    drop(guarded);
+    for entry in entries.into_iter().flatten() {
+        log(&entry);
+    }
+    if off {
+        return Begun::Ended(LoadOutcome::Disabled {
+            id: cell.id.clone(),
+            file: candidate.path.clone(),
+        });
+    }
+    let call = TaskCall::Create(CreateReason::Load);
+    Begun::Starting(Starting {
+        cell: Arc::clone(cell),
+        file: candidate.path.clone(),
+        version: manifest.version.clone(),
+        waiter: engine.executor.submit_task(cell, call),
+    })
+}
+
+/// Plugins are stopped in the reverse of the order in which they were last started.
+pub(crate) fn remember_start(engine: &Shared, guarded: &mut Guarded) {
+    guarded.started = engine.starts.fetch_add(1, Ordering::Relaxed) + 1;
+}
+
+pub(super) fn await_start(starting: Starting, began: Instant, budget: Duration) -> LoadOutcome {
+    let Starting {
+        cell,
+        file,
+        version,
+        waiter,
+    } = starting;
+    let end = match began.checked_add(budget) {
+        Some(until) => waiter.wait_until(until),
+        None => Some(waiter.wait()),
+    };
+    let id = cell.id.clone();
+    match end {
+        None => LoadOutcome::Deferred {
+            id,
+            file,
+            waited: budget,
+        },
+        Some(TaskEnd::Ended(Verdict::Completed, _)) => LoadOutcome::Enabled { id, version, file },
+        Some(_) => LoadOutcome::Failed {
+            fault: fault_of(&cell),
+            id,
+            file,
+        },
+    }
+}
+
+/// The error that stands, for an outcome that says that there is one.
+pub(crate) fn fault_of(cell: &Cell) -> Arc<Fault> {
+    let guarded = cell.lock();
+    guarded.machine.error().cloned().unwrap_or_else(|| {
+        // A command that came in between has cleared it; what is left to say is that.
+        let report = FaultReport::new(
+            FaultKind::Refused,
+            format!("{}: {}", Cause::CallRefused, RejectReason::NoInstance),
+        );
+        Arc::new(Fault::new(&report, guarded.machine.since(), None, true, 1))
+    })
+}
+
+pub(super) fn limits(engine: &Shared, update: Duration) -> CallLimits {
+    CallLimits {
+        create: engine.options.create_timeout,
+        update,
+        display: engine.options.display_timeout,
+        destroy: engine.options.destroy_timeout,
+    }
+}
+
+/// Takes a plugin whose file was refused back to where a load begins.
+pub(super) fn forget_refusal(
+    engine: &Shared,
+    cell: &Cell,
+    guarded: &mut Guarded,
+    now: Moment,
+) -> Option<Applied> {
+    let refused = guarded.machine.state() == PluginState::Error && guarded.loaded.is_none();
+    refused
+        .then(|| {
+            cell.apply(&engine.board.ledger, guarded, now, Event::Unloaded)
+                .ok()
+        })
+        .flatten()
+}
+
+/// The cell of an id, unless another file has it.
+pub(super) fn cell_of(
+    engine: &Arc<Shared>,
+    id: &PluginId,
+    path: &Path,
+) -> Result<Arc<Cell>, LoadError> {
+    let make = |index| {
+        let schedule = Schedule::new(INTERVAL_DEFAULT, Duration::ZERO);
+        let limits = limits(engine, TIMEOUT_DEFAULT);
+        Cell::new(index, id.clone(), Machine::new(schedule, limits))
+    };
+    let cell = engine
+        .board
+        .registry
+        .find_or_insert(id, make)
+        .ok_or_else(|| LoadError::TooManyPlugins {
+            path: path.to_owned(),
+            limit: PLUGINS_MAX,
+        })?;
+    let guarded = cell.lock();
+    if let Some(source) = &guarded.source
+        && source.candidate.path != path
+        && guarded.machine.state() != PluginState::Unloaded
+    {
+        return Err(LoadError::Duplicate {
+            path: path.to_owned(),
+            id: id.clone(),
+            holder: source.candidate.path.clone(),
+        });
+    }
+    drop(guarded);
+    Ok(Arc::clone(cell))
+}
