@@ -223,8 +223,8 @@ fn difference(errors: &AbiInstabilityErrors, turned: bool) -> Option<String> {
             ));
         }
     }
-    let traces = errors.errors.iter().map(|error| &error.stack_trace);
-    let trace = traces.filter(|trace| !trace.is_empty()).next_back()?;
+    let mut traces = errors.errors.iter().map(|error| &error.stack_trace);
+    let trace = traces.rfind(|trace| !trace.is_empty())?;
     let mut path: Vec<&str> = Vec::new();
     for step in trace.iter() {
         let step = name(&step.expected);
