@@ -16,7 +16,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use plugin_engine_core::{CreateReason, Event, FaultKind, FaultReport, Transition};
 
 pub use batch::CycleReport;
@@ -47,7 +47,6 @@ pub(crate) struct Executor {
     /// How many workers are in a call that has lasted a millisecond. Changed inside the lock of the queue.
     slow: AtomicUsize,
     queue: Mutex<Queue>,
-    work_came: Condvar,
     pub(crate) watchdog: Watchdog,
 }
 
@@ -60,7 +59,9 @@ struct Queue {
     news: VecDeque<Box<Transition>>,
     free_slots: Vec<usize>,
     threads: usize,
-    idle: usize,
+    /// The slots of the workers that wait, the one that has waited least last: it is woken first, because what it called last is
+    /// still in its processor's caches.
+    idle: Vec<usize>,
     closed: bool,
     /// Whether the last attempt to start a thread failed, so that it is logged once.
     start_failed: bool,
@@ -116,7 +117,6 @@ impl Executor {
             slots_used: AtomicUsize::new(0),
             slow: AtomicUsize::new(0),
             queue: Mutex::new(Queue::default()),
-            work_came: Condvar::new(),
             watchdog: Watchdog::default(),
         }
     }
@@ -213,8 +213,8 @@ impl Executor {
     /// Sees to it that somebody takes the work that is there: wakes an idle worker, or starts one where fewer than the
     /// wanted number are fast.
     fn call_for_hands(self: &Arc<Self>, queue: &mut Queue) {
-        if queue.idle > 0 {
-            self.work_came.notify_one();
+        if let Some(index) = queue.idle.pop() {
+            self.slots[index].work_came.notify_one();
             return;
         }
         let fast = queue.threads - self.slow.load(Ordering::Relaxed).min(queue.threads);
@@ -302,7 +302,7 @@ impl Executor {
     /// Called by the watchdog while it is awake: work that nobody takes gets hands, or an answer.
     fn tend(self: &Arc<Self>) {
         let mut queue = self.queue.lock();
-        if !queue.has_work() || queue.idle > 0 {
+        if !queue.has_work() || !queue.idle.is_empty() {
             return;
         }
         let fast = queue.threads - self.slow.load(Ordering::Relaxed).min(queue.threads);
@@ -333,6 +333,7 @@ impl Executor {
     pub(crate) fn close(self: &Arc<Self>) {
         let mut queue = self.queue.lock();
         queue.closed = true;
+        let idle = std::mem::take(&mut queue.idle);
         let tasks = std::mem::take(&mut queue.tasks);
         let news = std::mem::take(&mut queue.news);
         let mut rests = std::mem::take(&mut queue.rests);
@@ -356,7 +357,9 @@ impl Executor {
         for batch in batches {
             refuse_rest(self, &batch);
         }
-        self.work_came.notify_all();
+        for index in idle {
+            self.slots[index].work_came.notify_one();
+        }
         self.watchdog.wake();
     }
 }

@@ -31,6 +31,8 @@ pub(crate) struct Slot {
     pub(crate) busy: AtomicBool,
     /// Whether the item that the worker is at has been counted, and only cleaning up after it is left.
     pub(crate) is_counted: AtomicBool,
+    /// What the worker waits on, with the lock of the queue, while there is no work.
+    pub(crate) work_came: Condvar,
     /// For whom the worker works.
     on_behalf: Mutex<OnBehalf>,
 }

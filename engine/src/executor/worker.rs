@@ -29,7 +29,7 @@ pub(super) fn run(executor: &Arc<Executor>, index: usize) {
     let executor = &executor;
     let slot = &executor.slots[index];
     WORKER.set((executor.address(), index));
-    while let Some(work) = next_work(executor) {
+    while let Some(work) = next_work(executor, index) {
         // Said before the first call, so that a watchdog that is about to sleep deeply sees it, or is woken.
         slot.busy.store(true, Ordering::SeqCst);
         executor.watchdog.wake_if_deep();
@@ -74,7 +74,7 @@ pub(super) fn run(executor: &Arc<Executor>, index: usize) {
 }
 
 /// Waits for work. `None` when there will be no more.
-fn next_work(executor: &Executor) -> Option<Work> {
+fn next_work(executor: &Executor, index: usize) -> Option<Work> {
     let mut queue = executor.queue.lock();
     loop {
         if let Some(work) = take_work(&mut queue) {
@@ -83,9 +83,11 @@ fn next_work(executor: &Executor) -> Option<Work> {
         if queue.closed {
             return None;
         }
-        queue.idle += 1;
-        executor.work_came.wait(&mut queue);
-        queue.idle -= 1;
+        queue.idle.push(index);
+        // Whoever wakes this worker takes it off the list first.
+        while queue.idle.contains(&index) {
+            executor.slots[index].work_came.wait(&mut queue);
+        }
     }
 }
 
