@@ -44,8 +44,12 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DIR")]
     plugins: PathBuf,
 
-    /// A configuration file with [[plugin]] entries
-    #[arg(long, value_name = "FILE")]
+    // Not as a comment for documentation, in which brackets are links.
+    #[arg(
+        long,
+        value_name = "FILE",
+        help = "A configuration file with [[plugin]] entries"
+    )]
     config: Option<PathBuf>,
 
     /// Stop after so many cycles in which a plugin was due
