@@ -24,7 +24,10 @@ pub(crate) struct Slot {
     deadline_ns: AtomicU64,
     /// What is left of the worker's chunk: the next item and the end, in one word.
     range: AtomicU64,
+    /// The verdicts of the chunk so far. Written by the worker alone, so without a locked instruction.
     tally: AtomicU64,
+    /// What of the tally is in the report already.
+    reported: Mutex<Tally>,
     /// Set by the watchdog when a call has lasted a millisecond, cleared by the worker.
     slow: AtomicBool,
     /// Whether the worker is at work, so that the watchdog must not sleep deeply.
@@ -131,15 +134,30 @@ impl Slot {
         (low < high).then_some((low, high))
     }
 
+    /// Counts a verdict. By the worker.
     #[inline]
     pub(crate) fn count(&self, verdict: Verdict) {
-        self.tally
-            .fetch_add(Tally::one(verdict).0, Ordering::Relaxed);
+        let tally = self.tally.load(Ordering::Relaxed) + Tally::one(verdict).0;
+        self.tally.store(tally, Ordering::Release);
     }
 
-    /// Takes the verdicts that are not in the report yet. By the worker, or by the watchdog from a stuck one.
+    /// Takes the verdicts that are not in the report yet, from a worker that is stuck. By anybody.
     pub(crate) fn take_tally(&self) -> Tally {
-        Tally(self.tally.swap(0, Ordering::Relaxed))
+        let mut reported = self.reported.lock();
+        let tally = self.tally.load(Ordering::Acquire);
+        // Each of the four numbers only grows within a chunk, so none borrows from the next.
+        let new = Tally(tally - reported.0);
+        *reported = Tally(tally);
+        new
+    }
+
+    /// Takes what is left of the verdicts at the end of a chunk, and begins anew. By the worker.
+    pub(crate) fn finish_tally(&self) -> Tally {
+        let mut reported = self.reported.lock();
+        let new = Tally(self.tally.load(Ordering::Relaxed) - reported.0);
+        self.tally.store(0, Ordering::Release);
+        *reported = Tally::default();
+        new
     }
 
     #[inline]

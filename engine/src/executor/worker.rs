@@ -153,7 +153,7 @@ fn run_chunk(
             executor.call_for_hands(&mut queue);
         }
     }
-    batch.settle(slot.take_tally(), 0, || executor.board.ledger.time.now());
+    batch.settle(slot.finish_tally(), 0, || executor.board.ledger.time.now());
     now
 }
 
