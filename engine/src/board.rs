@@ -8,7 +8,6 @@ use crate::events::TopicName;
 use crate::host::{HostOf, Listener};
 use crate::ledger::Ledger;
 use crate::registry::Registry;
-use crate::transition_log::log;
 
 /// The plugins of an engine, and the ledger.
 pub(crate) struct Board {
@@ -31,10 +30,7 @@ impl Board {
         let applied = cell.apply(&self.ledger, &mut guarded, now, event);
         drop(guarded);
         if let Ok(applied) = applied {
-            applied
-                .notable
-                .as_deref()
-                .inspect(|transition| log(transition));
+            applied.log();
         }
     }
 }

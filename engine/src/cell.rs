@@ -22,7 +22,7 @@ use crate::instance::Instance;
 use crate::ledger::Ledger;
 use crate::library::LoadedLibrary;
 use crate::snapshot::{Beside, Facts, Owned, Plain, Published, READ_TRIES_MAX, Snapshot};
-use crate::transition_log::{HeldLog, hold_log};
+use crate::transition_log::{HeldLog, hold_log, log};
 
 /// One plugin.
 pub(crate) struct Cell {
@@ -411,6 +411,15 @@ pub(crate) struct Applied {
     pub(crate) ended: plugin_engine_core::CallEnd,
     /// The transition, unless it is one of a plugin that works. To be logged once the lock is released.
     pub(crate) notable: Option<Box<Transition>>,
+}
+
+impl Applied {
+    /// Tells the embedder's subscriber of the transition, if it is one to tell of.
+    pub(crate) fn log(&self) {
+        if let Some(transition) = &self.notable {
+            log(transition);
+        }
+    }
 }
 
 fn hexadecimal(digest: &[u8; 32]) -> String {

@@ -13,7 +13,6 @@ use crate::error::Error;
 use crate::executor::{TaskCall, TaskEnd, Verdict};
 use crate::plugins::{self, LoadOutcome, fault_of};
 use crate::shared::Shared;
-use crate::transition_log::log;
 
 /// The cell of an id that somebody typed.
 pub(crate) fn find<'a>(engine: &'a Shared, id: &str) -> Result<&'a Arc<Cell>, Error> {
@@ -149,9 +148,7 @@ fn leave(
         cell.set_loaded(&mut guarded, None);
     }
     destroy(engine, cell, guarded, false);
-    if let Some(entry) = applied.notable {
-        log(&entry);
-    }
+    applied.log();
     Ok(())
 }
 

@@ -10,7 +10,6 @@ use crate::cell::Cell;
 use crate::executor::{self, TaskCall};
 use crate::scheduler;
 use crate::shared::Shared;
-use crate::transition_log::log;
 
 /// The share of the budget that calls in flight may use before what is left goes to the destroys.
 const SHARE_OF_CALLS: f64 = 0.6;
@@ -91,9 +90,7 @@ fn unload(engine: &Arc<Shared>, cell: &Arc<Cell>, share: Duration) {
     cell.set_loaded(&mut guarded, None);
     let instance = guarded.instance.take();
     drop(guarded);
-    if let Some(entry) = applied.notable {
-        log(&entry);
-    }
+    applied.log();
     let Some(instance) = instance else { return };
     if share.is_zero() {
         // No time for code of the plugin any more; what it holds goes with the process.

@@ -9,5 +9,5 @@ mod stall;
 pub use files::{built, program, target_dir};
 pub use gate::Gate;
 pub use lines::{Line, lines_of, on_line};
-pub use rig::{Rig, wait_for};
+pub use rig::{Rig, await_late, gated, time_out, wait_for};
 pub use stall::StallClock;

@@ -9,7 +9,7 @@ use plugin_engine::{
 };
 use tempfile::TempDir;
 
-use crate::built;
+use crate::{Gate, built};
 
 /// Waits until `condition` holds. It is no test of time: a condition that never comes true fails, however slow the machine.
 ///
@@ -127,4 +127,25 @@ impl Default for Rig {
     fn default() -> Self {
         Self::new()
     }
+}
+
+/// A rig with one gated plugin.
+pub fn gated(gate: &Gate, id: &str, more: &str) -> Rig {
+    let rig = Rig::new();
+    rig.drop_as("gated", id, &gate.settings(more));
+    rig.load();
+    rig
+}
+
+/// Starts an update that stands in the gate as its `n`-th call, and lets its deadline pass.
+pub fn time_out(rig: &Rig, gate: &Gate, n: u32) {
+    let cycle = rig.engine.start_cycle();
+    gate.await_entry(n);
+    rig.advance(500);
+    assert_eq!(cycle.wait().timed_out, 1);
+}
+
+/// Waits until so many abandoned calls of a plugin have returned.
+pub fn await_late(rig: &Rig, id: &str, count: u64) {
+    wait_for("the late return", || rig.snapshot(id).counts.late == count);
 }

@@ -4,27 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use plugin_engine::{CallKind, Cause, Error, FaultKind, PluginState};
-use plugin_engine_tests::{Gate, Rig, StallClock, wait_for};
-
-/// A rig with one gated plugin.
-fn gated(gate: &Gate, id: &str, more: &str) -> Rig {
-    let rig = Rig::new();
-    rig.drop_as("gated", id, &gate.settings(more));
-    rig.load();
-    rig
-}
-
-/// Starts an update that stands in the gate, and lets its deadline pass.
-fn time_out(rig: &Rig, gate: &Gate, n: u32) {
-    let cycle = rig.engine.start_cycle();
-    gate.await_entry(n);
-    rig.advance(500);
-    assert_eq!(cycle.wait().timed_out, 1);
-}
-
-fn await_late(rig: &Rig, id: &str, count: u64) {
-    wait_for("the late return", || rig.snapshot(id).counts.late == count);
-}
+use plugin_engine_tests::{Gate, Rig, StallClock, await_late, gated, time_out, wait_for};
 
 #[test]
 fn an_instance_has_one_call_at_a_time_however_many_threads_want_one() {

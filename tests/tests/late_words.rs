@@ -1,27 +1,7 @@
 //! What a call says that nobody waits for any more is heard by nobody, however late it comes.
 
 use plugin_engine::{Cause, PluginState};
-use plugin_engine_tests::{Gate, Rig, lines_of, wait_for};
-
-/// A rig with one gated plugin.
-fn gated(gate: &Gate, id: &str, more: &str) -> Rig {
-    let rig = Rig::new();
-    rig.drop_as("gated", id, &gate.settings(more));
-    rig.load();
-    rig
-}
-
-/// Starts an update that stands in the gate, and lets its deadline pass.
-fn time_out(rig: &Rig, gate: &Gate, n: u32) {
-    let cycle = rig.engine.start_cycle();
-    gate.await_entry(n);
-    rig.advance(500);
-    assert_eq!(cycle.wait().timed_out, 1);
-}
-
-fn await_late(rig: &Rig, id: &str, count: u64) {
-    wait_for("the late return", || rig.snapshot(id).counts.late == count);
-}
+use plugin_engine_tests::{Gate, await_late, gated, lines_of, time_out, wait_for};
 
 /// What a late call says comes to nobody: no event, no line, no progress.
 fn assert_unheard(id: &str) {

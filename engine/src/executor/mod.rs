@@ -411,9 +411,6 @@ fn refuse(executor: &Executor, cell: &PluginCell) {
     }
     drop(guarded);
     if let Ok(applied) = applied {
-        applied
-            .notable
-            .as_deref()
-            .inspect(|transition| log(transition));
+        applied.log();
     }
 }

@@ -18,7 +18,6 @@ use crate::discover::{self, Candidate};
 use crate::error::Error;
 use crate::loader::{self, Refusal};
 use crate::shared::Shared;
-use crate::transition_log::log;
 
 pub use outcome::LoadOutcome;
 pub(crate) use start::{fault_of, remember_start};
@@ -96,7 +95,7 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
             );
             drop(guarded);
             if let Ok(applied) = applied {
-                applied.notable.as_deref().inspect(|entry| log(entry));
+                applied.log();
             }
             return Err(error.into());
         }

@@ -14,7 +14,6 @@ use crate::discover::Candidate;
 use crate::error::LoadError;
 use crate::loader::Refusal;
 use crate::shared::Shared;
-use crate::transition_log::log;
 
 /// Names a file among the refused ones.
 pub(super) fn refuse(engine: &Shared, path: &Path, error: LoadError) -> LoadOutcome {
@@ -86,10 +85,10 @@ pub(super) fn show_refusal(
         guarded.source = Some(Source { candidate, config });
     }
     drop(guarded);
-    if let Some(entry) = forgotten.and_then(|applied| applied.notable) {
-        log(&entry);
+    if let Some(forgotten) = forgotten {
+        forgotten.log();
     }
     let Ok(applied) = applied else { return false };
-    applied.notable.as_deref().inspect(|entry| log(entry));
+    applied.log();
     true
 }
