@@ -56,7 +56,7 @@ struct Queue {
     rests: VecDeque<Rest>,
     batches: VecDeque<Arc<Batch>>,
     /// What is to be told to the embedder's subscriber, by a thread that may be held up there.
-    news: VecDeque<Box<Transition>>,
+    news: VecDeque<News>,
     free_slots: Vec<usize>,
     threads: usize,
     /// The slots of the workers that wait, the one that has waited least last: it is woken first, because what it called last is
@@ -73,6 +73,23 @@ impl Queue {
             || !self.news.is_empty()
             || !self.rests.is_empty()
             || self.batches.iter().any(|batch| batch.has_more())
+    }
+}
+
+/// What the embedder's subscriber is to be told, outside of every lock.
+enum News {
+    Transition(Box<Transition>),
+    NoThread(std::io::Error),
+}
+
+impl News {
+    fn say(&self) {
+        match self {
+            Self::Transition(transition) => log(transition),
+            Self::NoThread(error) => {
+                tracing::error!(target: "plugin_engine", %error, "cannot start a worker");
+            }
+        }
     }
 }
 
@@ -206,7 +223,7 @@ impl Executor {
             log(&transition);
             return;
         }
-        queue.news.push_back(transition);
+        queue.news.push_back(News::Transition(transition));
         self.call_for_hands(&mut queue);
     }
 
@@ -228,7 +245,8 @@ impl Executor {
                 Err(error) => {
                     // Work stays where it is; the watchdog tries again while there is any.
                     if !std::mem::replace(&mut queue.start_failed, true) {
-                        tracing::error!(target: "plugin_engine", %error, "cannot start a worker");
+                        // Not said here, inside the lock: who listens may ask the engine.
+                        queue.news.push_back(News::NoThread(error));
                     }
                 }
             }
@@ -320,7 +338,7 @@ impl Executor {
         let batches = std::mem::take(&mut queue.batches);
         drop(queue);
         drop(tasks);
-        news.iter().for_each(|transition| log(transition));
+        news.iter().for_each(News::say);
         for Rest { batch, range } in rests {
             refuse_all(self, &batch, range);
         }
@@ -350,7 +368,7 @@ impl Executor {
         }
         drop(queue);
         drop(tasks);
-        news.iter().for_each(|transition| log(transition));
+        news.iter().for_each(News::say);
         for Rest { batch, range } in rests {
             refuse_all(self, &batch, range);
         }

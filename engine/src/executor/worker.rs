@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use plugin_engine_core::{Moment, Transition};
+use plugin_engine_core::Moment;
 
 use super::batch::Batch;
 use super::call::Caller;
 use super::slot::{OnBehalf, Slot, TaskEnd};
-use super::{Executor, Queue, Rest, Task, TaskCall, WORKER};
-use crate::transition_log::{hold_log, log};
+use super::{Executor, News, Queue, Rest, Task, TaskCall, WORKER};
+use crate::transition_log::hold_log;
 
 /// Calls that take no longer than this, records and all, are made by one worker: numbering transitions is the one thing that
 /// workers share, and two that do little else spend more on passing that number to and fro than they gain.
@@ -19,7 +19,7 @@ const SHORT_CALL: Duration = Duration::from_micros(2);
 /// What a worker takes from the queue.
 enum Work {
     Task(Task),
-    News(Box<Transition>),
+    News(News),
     Rest(Rest),
     Batch(Arc<Batch>),
 }
@@ -35,7 +35,7 @@ pub(super) fn run(executor: &Arc<Executor>, index: usize) {
         executor.watchdog.wake_if_deep();
         match work {
             Work::Task(task) => run_task(executor, slot, task),
-            Work::News(transition) => slot.outside(|| log(&transition)),
+            Work::News(news) => slot.outside(|| news.say()),
             Work::Rest(Rest { batch, range }) => {
                 slot.work_for(OnBehalf::Cycle(Arc::clone(&batch)));
                 run_chunk(
@@ -95,8 +95,8 @@ fn take_work(queue: &mut Queue) -> Option<Work> {
     if let Some(task) = queue.tasks.pop_front() {
         return Some(Work::Task(task));
     }
-    if let Some(transition) = queue.news.pop_front() {
-        return Some(Work::News(transition));
+    if let Some(news) = queue.news.pop_front() {
+        return Some(Work::News(news));
     }
     if let Some(rest) = queue.rests.pop_front() {
         return Some(Work::Rest(rest));
