@@ -41,6 +41,11 @@ fn rig_in(state: PluginState, gate: &Gate) -> Rig {
             gate.open_all();
             wait_for("the start", || rig.state("p") == PluginState::Enabled);
             rig.engine.update("p").unwrap_err();
+            // The answer comes before what the instance held is given back, which is a call, too.
+            wait_for("the create, the update and the destroy", || {
+                let snapshot = rig.snapshot("p");
+                snapshot.counts.calls == 3 && snapshot.in_flight.is_none()
+            });
         }
         _ => {}
     }
