@@ -39,6 +39,7 @@ mod events;
 mod executor;
 mod history;
 mod host;
+mod image;
 mod instance;
 mod ledger;
 mod library;

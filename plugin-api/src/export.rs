@@ -46,7 +46,15 @@ macro_rules! export_plugin {
                     $(.$key($value))+;
 
             #[used]
-            #[cfg_attr(target_os = "linux", unsafe(link_section = ".note.plugin_engine"))]
+            #[cfg_attr(
+                target_vendor = "apple",
+                unsafe(link_section = "__DATA,__plugin_engine")
+            )]
+            #[cfg_attr(windows, unsafe(link_section = ".plugeng"))]
+            #[cfg_attr(
+                not(any(target_vendor = "apple", windows)),
+                unsafe(link_section = ".note.plugin_engine")
+            )]
             static NOTE: $crate::__private::Note<{ MANIFEST.description_len() }> = MANIFEST.note();
 
             // The name is `plugin_api::HEADER_SYMBOL`; an attribute takes a literal only.

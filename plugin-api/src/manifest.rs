@@ -1,11 +1,15 @@
 //! The manifest: what a plugin file says of itself, readable without running any of its code.
 //!
-//! It stands in a section of its own, in the format that ELF has for notes: three little-endian words (length of the name,
-//! length of the description, type), the name padded to four bytes, the description. The description is text, a
+//! It stands in a section of its own, in the format that ELF has for notes, whatever the format of the file: three words (length of
+//! the name, length of the description, type), the name padded to four bytes, the description. The description is text, a
 //! `key=value` per line, the first of which gives the version of the format.
 
-/// The section that holds the note.
+/// The section that holds the note in an ELF file, where the segment of notes covers it.
 pub const SECTION: &str = ".note.plugin_engine";
+/// The segment and section that hold it in a Mach-O file.
+pub const SECTION_MACH_O: (&str, &str) = ("__DATA", "__plugin_engine");
+/// The section that holds it in a PE file, whose names have eight characters.
+pub const SECTION_PE: &str = ".plugeng";
 /// The name of the note, with the zero byte that the format wants.
 pub const NOTE_NAME: [u8; 16] = *b"plugin-manifest\0";
 /// The type of the note, which is also the version of its format.

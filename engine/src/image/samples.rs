@@ -1,0 +1,47 @@
+//! The sample libraries of `fixtures/files`, and ways to spoil them.
+
+pub(super) const ELF_X86_64: &[u8] = include_bytes!("../../../fixtures/files/elf-x86_64.so");
+
+/// ELF libraries with their machine, the width of its addresses, and whether it is little-endian.
+pub(super) const ELF_SAMPLES: [(&[u8], &str, u8, bool); 4] = [
+    (ELF_X86_64, "x86_64", 64, true),
+    (
+        include_bytes!("../../../fixtures/files/elf-aarch64.so"),
+        "aarch64",
+        64,
+        true,
+    ),
+    (
+        include_bytes!("../../../fixtures/files/elf-x86.so"),
+        "x86",
+        32,
+        true,
+    ),
+    (
+        include_bytes!("../../../fixtures/files/elf-powerpc64.so"),
+        "powerpc64",
+        64,
+        false,
+    ),
+];
+
+/// The text of the manifest of all samples.
+pub(super) const MANIFEST: &[u8] =
+    b"manifest=1\nid=sample\nversion=1.0.0\napi=0.1.0\ncompiler=clang\ntarget=sample\npanic=unwind\n";
+
+/// A copy with other bytes at some places.
+pub(super) fn patched(bytes: &[u8], patches: &[(usize, &[u8])]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for (at, patch) in patches {
+        bytes[*at..at + patch.len()].copy_from_slice(patch);
+    }
+    bytes
+}
+
+/// All samples.
+pub(super) const SAMPLES: [&[u8]; 4] = [
+    ELF_SAMPLES[0].0,
+    ELF_SAMPLES[1].0,
+    ELF_SAMPLES[2].0,
+    ELF_SAMPLES[3].0,
+];
