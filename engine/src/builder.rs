@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use plugin_engine_core::{TIMEOUT_MAX, TIMEOUT_MIN};
 
 use crate::board::Board;
@@ -16,8 +15,10 @@ use crate::executor::Executor;
 use crate::ledger::Ledger;
 use crate::library::Libraries;
 use crate::loader::Loader;
+use crate::refused::RefusedFiles;
 use crate::registry::Registry;
 use crate::shared::{Options, Shared};
+use crate::verify::{self, VerifyPolicy};
 
 const WORKERS_MAX: usize = 256;
 const THREADS_MAX: usize = 65_536;
@@ -52,6 +53,7 @@ impl Default for EngineBuilder {
                 destroy_timeout: Duration::from_secs(5),
                 load_timeout: Duration::from_secs(10),
                 startup_budget: Duration::from_secs(35),
+                verify_policy: Arc::default(),
             },
             workers: workers.min(WORKERS_MAX),
             backtraces: std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0"),
@@ -133,6 +135,12 @@ impl EngineBuilder {
         self
     }
 
+    /// What plugin files must fulfil beyond being good plugins: signatures, a lock, owners. By default nothing more.
+    pub fn verify_policy(mut self, policy: VerifyPolicy) -> Self {
+        self.options.verify_policy = Arc::new(policy);
+        self
+    }
+
     /// Another clock than the machine's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
@@ -162,6 +170,7 @@ impl EngineBuilder {
         ] {
             check_timeout(what, timeout)?;
         }
+        verify::check_policy(&options.verify_policy).map_err(ConfigError::Policy)?;
         let clock = clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let time = TimeSource::new(Arc::clone(&clock));
         let board = Arc::new(Board {
@@ -194,7 +203,7 @@ impl EngineBuilder {
             executor,
             libraries,
             loader,
-            refused: Mutex::default(),
+            refused: RefusedFiles::default(),
             starts: AtomicU64::new(0),
             options,
         });

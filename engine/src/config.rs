@@ -8,6 +8,7 @@ use plugin_engine_core::{INTERVAL_MAX, INTERVAL_MIN, PluginId, TIMEOUT_MAX, TIME
 use serde::{Deserialize, Deserializer, de};
 
 use crate::error::ConfigError;
+use crate::verify::VerifyPolicy;
 
 /// The longest configuration file that is read, in bytes.
 const CONFIG_LEN_MAX: u64 = 16 * 1024 * 1024;
@@ -92,6 +93,36 @@ impl PluginConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct EngineConfig {
     pub(crate) plugin: Vec<PluginConfig>,
+    pub(crate) verify: VerifyTable,
+}
+
+/// What plugin files must fulfil.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct VerifyTable {
+    require_signature: bool,
+    trusted_keys: Vec<String>,
+    lock: Option<PathBuf>,
+    allow_rpath: bool,
+    trusted_owners: Vec<u32>,
+}
+
+impl VerifyPolicy {
+    /// Reads the `verify` table of an engine's configuration file.
+    ///
+    /// # Errors
+    /// The file cannot be read, or anything in it is not good.
+    pub fn from_config_file(path: &Path) -> Result<Self, ConfigError> {
+        let table = read_engine(path)?.verify;
+        let beside = |lock| path.parent().unwrap_or(Path::new(".")).join(lock);
+        Ok(Self {
+            require_signature: table.require_signature,
+            trusted_keys: table.trusted_keys,
+            lock: table.lock.map(beside),
+            allow_rpath: table.allow_rpath,
+            trusted_owners: table.trusted_owners,
+        })
+    }
 }
 
 fn id<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<PluginId>, D::Error> {

@@ -2,7 +2,16 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::error::DiscoverError;
+/// Why the plugin directory could not be read.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot read the plugin directory {}", path.display())]
+pub struct DiscoverError {
+    /// The directory.
+    pub path: PathBuf,
+    /// Why.
+    #[source]
+    pub source: std::io::Error,
+}
 
 /// A file that may be a plugin. Nothing is known of it but its name.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,6 +22,18 @@ pub(crate) struct Candidate {
 }
 
 impl Candidate {
+    /// A file that somebody named: links in it must not lead out of the directory it is named in.
+    pub(crate) fn of_path(path: &Path) -> Self {
+        let root = match path.parent() {
+            Some(parent) if parent != Path::new("") => parent,
+            _ => Path::new("."),
+        };
+        Self {
+            path: path.to_owned(),
+            root: root.to_owned(),
+        }
+    }
+
     /// The file's name without its ending, which is what a configuration beside it is called.
     pub(crate) fn config_path(&self) -> PathBuf {
         self.path.with_extension("toml")

@@ -221,10 +221,11 @@ impl Engine {
             })
     }
 
-    /// The files that were refused and have no id to show the reason under.
+    /// The files that were refused and have no plugin that shows the reason: nobody could read whose they are, or another file
+    /// has the id.
     #[must_use]
     pub fn refused(&self) -> Vec<Arc<LoadError>> {
-        self.shared().refused.lock().values().cloned().collect()
+        self.shared().refused.unshown()
     }
 
     /// Switches a plugin on: creates an instance where there is none.

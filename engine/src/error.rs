@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use plugin_engine_core::{Denied, Fault, PluginId, PluginIdError, RejectReason};
 
+use crate::code::Code;
+use crate::discover::DiscoverError;
+use crate::verify::VerifyError;
+
 /// Why an operation of the engine failed. Nothing is half done when one of these comes back.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -75,15 +79,23 @@ pub enum Error {
     },
 }
 
-/// Why the plugin directory could not be read.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot read the plugin directory {}", path.display())]
-pub struct DiscoverError {
-    /// The directory.
-    pub path: PathBuf,
-    /// Why.
-    #[source]
-    pub source: std::io::Error,
+impl Error {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::UnknownPlugin { .. } => Code::UNKNOWN_PLUGIN,
+            Self::Denied { .. } => Code::COMMAND_DENIED,
+            Self::NotNow { .. } => Code::CALL_REFUSED,
+            Self::Fault { .. } => Code::CALL_FAILED,
+            Self::Load(error) => error.code(),
+            Self::Discover(_) => Code::DIRECTORY_UNREADABLE,
+            Self::Config(error) => error.code(),
+            Self::ShutDown => Code::SHUT_DOWN,
+            Self::Thread { .. } => Code::NO_THREAD,
+            Self::FromWithinCall { .. } => Code::FROM_WITHIN_CALL,
+        }
+    }
 }
 
 /// Why a file was not loaded.
@@ -161,6 +173,21 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Verify { source, .. } => source.code(),
+            Self::Seal { .. } => Code::SEAL_FAILED,
+            Self::Map { .. } => Code::MAP_FAILED,
+            Self::Contract { .. } => Code::CONTRACT_MISMATCH,
+            Self::Timeout { .. } => Code::LOAD_TIMEOUT,
+            Self::LoaderBusy { .. } => Code::LOADER_BUSY,
+            Self::Duplicate { .. } => Code::ID_TAKEN,
+            Self::TooManyPlugins { .. } => Code::TOO_MANY_PLUGINS,
+        }
+    }
+
     /// The file it is about.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -173,85 +200,6 @@ impl LoadError {
             | Self::LoaderBusy { path, .. }
             | Self::Duplicate { path, .. }
             | Self::TooManyPlugins { path, .. } => path,
-        }
-    }
-}
-
-/// What is wrong with a file, found before any of its code ran.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum VerifyError {
-    /// It cannot be read.
-    #[error("cannot be read: {0}")]
-    Read(#[source] std::io::Error),
-    /// It is a directory, a pipe, a device.
-    #[error("is no regular file")]
-    NotAFile,
-    /// It is a link that leads elsewhere.
-    #[error("is a link that leads out of the plugin directory, to {}", .0.display())]
-    LinkOut(PathBuf),
-    /// It is larger than the engine reads.
-    #[error("has {len} bytes; the limit is {limit}")]
-    TooLarge {
-        /// Its size.
-        len: u64,
-        /// The limit.
-        limit: u64,
-    },
-    /// It is no ELF file, or a broken one.
-    #[error("is no dynamic library for this machine: {reason}")]
-    Format {
-        /// What does not fit.
-        reason: String,
-    },
-    /// A part of it is missing.
-    #[error("is cut off: a segment ends at byte {end}, the file has {len}")]
-    CutOff {
-        /// Where the segment ends.
-        end: u64,
-        /// How long the file is.
-        len: u64,
-    },
-    /// It has no manifest.
-    #[error("has no manifest: it is no plugin, or was not exported with export_plugin!")]
-    NoManifest,
-    /// Its manifest cannot be read.
-    #[error("has a bad manifest: {reason}")]
-    BadManifest {
-        /// What is wrong.
-        reason: String,
-    },
-    /// It was built against another contract.
-    #[error(
-        "{id} was built against plugin-api {found}, this engine has {expected}; rebuild the plugin against {expected}"
-    )]
-    ApiVersion {
-        /// The plugin.
-        id: PluginId,
-        /// The plugin's version of the contract.
-        found: String,
-        /// The engine's.
-        expected: &'static str,
-    },
-    /// Its panics would end the process.
-    #[error(
-        "{id} was built with panic = \"{strategy}\": a panic in it would end this process; build it with panic = \"unwind\""
-    )]
-    PanicStrategy {
-        /// The plugin.
-        id: PluginId,
-        /// What it was built with.
-        strategy: String,
-    },
-}
-
-impl VerifyError {
-    /// The plugin's id, if its manifest could be read.
-    #[must_use]
-    pub fn id(&self) -> Option<&PluginId> {
-        match self {
-            Self::ApiVersion { id, .. } | Self::PanicStrategy { id, .. } => Some(id),
-            _ => None,
         }
     }
 }
@@ -301,7 +249,23 @@ pub enum ConfigError {
         /// What was given.
         found: String,
     },
+    /// What files must fulfil was given by code, and cannot be.
+    #[error("{0}")]
+    Policy(String),
     /// An id that was given by code is none.
     #[error(transparent)]
     Id(#[from] PluginIdError),
+}
+
+impl ConfigError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Read { .. } => Code::CONFIG_UNREADABLE,
+            Self::Value { .. } => Code::CONFIG_OUT_OF_RANGE,
+            Self::Duplicate { .. } => Code::CONFIG_DUPLICATE_ID,
+            Self::Range { .. } | Self::Policy(_) | Self::Id(_) => Code::CONFIG_RANGE,
+        }
+    }
 }

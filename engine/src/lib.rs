@@ -30,6 +30,7 @@ mod board;
 mod builder;
 mod cell;
 mod clock;
+mod code;
 mod commands;
 mod config;
 mod discover;
@@ -48,6 +49,7 @@ mod manifest;
 mod plugin_log;
 mod plugins;
 mod query;
+mod refused;
 mod registry;
 mod scheduler;
 mod seal;
@@ -61,9 +63,11 @@ mod verify;
 
 pub use builder::EngineBuilder;
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use code::Code;
 pub use config::PluginConfig;
+pub use discover::DiscoverError;
 pub use engine::{Engine, Usage};
-pub use error::{ConfigError, DiscoverError, Error, LoadError, VerifyError};
+pub use error::{ConfigError, Error, LoadError};
 pub use events::{Event, Subscription};
 pub use executor::CycleReport;
 pub use manifest::Manifest;
@@ -72,6 +76,10 @@ pub use query::HistoryQuery;
 pub use scheduler::{Cycle, RunLimit};
 pub use shutdown::StuckCall;
 pub use snapshot::{InFlightCall, Snapshot};
+pub use verify::{
+    Check, DirectoryLock, Inspection, LockedFile, Verdict, VerifyError, VerifyPolicy, inspect,
+    lock_directory,
+};
 
 pub use plugin_api::{View, ViewKind};
 pub use plugin_engine_core::{

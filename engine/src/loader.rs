@@ -18,23 +18,23 @@ use crate::discover::Candidate;
 use crate::error::LoadError;
 use crate::host::Listener;
 use crate::library::{self, Libraries, LoadedLibrary};
-use crate::verify;
+use crate::verify::{self, Refused, Rules};
 
 type Answer = Result<Arc<LoadedLibrary>, Refusal>;
 
 /// Why a file was not loaded, and whose it is as far as it could tell.
 pub(crate) struct Refusal {
     pub(crate) id: Option<PluginId>,
-    pub(crate) error: LoadError,
+    /// In a box, because a load that succeeds should not carry room for it.
+    pub(crate) error: Box<LoadError>,
 }
 
 impl From<LoadError> for Refusal {
     fn from(error: LoadError) -> Self {
-        let id = match &error {
-            LoadError::Verify { source, .. } => source.id().cloned(),
-            _ => None,
-        };
-        Self { id, error }
+        Self {
+            id: None,
+            error: Box::new(error),
+        }
     }
 }
 
@@ -57,6 +57,7 @@ struct Request {
     listener: Weak<dyn Listener>,
     clock: Arc<dyn Clock>,
     candidate: Candidate,
+    rules: Arc<Rules>,
     answer: SyncSender<Answer>,
 }
 
@@ -80,7 +81,7 @@ impl Loader {
 }
 
 /// Verifies and maps a file, on the loader's thread, within its limit of real time.
-pub(crate) fn load(loader: &Loader, candidate: &Candidate) -> Answer {
+pub(crate) fn load(loader: &Loader, candidate: &Candidate, rules: &Arc<Rules>) -> Answer {
     let path = || candidate.path.clone();
     let busy = || {
         loader
@@ -120,6 +121,7 @@ pub(crate) fn load(loader: &Loader, candidate: &Candidate) -> Answer {
         listener: Weak::clone(&loader.listener),
         clock: Arc::clone(&loader.clock),
         candidate: candidate.clone(),
+        rules: Arc::clone(rules),
         answer,
     };
     if sender.send(request).is_err() {
@@ -164,20 +166,24 @@ fn run(requests: &Receiver<Request>, stuck: &Mutex<Option<PathBuf>>) {
         listener,
         clock,
         candidate,
+        rules,
         answer,
     } in requests
     {
-        let result = verify::verify(&candidate)
-            .map_err(|source| {
-                Refusal::from(LoadError::Verify {
+        let result = verify::verify(&candidate, &rules)
+            .map_err(|Refused { id, error }| Refusal {
+                id,
+                error: Box::new(LoadError::Verify {
                     path: candidate.path.clone(),
-                    source,
-                })
+                    source: error,
+                }),
             })
             .and_then(|artifact| {
                 let id = Some(artifact.manifest.id.clone());
-                library::load(&libraries, &listener, &clock, artifact)
-                    .map_err(|error| Refusal { id, error })
+                library::load(&libraries, &listener, &clock, artifact).map_err(|error| Refusal {
+                    id,
+                    error: Box::new(error),
+                })
             });
         // Who asked may have gone; the library, if it came, stays known by its bytes and is found at the next load.
         let _ = answer.send(result);

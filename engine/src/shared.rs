@@ -1,19 +1,17 @@
 //! What the façade and everything behind it share.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
 use crate::board::Board;
-use crate::error::LoadError;
 use crate::executor::Executor;
 use crate::host::Listener;
 use crate::library::Libraries;
 use crate::loader::Loader;
+use crate::refused::RefusedFiles;
+use crate::verify::VerifyPolicy;
 
 /// What was said when the engine was built.
 #[derive(Debug, Clone)]
@@ -26,6 +24,7 @@ pub(crate) struct Options {
     pub(crate) destroy_timeout: Duration,
     pub(crate) load_timeout: Duration,
     pub(crate) startup_budget: Duration,
+    pub(crate) verify_policy: Arc<VerifyPolicy>,
 }
 
 /// What the façade and everything behind it share.
@@ -35,8 +34,7 @@ pub(crate) struct Shared {
     pub(crate) executor: Arc<Executor>,
     pub(crate) libraries: Arc<Libraries>,
     pub(crate) loader: Loader,
-    /// The files that were refused without an id to show the reason under, by path.
-    pub(crate) refused: Mutex<BTreeMap<PathBuf, Arc<LoadError>>>,
+    pub(crate) refused: RefusedFiles,
     /// How many plugins have been started.
     pub(crate) starts: AtomicU64,
 }

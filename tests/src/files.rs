@@ -68,3 +68,17 @@ fn build_all() -> PathBuf {
     assert!(status.success(), "building the plugin files failed");
     profile_dir
 }
+
+/// A copy of a plugin file in which `from`, a text of its manifest, reads `to`.
+pub fn patched(name: &str, from: &str, to: &str, file: &Path) {
+    assert_eq!(from.len(), to.len());
+    let mut bytes = std::fs::read(built(name)).expect("a file can be read and written");
+    let at: Vec<_> = (0..bytes.len() - from.len())
+        .filter(|at| bytes[*at..].starts_with(from.as_bytes()))
+        .collect();
+    assert!(!at.is_empty(), "{from} is not there");
+    for at in at {
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+    }
+    std::fs::write(file, bytes).expect("a file can be read and written");
+}

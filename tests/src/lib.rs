@@ -6,7 +6,7 @@ mod lines;
 mod rig;
 mod stall;
 
-pub use files::{built, program, target_dir};
+pub use files::{built, patched, program, target_dir};
 pub use gate::Gate;
 pub use lines::{Line, lines_of, on_line};
 pub use rig::{Rig, await_late, gated, time_out, wait_for};

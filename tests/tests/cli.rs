@@ -259,7 +259,7 @@ fn what_cannot_be_read_is_one_line_and_a_status() {
         stderr,
         format!(
             "plugin-engine: cannot read the plugin directory {}: No such file or directory (os error 2); \
-             create it, or name another with --plugins\n",
+             create it, or name another with --plugins [PE0408]\n",
             missing.display()
         )
     );

@@ -163,3 +163,35 @@ fn the_architecture_shows_the_table_as_it_is() {
         "the table in engine/ARCHITECTURE.md is not the one in the code; `cargo run --package plugin-engine-core --example table` prints it"
     );
 }
+
+#[test]
+fn the_reference_of_codes_is_what_the_program_explains() {
+    let page = fs::read_to_string(root().join("engine/CODES.md")).unwrap();
+    assert!(
+        page == plugin_engine::Code::reference(),
+        "write it anew: cargo run --package plugin-engine --example codes > engine/CODES.md"
+    );
+}
+
+/// A code that stands in the documentation or in a source is one that is explained.
+#[test]
+fn every_code_that_is_mentioned_is_explained() {
+    let pages = ["README.md", "engine/ARCHITECTURE.md", "engine/CHANGELOG.md"].map(|page| {
+        (
+            page.to_owned(),
+            fs::read_to_string(root().join(page)).unwrap(),
+        )
+    });
+    for (name, text) in sources().into_iter().chain(pages) {
+        for (at, _) in text.match_indices("PE0") {
+            let Some(code) = text.get(at..at + 6) else {
+                continue;
+            };
+            let is_code = code[2..].bytes().all(|c| c.is_ascii_digit());
+            assert!(
+                !is_code || plugin_engine::Code::find(code).is_some(),
+                "{name} mentions {code}"
+            );
+        }
+    }
+}

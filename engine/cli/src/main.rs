@@ -6,7 +6,9 @@ mod commands;
 mod follow;
 mod json;
 mod logging;
+mod output;
 mod paint;
+mod policy;
 mod screen;
 mod show;
 mod signals;
@@ -22,6 +24,9 @@ use commands::{Cli, Command};
 fn main() {
     let status = match Cli::parse().command {
         Command::Run(args) => commands::run::run(&args),
+        Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Lock(args) => commands::lock::run(&args),
+        Command::Explain(args) => commands::explain::run(&args),
     };
     leave(status)
 }

@@ -4,9 +4,6 @@
 //! file, or takes more memory than the bounds below allow. Nothing here runs code of the file, maps it, or judges whether it is a
 //! plugin that this engine wants.
 
-// The verifier moves over to this; until then only tests read an image.
-#![cfg_attr(not(test), expect(dead_code))]
-
 mod elf;
 mod error;
 mod magic;

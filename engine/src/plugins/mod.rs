@@ -5,12 +5,13 @@ mod plan;
 mod refusal;
 mod start;
 
+use std::collections::HashSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use plugin_engine_core::{Event, FaultKind, FaultReport, PluginState};
+use plugin_engine_core::{Event, PluginState};
 
 use crate::cell::{Cell, Source};
 use crate::config::{self, EngineConfig};
@@ -18,13 +19,14 @@ use crate::discover::{self, Candidate};
 use crate::error::Error;
 use crate::loader::{self, Refusal};
 use crate::shared::Shared;
+use crate::verify::Rules;
 
 pub use outcome::LoadOutcome;
 pub(crate) use start::{fault_of, remember_start};
 
 use plan::{Planned, plan};
-use refusal::{refuse, refuse_file};
-use start::{Begun, Starting, await_start, begin, cell_of};
+use refusal::{refuse, refuse_file, report};
+use start::{Begun, Claim, Starting, await_start, begin, cell_of};
 
 /// Loads everything in the plugin directory that is not loaded yet.
 pub(crate) fn load_all(engine: &Arc<Shared>) -> Result<Vec<LoadOutcome>, Error> {
@@ -40,8 +42,11 @@ pub(crate) fn load_all(engine: &Arc<Shared>) -> Result<Vec<LoadOutcome>, Error> 
     let began = Instant::now();
     let mut outcomes = Vec::new();
     let mut starting = Vec::new();
+    let there: HashSet<_> = candidates.iter().map(|one| one.path.clone()).collect();
+    engine.refused.keep_only(&dir, |path| there.contains(path));
+    let rules = rules(engine, &dir);
     for planned in plan(&dir, candidates, engine_config, &mut outcomes) {
-        load_file_of_plan(engine, &planned, &mut outcomes, &mut starting);
+        load_file_of_plan(engine, &planned, &rules, &mut outcomes, &mut starting);
     }
     let budget = engine.options.startup_budget;
     for starting in starting {
@@ -53,17 +58,15 @@ pub(crate) fn load_all(engine: &Arc<Shared>) -> Result<Vec<LoadOutcome>, Error> 
 /// Loads one file, as the configuration beside it says.
 pub(crate) fn load_path(engine: &Arc<Shared>, path: &Path) -> Result<Vec<LoadOutcome>, Error> {
     check_running(engine)?;
-    let candidate = Candidate {
-        path: path.to_owned(),
-        root: path.parent().unwrap_or(Path::new(".")).to_owned(),
-    };
+    let candidate = Candidate::of_path(path);
     let config = config::read_beside(&candidate.config_path())?;
     let planned = Planned {
         candidate,
         configs: vec![config],
     };
     let (mut outcomes, mut starting) = (Vec::new(), Vec::new());
-    load_file_of_plan(engine, &planned, &mut outcomes, &mut starting);
+    let rules = rules(engine, &planned.candidate.root);
+    load_file_of_plan(engine, &planned, &rules, &mut outcomes, &mut starting);
     let began = Instant::now();
     for starting in starting {
         outcomes.push(await_start(starting, began, Duration::MAX));
@@ -81,10 +84,14 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
             known: String::new(),
         });
     };
-    let library = match loader::load(&engine.loader, &candidate) {
-        Ok(library) => library,
+    let rules = rules(engine, &candidate.root);
+    let library = match loader::load(&engine.loader, &candidate, &rules) {
+        Ok(library) => {
+            engine.refused.forget(&candidate.path);
+            library
+        }
         Err(Refusal { error, .. }) => {
-            let report = FaultReport::new(FaultKind::Load, error.to_string());
+            let report = report(&error);
             let mut guarded = cell.lock();
             let now = engine.board.ledger.time.now();
             let applied = cell.apply(
@@ -97,13 +104,18 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
             if let Ok(applied) = applied {
                 applied.log();
             }
-            return Err(error.into());
+            return Err(Error::Load(*error));
         }
     };
     match begin(engine, cell, &candidate, &config, &library) {
         Begun::Starting(starting) => Ok(await_start(starting, Instant::now(), Duration::MAX)),
         Begun::Ended(outcome) => Ok(outcome),
     }
+}
+
+/// What files of a directory must fulfil, with the lock as it is now.
+fn rules(engine: &Shared, root: &Path) -> Arc<Rules> {
+    Arc::new(Rules::new(&engine.options.verify_policy, root))
 }
 
 fn check_running(engine: &Shared) -> Result<(), Error> {
@@ -116,6 +128,7 @@ fn check_running(engine: &Shared) -> Result<(), Error> {
 fn load_file_of_plan(
     engine: &Arc<Shared>,
     planned: &Planned,
+    rules: &Arc<Rules>,
     outcomes: &mut Vec<LoadOutcome>,
     starting: &mut Vec<Starting>,
 ) {
@@ -124,13 +137,13 @@ fn load_file_of_plan(
         outcomes.extend(known);
         return;
     }
-    match loader::load(&engine.loader, &planned.candidate) {
+    match loader::load(&engine.loader, &planned.candidate, rules) {
         Ok(library) => {
-            engine.refused.lock().remove(path);
+            engine.refused.forget(path);
             for config in &planned.configs {
                 let config = config.for_id(&library.manifest.id);
                 let id = config.id.clone().unwrap_or(library.manifest.id.clone());
-                let cell = match cell_of(engine, &id, path) {
+                let cell = match cell_of(engine, &id, path, Claim::Good) {
                     Ok(cell) => cell,
                     Err(error) => {
                         outcomes.push(refuse(engine, path, error));

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use plugin_engine_core::{Fault, PluginId, PluginState, escape_control};
 
+use crate::code::Code;
 use crate::error::{ConfigError, LoadError};
 
 /// What came of one file, or of one plugin of it.
@@ -81,6 +82,19 @@ impl LoadOutcome {
     }
 }
 
+impl LoadOutcome {
+    /// The stable code, if the plugin does not run and that is not on purpose.
+    #[must_use]
+    pub fn code(&self) -> Option<Code> {
+        match self {
+            Self::Failed { .. } => Some(Code::CREATE_FAILED),
+            Self::Refused { error, .. } => Some(error.code()),
+            Self::Misconfigured { error, .. } => Some(error.code()),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for LoadOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -111,6 +125,10 @@ impl fmt::Display for LoadOutcome {
                 file.display()
             ),
             Self::AlreadyLoaded { id, state } => write!(f, "{id}: is loaded already, {state}"),
+        }?;
+        match self.code() {
+            Some(code) => write!(f, " [{code}]"),
+            None => Ok(()),
         }
     }
 }

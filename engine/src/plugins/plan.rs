@@ -56,7 +56,7 @@ pub(super) fn plan(
             let source = std::io::Error::from(std::io::ErrorKind::NotFound);
             let error = LoadError::Verify {
                 path: path.clone(),
-                source: crate::error::VerifyError::Read(source),
+                source: crate::verify::VerifyError::Read(source),
             };
             outcomes.push(LoadOutcome::Refused {
                 file: path,

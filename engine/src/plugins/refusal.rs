@@ -7,7 +7,7 @@ use plugin_engine_core::{Event, Fault, FaultKind, FaultReport};
 
 use super::outcome::LoadOutcome;
 use super::plan::Planned;
-use super::start::{cell_of, forget_refusal};
+use super::start::{Claim, cell_of, forget_refusal};
 use crate::cell::{Cell, Source};
 use crate::config::PluginConfig;
 use crate::discover::Candidate;
@@ -18,42 +18,47 @@ use crate::shared::Shared;
 /// Names a file among the refused ones.
 pub(super) fn refuse(engine: &Shared, path: &Path, error: LoadError) -> LoadOutcome {
     let error = Arc::new(error);
-    engine
-        .refused
-        .lock()
-        .insert(path.to_owned(), Arc::clone(&error));
+    engine.refused.insert(path, &error, Vec::new());
     LoadOutcome::Refused {
         file: path.to_owned(),
         error,
     }
 }
 
-/// Refuses a file; if its manifest could be read, its plugin shows the reason in the state Error.
+/// Refuses a file; if its manifest could be read, its plugins show the reason in the state Error.
 pub(super) fn refuse_file(
     engine: &Arc<Shared>,
     planned: &Planned,
     Refusal { id, error }: Refusal,
 ) -> LoadOutcome {
     let path = &planned.candidate.path;
-    let Some(manifest_id) = id else {
-        return refuse(engine, path, error);
-    };
-    let mut shown = false;
-    for config in &planned.configs {
-        let config = config.for_id(&manifest_id);
-        let id = config.id.clone().unwrap_or(manifest_id.clone());
-        if let Ok(cell) = cell_of(engine, &id, path) {
-            shown |= show_refusal(engine, &cell, &planned.candidate, config, &error);
+    let mut shown_by = Vec::new();
+    if let Some(manifest_id) = id {
+        for config in &planned.configs {
+            let config = config.for_id(&manifest_id);
+            let id = config.id.clone().unwrap_or(manifest_id.clone());
+            if let Ok(cell) = cell_of(engine, &id, path, Claim::Refused)
+                && show_refusal(engine, &cell, &planned.candidate, config, &error)
+            {
+                shown_by.push(id);
+            }
         }
     }
-    if shown {
-        engine.refused.lock().remove(path);
-        return LoadOutcome::Refused {
-            file: path.clone(),
-            error: Arc::new(error),
-        };
+    let error: Arc<LoadError> = error.into();
+    engine.refused.insert(path, &error, shown_by);
+    LoadOutcome::Refused {
+        file: path.clone(),
+        error,
     }
-    refuse(engine, path, error)
+}
+
+/// What a plugin whose file was refused shows.
+pub(super) fn report(error: &LoadError) -> FaultReport {
+    let code = error.code();
+    FaultReport {
+        type_name: code.to_string(),
+        ..FaultReport::new(FaultKind::Load, format!("{error} [{code}]"))
+    }
 }
 
 /// Puts a plugin into the state Error because its file was refused. Says whether that shows the reason.
@@ -64,7 +69,7 @@ pub(super) fn show_refusal(
     config: PluginConfig,
     error: &LoadError,
 ) -> bool {
-    let report = FaultReport::new(FaultKind::Load, error.to_string());
+    let report = report(error);
     let mut guarded = cell.lock();
     let same = |fault: &Arc<Fault>| fault.kind == report.kind && *fault.message == report.message;
     if guarded.loaded.is_none() && guarded.machine.error().is_some_and(same) {

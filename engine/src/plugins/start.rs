@@ -195,11 +195,20 @@ pub(super) fn forget_refusal(
         .flatten()
 }
 
-/// The cell of an id, unless another file has it.
+/// What a file that claims an id is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Claim {
+    Good,
+    Refused,
+}
+
+/// The cell of an id, unless another file has it. A good file takes the id from one that was refused: a bad file keeps no good one
+/// from starting.
 pub(super) fn cell_of(
     engine: &Arc<Shared>,
     id: &PluginId,
     path: &Path,
+    claim: Claim,
 ) -> Result<Arc<Cell>, LoadError> {
     let make = |index| {
         let schedule = Schedule::new(INTERVAL_DEFAULT, Duration::ZERO);
@@ -215,10 +224,17 @@ pub(super) fn cell_of(
             limit: PLUGINS_MAX,
         })?;
     let guarded = cell.lock();
+    let state = guarded.machine.state();
+    let was_refused = state == PluginState::Error && guarded.loaded.is_none();
     if let Some(source) = &guarded.source
         && source.candidate.path != path
-        && guarded.machine.state() != PluginState::Unloaded
+        && state != PluginState::Unloaded
     {
+        if claim == Claim::Good && was_refused {
+            drop(guarded);
+            engine.refused.take_id(id);
+            return Ok(Arc::clone(cell));
+        }
         return Err(LoadError::Duplicate {
             path: path.to_owned(),
             id: id.clone(),

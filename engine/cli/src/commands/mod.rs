@@ -1,5 +1,8 @@
 //! What can be asked of the program. One file per command.
 
+pub(crate) mod explain;
+pub(crate) mod inspect;
+pub(crate) mod lock;
 pub(crate) mod run;
 
 use clap::{Parser, Subcommand};
@@ -22,4 +25,10 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Load the plugins of a directory and run their updates until told to stop
     Run(run::RunArgs),
+    /// Say what plugin files are, and whether they would be loaded; runs none of their code
+    Inspect(inspect::InspectArgs),
+    /// List the plugin files of a directory, so that nothing else is loaded from it
+    Lock(lock::LockArgs),
+    /// Say what the code of a message means, and what to do
+    Explain(explain::ExplainArgs),
 }

@@ -103,7 +103,8 @@ impl From<Error> for Failure {
             Error::Config(_) => text.push_str("; correct it, or run without --config"),
             _ => {}
         }
-        Self(text)
+        let code = error.code();
+        Self(format!("{text} [{code}]"))
     }
 }
 
@@ -331,7 +332,7 @@ mod tests {
         assert_eq!(
             text,
             "cannot read the plugin directory /nonexistent/plugins: No such file or directory (os error 2); \
-             create it, or name another with --plugins"
+             create it, or name another with --plugins [PE0408]"
         );
     }
 }

@@ -1,0 +1,302 @@
+//! Looks at a file's bytes before any of its code runs. What comes out is the only thing that can be loaded.
+//!
+//! Every check is made, also after one has failed, as far as it can be: an inspection shows them all, and a refused file whose
+//! manifest can be read shows the reason under its id.
+
+mod contract;
+mod error;
+mod inspection;
+mod lock;
+mod locking;
+mod open;
+mod ownership;
+mod policy;
+mod signature;
+
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use plugin_engine_core::PluginId;
+use sha2::{Digest, Sha256};
+
+use crate::discover::Candidate;
+use crate::image::{self, Image, ImageError};
+use crate::manifest::Manifest;
+
+pub use error::VerifyError;
+pub use inspection::{Check, Inspection, Verdict};
+pub use lock::LockedFile;
+pub use locking::{DirectoryLock, lock_directory};
+pub use policy::VerifyPolicy;
+pub(crate) use policy::{Rules, check as check_policy};
+
+use open::Found;
+use ownership::Ownership;
+
+/// The SHA-256 of a file.
+pub(crate) type FileDigest = [u8; 32];
+
+/// The bytes of a plugin file that passed all checks, with what they say of themselves.
+pub(crate) struct VerifiedArtifact {
+    pub(crate) path: PathBuf,
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) manifest: Manifest,
+    pub(crate) digest: FileDigest,
+}
+
+/// Why a file was refused, and whose it is as far as that could be read.
+pub(crate) struct Refused {
+    pub(crate) id: Option<PluginId>,
+    pub(crate) error: VerifyError,
+}
+
+/// Reads a file once, and checks what was read.
+pub(crate) fn verify(candidate: &Candidate, rules: &Rules) -> Result<VerifiedArtifact, Refused> {
+    let Examination {
+        bytes,
+        digest,
+        manifest,
+        checks,
+        ..
+    } = Examination::new(candidate, rules);
+    for (check, verdict) in checks {
+        match verdict {
+            Verdict::Refused(error) => {
+                let id = manifest.map(|manifest| manifest.id);
+                return Err(Refused { id, error });
+            }
+            Verdict::Warned(text) => {
+                tracing::warn!(target: "plugin_engine", file = %candidate.path.display(), %check, "{text}");
+            }
+            Verdict::Passed(_) | Verdict::NotReached => {}
+        }
+    }
+    match (bytes, digest, manifest) {
+        (Some(bytes), Some(digest), Some(manifest)) => Ok(VerifiedArtifact {
+            path: candidate.path.clone(),
+            bytes,
+            manifest,
+            digest,
+        }),
+        // An examination that refuses nothing has found all of them.
+        _ => Err(Refused {
+            id: None,
+            error: VerifyError::NoManifest,
+        }),
+    }
+}
+
+/// Looks at a file as a load would, and reports every check. Runs no code of the file.
+#[must_use]
+pub fn inspect(path: &Path, policy: &VerifyPolicy) -> Inspection {
+    let candidate = Candidate::of_path(path);
+    inspect_with(
+        &candidate,
+        &Rules::new(&Arc::new(policy.clone()), &candidate.root),
+    )
+}
+
+fn inspect_with(candidate: &Candidate, rules: &Rules) -> Inspection {
+    let examination = Examination::new(candidate, rules);
+    Inspection {
+        path: candidate.path.clone(),
+        len: examination.bytes.as_ref().map(|bytes| bytes.len() as u64),
+        sha256: examination.digest.as_ref().map(hex),
+        manifest: examination.manifest,
+        needed: examination.needed,
+        checks: examination.checks,
+    }
+}
+
+/// A digest as people write it.
+pub(crate) fn hex(digest: &FileDigest) -> String {
+    digest
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+/// What is known of a file so far, and the verdicts.
+#[derive(Default)]
+struct Examination {
+    bytes: Option<Vec<u8>>,
+    digest: Option<FileDigest>,
+    manifest: Option<Manifest>,
+    needed: Vec<String>,
+    checks: Vec<(Check, Verdict)>,
+}
+
+impl Examination {
+    fn new(candidate: &Candidate, rules: &Rules) -> Self {
+        let mut examination = Self::default();
+        examination.look(candidate, rules);
+        let made = |check| examination.checks.iter().any(|(done, _)| *done == check);
+        let rest: Vec<_> = Check::ALL
+            .into_iter()
+            .filter(|check| !made(*check))
+            .collect();
+        let rest = rest.into_iter().map(|check| (check, Verdict::NotReached));
+        examination.checks.extend(rest);
+        examination.checks.sort_by_key(|(check, _)| *check as usize);
+        examination
+    }
+
+    fn judge(&mut self, check: Check, result: Result<Verdict, VerifyError>) {
+        let verdict = result.unwrap_or_else(Verdict::Refused);
+        self.checks.push((check, verdict));
+    }
+
+    fn look(&mut self, candidate: &Candidate, rules: &Rules) {
+        let found = match open::find(candidate) {
+            Ok(found) => found,
+            Err(error) => return self.judge(Check::File, Err(error)),
+        };
+        self.judge(Check::Owner, owner(&found, candidate, rules));
+        let bytes = match open::read(&found) {
+            Ok(bytes) => bytes,
+            Err(error) => return self.judge(Check::File, Err(error)),
+        };
+        let len = bytes.len();
+        self.judge(
+            Check::File,
+            Ok(Verdict::Passed(format!("a regular file, {len} bytes"))),
+        );
+        let digest: FileDigest = Sha256::digest(&bytes).into();
+        match image::read(&bytes) {
+            Ok(image) => self.look_at_image(&image, rules),
+            // A library whose notes are broken is one all the same; it is the manifest that cannot be read.
+            Err(error @ ImageError::BadNote { .. }) => {
+                self.judge(Check::Manifest, Err(error.into()));
+            }
+            Err(error) => self.judge(Check::Format, Err(error.into())),
+        }
+        if let Some(manifest) = &self.manifest
+            && let Some(lock) = &rules.lock
+        {
+            let locked = lock.check(&candidate.path, &digest, manifest);
+            let passed = || Verdict::Passed("listed with these bytes".to_owned());
+            self.judge(Check::Lock, locked.map(|()| passed()));
+        } else if rules.lock.is_none() {
+            self.judge(
+                Check::Lock,
+                Ok(Verdict::Passed("there is no lock".to_owned())),
+            );
+        }
+        let signed = signature::check(&candidate.path, &bytes, rules).map(|comment| {
+            Verdict::Passed(match comment {
+                Some(comment) => format!("signed by a trusted key: {comment}"),
+                None => "none is required".to_owned(),
+            })
+        });
+        self.judge(Check::Signature, signed);
+        self.bytes = Some(bytes);
+        self.digest = Some(digest);
+    }
+
+    fn look_at_image(&mut self, image: &Image<'_>, rules: &Rules) {
+        let format = format!(
+            "{} for {}, {} bits",
+            image.format, image.machine, image.bits
+        );
+        let fits = image.fits_this_machine();
+        // Names of libraries of another system say nothing here.
+        let here = fits.is_ok();
+        let fits = fits
+            .map(|()| Verdict::Passed(format))
+            .map_err(VerifyError::from);
+        self.judge(Check::Format, fits);
+        self.judge(Check::SearchPath, search_path(image, rules));
+        if here {
+            self.judge(Check::Needs, Ok(needs(image)));
+        }
+        self.needed.clone_from(&image.needed);
+        let manifest = image.manifest.ok_or(VerifyError::NoManifest);
+        match manifest.and_then(|text| {
+            Manifest::parse(text).map_err(|reason| VerifyError::BadManifest { reason })
+        }) {
+            Ok(manifest) => {
+                let says = format!("{} {}", manifest.id, manifest.version);
+                self.judge(Check::Manifest, Ok(Verdict::Passed(says)));
+                self.judge(
+                    Check::Contract,
+                    contract::check_version(&manifest).map(Verdict::Passed),
+                );
+                self.judge(
+                    Check::Panic,
+                    contract::check_panic(&manifest).map(Verdict::Passed),
+                );
+                self.manifest = Some(manifest);
+            }
+            Err(error) => self.judge(Check::Manifest, Err(error)),
+        }
+    }
+}
+
+fn owner(found: &Found, candidate: &Candidate, rules: &Rules) -> Result<Verdict, VerifyError> {
+    let ownership = ownership::check(
+        &found.stat,
+        &found.real_path,
+        &candidate.root,
+        &rules.policy,
+    )?;
+    Ok(match ownership {
+        Ownership::Good { owner, mode } => {
+            Verdict::Passed(format!("belongs to user {owner}, mode {mode:04o}"))
+        }
+        Ownership::GroupWrites { what } => Verdict::Warned(format!("a group may write to {what}")),
+    })
+}
+
+fn search_path(image: &Image<'_>, rules: &Rules) -> Result<Verdict, VerifyError> {
+    let Some(first) = image.search_paths.first() else {
+        return Ok(Verdict::Passed("none".to_owned()));
+    };
+    if rules.policy.allow_rpath {
+        return Ok(Verdict::Warned(format!(
+            "allowed by the configuration: {} {}",
+            first.tag,
+            plugin_engine_core::bounded(&first.path, 200)
+        )));
+    }
+    Err(VerifyError::SearchPath {
+        tag: first.tag,
+        path: first.path.clone(),
+    })
+}
+
+fn needs(image: &Image<'_>) -> Verdict {
+    Verdict::Passed(match image.needed.len() {
+        0 => "no library of the system".to_owned(),
+        _ => image.needed.join(", "),
+    })
+}
+
+impl From<ImageError> for VerifyError {
+    fn from(error: ImageError) -> Self {
+        match error {
+            ImageError::Empty => Self::NoLibrary {
+                reason: "it is empty".to_owned(),
+            },
+            ImageError::NoLibrary { looks_like } => Self::NoLibrary {
+                reason: format!("it looks like {looks_like}"),
+            },
+            ImageError::NotALibrary { kind } => Self::NotDynamic { kind },
+            ImageError::Malformed { format, reason } => Self::Malformed {
+                reason: format!("{format}: {reason}"),
+            },
+            ImageError::CutOff { end, len } => Self::CutOff { end, len },
+            ImageError::BadNote { reason } => Self::BadManifest { reason },
+            ImageError::OtherFormat { found, expected } => Self::OtherMachine {
+                found: format!("a library in the format {found}"),
+                expected: format!("libraries in the format {expected}"),
+            },
+            ImageError::OtherMachine { found, expected } => Self::OtherMachine {
+                found: format!("a library for {found}"),
+                expected: format!("libraries for {expected}"),
+            },
+        }
+    }
+}
