@@ -3,11 +3,13 @@
 mod files;
 mod gate;
 mod lines;
+mod program;
 mod rig;
 mod stall;
 
 pub use files::{built, patched, program, target_dir};
 pub use gate::Gate;
 pub use lines::{Line, lines_of, on_line};
+pub use program::{Ended, command, ended};
 pub use rig::{Rig, await_late, gated, time_out, wait_for};
 pub use stall::StallClock;

@@ -2,10 +2,10 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStdout, Command, Output, Stdio};
+use std::process::{Child, ChildStdout, Command};
 use std::time::{Duration, Instant};
 
-use plugin_engine_tests::{built, program};
+use plugin_engine_tests::{Ended, built, command, ended};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -23,33 +23,19 @@ fn plugins(names: &[&str]) -> TempDir {
     dir
 }
 
-/// `plugin-engine run` over a directory, with no say of the environment that the tests run in.
+/// `plugin-engine run` over a directory.
 fn run(dir: &TempDir, args: &[&str]) -> Command {
-    let mut command = Command::new(program());
+    let mut command = command();
     command
         .args(["run", "--plugins"])
         .arg(dir.path())
-        .args(args)
-        .env_remove("RUST_LOG")
-        .env_remove("RUST_BACKTRACE")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .args(args);
     command
 }
 
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8(bytes.to_vec()).expect("output is UTF-8")
-}
-
 fn output(command: &mut Command) -> (i32, String, String) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().expect("the program runs");
-    let code = status.code().expect("the program ends by itself");
-    (code, text(&stdout), text(&stderr))
+    let Ended { status, out, err } = ended(command);
+    (status, out, err)
 }
 
 fn objects(output: &str) -> Vec<Value> {
@@ -252,7 +238,7 @@ fn an_output_that_is_full_is_a_failure() {
 fn what_cannot_be_read_is_one_line_and_a_status() {
     let dir = plugins(&[]);
     let missing = dir.path().join("missing");
-    let mut command = Command::new(program());
+    let mut command = command();
     let (status, stdout, stderr) = output(command.args(["run", "--plugins"]).arg(&missing));
     assert_eq!((status, stdout.as_str()), (1, ""));
     assert_eq!(

@@ -16,14 +16,14 @@ pub enum Check {
     Owner,
     /// It is a whole dynamic library for this machine.
     Format,
-    /// It does not say where other libraries are searched.
-    SearchPath,
     /// It says of itself what it is.
     Manifest,
     /// It was built against a plugin-api that fits.
     Contract,
     /// Its panics can be caught.
     Panic,
+    /// It does not say where other libraries are searched.
+    SearchPath,
     /// The libraries that it needs are there.
     Needs,
     /// The lock lists it.
@@ -38,10 +38,10 @@ impl Check {
         Self::File,
         Self::Owner,
         Self::Format,
-        Self::SearchPath,
         Self::Manifest,
         Self::Contract,
         Self::Panic,
+        Self::SearchPath,
         Self::Needs,
         Self::Lock,
         Self::Signature,

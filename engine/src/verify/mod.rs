@@ -60,6 +60,7 @@ pub(crate) fn verify(candidate: &Candidate, rules: &Rules) -> Result<VerifiedArt
         checks,
         ..
     } = Examination::new(candidate, rules);
+    // The first check that refuses decides, so that what matters most is what people read.
     for (check, verdict) in checks {
         match verdict {
             Verdict::Refused(error) => {
