@@ -79,7 +79,8 @@ impl Table {
         }
     }
 
-    fn median(&self, name: &str) -> Option<f64> {
+    /// The median of the first contestant whose name begins so, if it was measured.
+    pub(crate) fn median(&self, name: &str) -> Option<f64> {
         let row = self.rows.iter().find(|(row, _)| row.starts_with(name))?;
         Some(row.1[1])
     }
@@ -88,12 +89,6 @@ impl Table {
     pub(crate) fn ratio(&self, above: &str, below: &str, budget: &str) {
         if let (Some(one), Some(other)) = (self.median(above), self.median(below)) {
             println!("{:>8.2}  {above} / {below}   {budget}", one / other);
-        }
-    }
-
-    pub(crate) fn limit(&self, name: &str, nanos: f64) {
-        if let Some(median) = self.median(name) {
-            println!("{median:>8.1}  ns: {name}   at most {nanos}");
         }
     }
 }

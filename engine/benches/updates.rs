@@ -97,6 +97,12 @@ fn main() {
         "engine, cycle of 10 due,",
         "at most 1.5",
     );
-    table.limit("snapshot read, engine at rest", 60.0);
-    table.limit("snapshot read beside", 150.0);
+    limit(&table, "snapshot read, engine at rest", 60.0);
+    limit(&table, "snapshot read beside", 150.0);
+}
+
+fn limit(table: &Table, name: &str, nanos: f64) {
+    if let Some(median) = table.median(name) {
+        println!("{median:>8.1}  ns: {name}   at most {nanos}");
+    }
 }

@@ -57,6 +57,7 @@ mod services;
 mod shared;
 mod shutdown;
 mod snapshot;
+mod steps;
 mod timers;
 mod transition_log;
 mod verify;

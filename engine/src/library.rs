@@ -20,6 +20,7 @@ use crate::host::{HostContext, HostOf, Listener};
 use crate::manifest::Manifest;
 use crate::seal::SealedFile;
 use crate::services;
+use crate::steps::Step;
 use crate::verify::{FileDigest, VerifiedArtifact};
 
 /// The functions of a plugin file, copied out of its table so that a call does not go through two more pointers.
@@ -93,6 +94,7 @@ pub(crate) fn load(
         bytes,
         manifest,
         digest,
+        mut steps,
     } = artifact;
     let name = path
         .file_name()
@@ -102,6 +104,7 @@ pub(crate) fn load(
         source,
     })?;
     drop(bytes);
+    steps.end(Step::Seal);
 
     // SAFETY: the bytes are those that were verified and cannot change. Their constructors run now, on this thread, which
     // holds no lock; that they do no harm is what "plugins are trusted code" means.
@@ -112,6 +115,7 @@ pub(crate) fn load(
                 reason: describe(&error),
             }
         })?;
+    steps.end(Step::Map);
     // From here on the code stays mapped, whatever is found: it may have started threads already. So the descriptor stays
     // open, too.
     let handle = ManuallyDrop::new(handle);
@@ -169,6 +173,18 @@ pub(crate) fn load(
         _handle: handle,
     });
     libraries.insert(&library);
+    steps.end(Step::Contract);
+    tracing::debug!(
+        target: "plugin_engine",
+        file = %path.display(),
+        read_us = steps.micros(Step::Read),
+        digest_us = steps.micros(Step::Digest),
+        checks_us = steps.micros(Step::Checks),
+        seal_us = steps.micros(Step::Seal),
+        map_us = steps.micros(Step::Map),
+        contract_us = steps.micros(Step::Contract),
+        "mapped"
+    );
     Ok(library)
 }
 

@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use crate::discover::Candidate;
 use crate::image::{self, Image, ImageError};
 use crate::manifest::Manifest;
+use crate::steps::{Step, Steps};
 
 pub use error::VerifyError;
 pub use inspection::{Check, Inspection, Verdict};
@@ -43,6 +44,7 @@ pub(crate) struct VerifiedArtifact {
     pub(crate) bytes: Vec<u8>,
     pub(crate) manifest: Manifest,
     pub(crate) digest: FileDigest,
+    pub(crate) steps: Steps,
 }
 
 /// Why a file was refused, and whose it is as far as that could be read.
@@ -58,6 +60,7 @@ pub(crate) fn verify(candidate: &Candidate, rules: &Rules) -> Result<VerifiedArt
         digest,
         manifest,
         checks,
+        steps,
         ..
     } = Examination::new(candidate, rules);
     // The first check that refuses decides, so that what matters most is what people read.
@@ -79,6 +82,7 @@ pub(crate) fn verify(candidate: &Candidate, rules: &Rules) -> Result<VerifiedArt
             bytes,
             manifest,
             digest,
+            steps,
         }),
         // An examination that refuses nothing has found all of them.
         _ => Err(Refused {
@@ -121,19 +125,27 @@ pub(crate) fn hex(digest: &FileDigest) -> String {
 }
 
 /// What is known of a file so far, and the verdicts.
-#[derive(Default)]
 struct Examination {
     bytes: Option<Vec<u8>>,
     digest: Option<FileDigest>,
     manifest: Option<Manifest>,
     needed: Vec<String>,
     checks: Vec<(Check, Verdict)>,
+    steps: Steps,
 }
 
 impl Examination {
     fn new(candidate: &Candidate, rules: &Rules) -> Self {
-        let mut examination = Self::default();
+        let mut examination = Self {
+            bytes: None,
+            digest: None,
+            manifest: None,
+            needed: Vec::new(),
+            checks: Vec::with_capacity(Check::ALL.len()),
+            steps: Steps::begin(),
+        };
         examination.look(candidate, rules);
+        examination.steps.end(Step::Checks);
         let made = |check| examination.checks.iter().any(|(done, _)| *done == check);
         let rest: Vec<_> = Check::ALL
             .into_iter()
@@ -165,7 +177,9 @@ impl Examination {
             Check::File,
             Ok(Verdict::Passed(format!("a regular file, {len} bytes"))),
         );
+        self.steps.end(Step::Read);
         let digest: FileDigest = Sha256::digest(&bytes).into();
+        self.steps.end(Step::Digest);
         match image::read(&bytes) {
             Ok(image) => self.look_at_image(&image, rules),
             // A library whose notes are broken is one all the same; it is the manifest that cannot be read.
