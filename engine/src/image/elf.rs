@@ -9,7 +9,9 @@ use object::elf;
 use object::read::elf::{Dyn, FileHeader, ProgramHeader};
 
 use super::notes::Notes;
-use super::{Format, Image, ImageError, SearchPath, TEXT_LEN_MAX, TEXTS_MAX, end_inside, text};
+use super::{
+    Format, Image, ImageError, SearchPath, TEXT_LEN_MAX, TEXTS_MAX, end_inside, terminated,
+};
 
 /// The most program headers of one file. Linkers write about a dozen.
 const SEGMENTS_MAX: u16 = 256;
@@ -347,13 +349,11 @@ fn string(strings: &[u8], start: u64) -> Result<String, ImageError> {
         .ok()
         .and_then(|start| strings.get(start..))
         .ok_or_else(|| malformed("a name lies outside of the string table"))?;
-    let bounded = &rest[..rest.len().min(TEXT_LEN_MAX + 1)];
-    let end = bounded.iter().position(|byte| *byte == 0).ok_or_else(|| {
+    terminated(rest).ok_or_else(|| {
         malformed(format!(
             "a name has no end within the string table and {TEXT_LEN_MAX} bytes"
         ))
-    })?;
-    Ok(text(&bounded[..end]))
+    })
 }
 
 /// The processor, as `std::env::consts::ARCH` names it where it has a name for it.

@@ -6,8 +6,10 @@
 
 mod elf;
 mod error;
+mod macho;
 mod magic;
 mod notes;
+mod pe;
 #[cfg(test)]
 mod robustness_tests;
 #[cfg(test)]
@@ -91,9 +93,8 @@ pub(crate) struct Image<'a> {
 pub(crate) fn read(bytes: &[u8]) -> Result<Image<'_>, ImageError> {
     match magic::format(bytes)? {
         Format::Elf => elf::read(bytes),
-        Format::MachO | Format::Pe => Err(ImageError::NoLibrary {
-            looks_like: "a library of another system",
-        }),
+        Format::MachO => macho::read(bytes),
+        Format::Pe => pe::read(bytes),
     }
 }
 
@@ -137,6 +138,13 @@ fn text(bytes: &[u8]) -> String {
         Ok(text) => escape_control(text).into_owned(),
         Err(_) => bytes.escape_ascii().to_string(),
     }
+}
+
+/// The text before the first zero byte, unless that is farther away than texts are long.
+fn terminated(bytes: &[u8]) -> Option<String> {
+    let bounded = &bytes[..bytes.len().min(TEXT_LEN_MAX + 1)];
+    let end = bounded.iter().position(|byte| *byte == 0)?;
+    Some(text(&bounded[..end]))
 }
 
 /// Where `len` bytes from `start` end, or that the file ends before.
