@@ -6,8 +6,14 @@
 
 mod elf;
 mod error;
+mod loader_cache;
 mod macho;
 mod magic;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the verifier asks once it names absent libraries")
+)]
+mod needed;
 mod notes;
 mod pe;
 #[cfg(test)]
@@ -21,6 +27,11 @@ use std::fmt;
 use plugin_engine_core::escape_control;
 
 pub(crate) use error::ImageError;
+#[expect(
+    unused_imports,
+    reason = "the verifier asks once it names absent libraries"
+)]
+pub(crate) use needed::{Absence, Absent, missing};
 
 /// The longest name of a library, and the longest search path, in bytes.
 const TEXT_LEN_MAX: usize = 4_096;
