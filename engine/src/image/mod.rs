@@ -6,8 +6,16 @@
 
 mod elf;
 mod error;
+mod loader_cache;
+mod macho;
 mod magic;
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the verifier asks once it names absent libraries")
+)]
+mod needed;
 mod notes;
+mod pe;
 #[cfg(test)]
 mod robustness_tests;
 #[cfg(test)]
@@ -19,6 +27,11 @@ use std::fmt;
 use plugin_engine_core::escape_control;
 
 pub(crate) use error::ImageError;
+#[expect(
+    unused_imports,
+    reason = "the verifier asks once it names absent libraries"
+)]
+pub(crate) use needed::{Absence, Absent, missing};
 
 /// The longest name of a library, and the longest search path, in bytes.
 const TEXT_LEN_MAX: usize = 4_096;
@@ -91,9 +104,8 @@ pub(crate) struct Image<'a> {
 pub(crate) fn read(bytes: &[u8]) -> Result<Image<'_>, ImageError> {
     match magic::format(bytes)? {
         Format::Elf => elf::read(bytes),
-        Format::MachO | Format::Pe => Err(ImageError::NoLibrary {
-            looks_like: "a library of another system",
-        }),
+        Format::MachO => macho::read(bytes),
+        Format::Pe => pe::read(bytes),
     }
 }
 
@@ -137,6 +149,13 @@ fn text(bytes: &[u8]) -> String {
         Ok(text) => escape_control(text).into_owned(),
         Err(_) => bytes.escape_ascii().to_string(),
     }
+}
+
+/// The text before the first zero byte, unless that is farther away than texts are long.
+fn terminated(bytes: &[u8]) -> Option<String> {
+    let bounded = &bytes[..bytes.len().min(TEXT_LEN_MAX + 1)];
+    let end = bounded.iter().position(|byte| *byte == 0)?;
+    Some(text(&bounded[..end]))
 }
 
 /// Where `len` bytes from `start` end, or that the file ends before.

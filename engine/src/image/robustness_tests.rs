@@ -6,6 +6,11 @@ use std::time::{Duration, Instant};
 use super::samples::SAMPLES;
 use super::*;
 
+fn is_library(path: &Path) -> bool {
+    let path = path.to_string_lossy();
+    path.ends_with(".so") || path.contains(".so.")
+}
+
 /// Some libraries of the system, found without following links.
 fn system_libraries(limit: usize) -> Vec<PathBuf> {
     let mut found = Vec::new();
@@ -18,7 +23,7 @@ fn system_libraries(limit: usize) -> Vec<PathBuf> {
             let path = entry.path();
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => dirs.push(path),
-                Ok(kind) if kind.is_file() && path.to_string_lossy().contains(".so") => {
+                Ok(kind) if kind.is_file() && is_library(&path) => {
                     found.push(path);
                 }
                 _ => {}
@@ -37,7 +42,7 @@ fn mapped_libraries() -> Vec<PathBuf> {
     let mut found: Vec<PathBuf> = maps
         .lines()
         .filter_map(|line| line.find('/').map(|at| PathBuf::from(&line[at..])))
-        .filter(|path| path.to_string_lossy().contains(".so"))
+        .filter(|path| is_library(path))
         .collect();
     found.dedup();
     found
@@ -161,7 +166,7 @@ fn a_spoilt_library_of_the_system_is_answered() {
     let Some(path) = mapped_libraries().into_iter().next() else {
         return;
     };
-    let sample = std::fs::read(Path::new(&path)).unwrap();
+    let sample = std::fs::read(path).unwrap();
     let mut bytes = sample.clone();
     let mut sequence = Sequence(0x5eed_0005);
     for _ in 0..4_000 {
