@@ -336,3 +336,16 @@ fn an_inspection_makes_every_check_that_can_be_made() {
         [Check::File]
     );
 }
+
+#[test]
+fn a_plugin_whose_library_is_not_there_is_refused_before_its_code_runs() {
+    let rig = Rig::new();
+    let file = rig.dir().join("noop.so");
+    patched("noop", "libgcc_s.so.1", "libgcc_s.so.9", &file);
+    assert_eq!(refused(&rig), [("noop.so".to_owned(), Code::FILE_NEEDS)]);
+    let error = rig.error("noop").unwrap();
+    assert!(
+        error.contains("needs libgcc_s.so.9, which is not installed"),
+        "{error}"
+    );
+}

@@ -9,10 +9,6 @@ mod error;
 mod loader_cache;
 mod macho;
 mod magic;
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the verifier asks once it names absent libraries")
-)]
 mod needed;
 mod notes;
 mod pe;
@@ -27,10 +23,6 @@ use std::fmt;
 use plugin_engine_core::escape_control;
 
 pub(crate) use error::ImageError;
-#[expect(
-    unused_imports,
-    reason = "the verifier asks once it names absent libraries"
-)]
 pub(crate) use needed::{Absence, Absent, missing};
 
 /// The longest name of a library, and the longest search path, in bytes.

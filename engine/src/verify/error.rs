@@ -98,14 +98,11 @@ pub enum VerifyError {
         /// Where it points.
         path: String,
     },
-    /// A library that it needs is missing.
-    #[error(
-        "needs {}, which is not installed",
-        escape_control(bounded(library, 200))
-    )]
+    /// A library that it needs is missing, or is named so that it cannot be found.
+    #[error("{}", escape_control(bounded(reason, 400)))]
     Needs {
-        /// The missing library, or several, joined by commas.
-        library: String,
+        /// Which, and why it would not be found.
+        reason: String,
     },
     /// It has no manifest.
     #[error("has no manifest: it is no plugin, or was not exported with export_plugin!")]

@@ -21,7 +21,7 @@ use plugin_engine_core::PluginId;
 use sha2::{Digest, Sha256};
 
 use crate::discover::Candidate;
-use crate::image::{self, Image, ImageError};
+use crate::image::{self, Absence, Absent, Image, ImageError};
 use crate::manifest::Manifest;
 use crate::steps::{Step, Steps};
 
@@ -225,7 +225,7 @@ impl Examination {
         self.judge(Check::Format, fits);
         self.judge(Check::SearchPath, search_path(image, rules));
         if here {
-            self.judge(Check::Needs, Ok(needs(image)));
+            self.judge(Check::Needs, needs(image, rules));
         }
         self.needed.clone_from(&image.needed);
         let manifest = image.manifest.ok_or(VerifyError::NoManifest);
@@ -282,11 +282,32 @@ fn search_path(image: &Image<'_>, rules: &Rules) -> Result<Verdict, VerifyError>
     })
 }
 
-fn needs(image: &Image<'_>) -> Verdict {
-    Verdict::Passed(match image.needed.len() {
+fn needs(image: &Image<'_>, rules: &Rules) -> Result<Verdict, VerifyError> {
+    let absent = image::missing(&image.needed, &image.search_paths);
+    // Named by a path, a library comes from where nobody has looked, as with a search path.
+    let refused = |absence| match absence {
+        Absence::Missing => true,
+        Absence::Path | Absence::Variable => !rules.policy.allow_rpath,
+        Absence::Unknown => false,
+    };
+    let (refused, warned): (Vec<_>, Vec<_>) =
+        absent.into_iter().partition(|one| refused(one.absence));
+    let words = |absent: &[Absent]| {
+        let words: Vec<_> = absent.iter().take(8).map(ToString::to_string).collect();
+        words.join("; ")
+    };
+    if !refused.is_empty() {
+        return Err(VerifyError::Needs {
+            reason: words(&refused),
+        });
+    }
+    if !warned.is_empty() {
+        return Ok(Verdict::Warned(words(&warned)));
+    }
+    Ok(Verdict::Passed(match image.needed.len() {
         0 => "no library of the system".to_owned(),
         _ => image.needed.join(", "),
-    })
+    }))
 }
 
 impl From<ImageError> for VerifyError {
