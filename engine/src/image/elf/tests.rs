@@ -218,6 +218,8 @@ fn a_dynamic_table_that_cannot_be_is_refused() {
             (dynamic + P_VADDR, &u64_of(0x2010)),
             "not where it is mapped",
         ),
+        // Mapped, but from another place of the file.
+        ((dynamic + P_VADDR, &u64_of(0x10)), "not where it is mapped"),
         ((end, &null), "no end"),
         ((entry(elf::DT_SYMTAB), &null), "no dynamic symbols"),
         ((entry(elf::DT_STRTAB), &null), "no dynamic symbols"),
