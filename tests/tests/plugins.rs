@@ -333,7 +333,8 @@ fn a_feed_from_a_server_is_asked_for_again_only_if_it_has_changed() {
             return response("304 Not Modified", "", "");
         }
         let body = atom(&[("urn:1", "Fog", "2026-01-01T08:00:00Z")]);
-        response("200 OK", "ETag: \"one\"\r\n", &body)
+        let headers = "ETag: \"one\"\r\nLast-Modified: Thu, 01 Jan 2026 08:00:00 GMT\r\n";
+        response("200 OK", headers, &body)
     });
     let rig = Rig::new();
     // By its name, which no resolver is asked for.
@@ -359,21 +360,29 @@ fn a_feed_from_a_server_is_asked_for_again_only_if_it_has_changed() {
         "{}",
         requests[0]
     );
-    assert!(!requests[0].contains("if-none-match"), "{}", requests[0]);
+    assert!(!requests[0].contains("\r\nif-"), "{}", requests[0]);
+    for condition in [
+        "if-none-match: \"one\"",
+        "if-modified-since: Thu, 01 Jan 2026 08:00:00 GMT",
+    ] {
+        assert!(requests[1].contains(condition), "{}", requests[1]);
+    }
 }
 
 #[test]
 fn a_feed_that_could_not_be_read_is_asked_for_anew_although_the_server_knows_it() {
-    let server = Server::new(|request| {
-        assert!(!request.contains("if-none-match"), "{request}");
-        response("200 OK", "ETag: \"bad\"\r\n", "<feed><title>half")
-    });
+    let server = Server::new(|_| response("200 OK", "ETag: \"bad\"\r\n", "<feed><title>half"));
     let rig = Rig::new();
     feed_of(&rig, "half", &server.url("/"), "");
     rig.load();
     for tick in 1..=2 {
         assert_eq!(rig.engine.run_cycle().failed, 1);
-        assert_eq!(server.requests().len(), tick);
+        let requests = server.requests();
+        assert_eq!(requests.len(), tick);
+        assert!(
+            !requests[tick - 1].contains("if-none-match"),
+            "{requests:?}"
+        );
         rig.advance(1_000);
     }
 }

@@ -134,7 +134,7 @@ mod tests {
                 unreadable: 2,
             },
             largest: vec![child("music", 3 << 20), child("notes", 1 << 19)],
-            smaller: (3, 1 << 18),
+            smaller: (3, 20 << 10),
             direct_bytes: 1 << 18,
             first_unreadable: Some("/srv/private: permission denied".to_owned()),
         };
@@ -145,7 +145,7 @@ mod tests {
 
    3.0 MiB   75 %  music
    512 KiB   12 %  notes
-   256 KiB    6 %  (3 smaller directories)
+    20 KiB    0 %  (3 smaller directories)
    256 KiB    6 %  (files beside them)
 ";
         assert_eq!(text, expected);

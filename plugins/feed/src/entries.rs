@@ -157,6 +157,17 @@ mod tests {
     }
 
     #[test]
+    fn a_json_feed_is_read_as_well() {
+        let feed = parsed(
+            r#"{"version": "https://jsonfeed.org/version/1.1", "title": "Site",
+                "items": [{"id": "1", "title": "a", "content_text": "",
+                           "date_published": "2026-01-02T08:00:00Z"}]}"#,
+        );
+        assert_eq!((feed.title.as_str(), titles(&feed)), ("Site", vec!["a"]));
+        assert_eq!(feed.entries[0].date.as_deref(), Some("2026-01-02 08:00"));
+    }
+
+    #[test]
     fn entries_without_an_id_are_recognised_again_and_told_from_each_other() {
         let items = "<item><title>a</title></item><item><title>b</title></item>\
             <item><description>only a text</description></item>\

@@ -21,11 +21,11 @@ use crate::http::{Answer, Client, Validators};
 use crate::seen::Seen;
 use crate::source::Source;
 
-/// Which feed is read, and how much of it is shown.
+/// Which feed is read (Atom, RSS or JSON Feed), and how much of it is shown.
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Settings {
-    /// The path of a file, or an address `http://…` whose host is `localhost` or a loopback address such as 127.0.0.1. A
+    /// Where the feed is: the path of a file, or an address `http://…` whose host is `localhost` or a loopback address such as 127.0.0.1. A
     /// relative path starts at the working directory of the engine. At most 4 MiB are read. There is no default.
     source: String,
     /// How many entries are shown, from 1 to 100. Default: 10.

@@ -169,12 +169,16 @@ mod tests {
     #[test]
     fn a_source_that_is_no_file_is_told_by_its_path() {
         let dir = tempfile::TempDir::new().unwrap();
-        let missing = dir.path().join("missing");
-        for path in [dir.path().to_owned(), missing, PathBuf::from("/dev/zero")] {
+        for (path, why) in [
+            (dir.path().to_owned(), "no regular file"),
+            (dir.path().join("missing"), "No such file"),
+            (PathBuf::from("/dev/zero"), "no regular file"),
+        ] {
             let error = read_file(&path).unwrap_err();
             assert!(error.is_recoverable());
             let text = error.to_string();
             assert!(text.starts_with(path.to_str().unwrap()), "{text}");
+            assert!(text.contains(why), "{text}");
         }
     }
 }
