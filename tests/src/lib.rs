@@ -5,6 +5,7 @@ mod gate;
 mod lines;
 mod program;
 mod rig;
+mod server;
 mod stall;
 
 pub use files::{built, patched, program, target_dir};
@@ -12,4 +13,5 @@ pub use gate::Gate;
 pub use lines::{Line, lines_of, on_line};
 pub use program::{Ended, command, ended};
 pub use rig::{Rig, await_late, gated, time_out, wait_for};
+pub use server::Server;
 pub use stall::StallClock;
