@@ -8,7 +8,7 @@ use abi_stable::StableAbi;
 use abi_stable::abi_stability::abi_checking::{
     AbiInstability, AbiInstabilityErrors, CheckingGlobals, check_layout_compatibility_with_globals,
 };
-use abi_stable::library::{AbiHeaderRef, LibHeader};
+use abi_stable::library::{AbiHeader, AbiHeaderRef, LibHeader, LibraryError};
 use abi_stable::type_layout::{TLFieldOrFunction, TypeLayout};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use parking_lot::Mutex;
@@ -124,20 +124,34 @@ pub(crate) fn load(
         path: path.clone(),
         reason,
     };
-    // SAFETY: the symbol, if it is there, is a `LibHeader` of abi_stable, which begins with the `AbiHeader` that
-    // `upgrade` checks before anything behind it is looked at; its manifest said that it is one of ours.
+    // SAFETY: only the address is looked at, whatever lies there.
+    let symbol = unsafe { handle.get::<*const AbiHeader>(plugin_api::HEADER_SYMBOL.as_bytes()) }
+        .map_err(|error| contract(format!("it has no header: {}", describe(&error))))?;
+    let address = symbol.into_raw().addr();
+    if address == 0 || !address.is_multiple_of(align_of::<AbiHeader>()) {
+        return Err(contract(format!(
+            "it has no header: the symbol stands for the address {address:#x}"
+        )));
+    }
+    // SAFETY: the symbol is a `LibHeader` of abi_stable, which begins with the `AbiHeader` that `upgrade` checks before
+    // anything behind it is looked at; its manifest said that it is one of ours.
     let header_ref = unsafe { handle.get::<AbiHeaderRef>(plugin_api::HEADER_SYMBOL.as_bytes()) }
         .map_err(|error| contract(format!("it has no header: {}", describe(&error))))?;
     let header_ref: AbiHeaderRef = *header_ref;
-    let address = std::ptr::from_ref::<abi_stable::library::AbiHeader>(&header_ref).addr();
     if libraries.has_header(address) {
         return Err(contract(
             "the system's loader returned code that was mapped before".to_owned(),
         ));
     }
-    let header = header_ref
-        .upgrade()
-        .map_err(|error| contract(first_line(&error.to_string())))?;
+    let header = header_ref.upgrade().map_err(|error| {
+        contract(match error {
+            LibraryError::InvalidAbiHeader(_) => {
+                "what it exports as its header is none; export the plugin with export_plugin!"
+                    .to_owned()
+            }
+            error => first_line(&error.to_string()),
+        })
+    })?;
     check_layout(header).map_err(|reason| {
         contract(format!(
             "{reason} (it was built against plugin-api {})",

@@ -1,12 +1,16 @@
 //! The harness: builds plugin files once per run, drops copies of them into directories, and waits for conditions.
 
+pub mod bad_files;
+mod every_plugin;
 mod files;
+pub mod foreign;
 mod gate;
 mod lines;
 mod program;
 mod rig;
 mod stall;
 
+pub use every_plugin::write_every_plugin;
 pub use files::{built, patched, program, target_dir};
 pub use gate::Gate;
 pub use lines::{Line, lines_of, on_line};
