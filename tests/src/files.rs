@@ -47,6 +47,29 @@ pub fn built(name: &str) -> PathBuf {
     built_file(&format!("lib{}.so", name.replace('-', "_")))
 }
 
+/// Where plugin files are built that are not as this workspace has them. They share what they need.
+pub(crate) fn variants_dir() -> PathBuf {
+    target_dir().join("variants")
+}
+
+/// The plugin file of the crate `name`, built with `panic = "abort"`.
+pub fn built_with_abort(name: &str) -> PathBuf {
+    let target_dir = variants_dir().join("target");
+    let status = Command::new(env!("CARGO"))
+        .current_dir(root())
+        .env("CARGO_PROFILE_DEV_PANIC", "abort")
+        .args(["build", "--quiet", "--offline", "--locked", "--package"])
+        .arg(name)
+        .arg("--target-dir")
+        .arg(&target_dir)
+        .status()
+        .expect("cargo runs");
+    assert!(status.success(), "building {name} with abort failed");
+    target_dir
+        .join("debug")
+        .join(format!("lib{}.so", name.replace('-', "_")))
+}
+
 /// The program `plugin-engine`, built with them.
 pub fn program() -> PathBuf {
     built_file("plugin-engine")
