@@ -30,10 +30,12 @@ fn take(file: &BadFile, from: &TempDir, to: &Path) -> PathBuf {
     path
 }
 
-/// What was said of this file, if it was refused.
-fn refusal(outcomes: &[LoadOutcome], path: &Path) -> Option<String> {
+/// The code and what was said of this file, if it was refused.
+fn refusal(outcomes: &[LoadOutcome], path: &Path) -> Option<(&'static str, String)> {
     outcomes.iter().find_map(|outcome| match outcome {
-        LoadOutcome::Refused { file, error } if file == path => Some(error.to_string()),
+        LoadOutcome::Refused { file, error } if file == path => {
+            Some((error.code().as_str(), error.to_string()))
+        }
         _ => None,
     })
 }
@@ -49,10 +51,13 @@ fn complaint(rig: &Rig, file: &BadFile, path: &Path) -> Option<String> {
     let refused = refusal(&outcomes, path);
     match (&refused, file.is_taken) {
         (None, true) if completed == 2 && outcomes.len() == 2 => None,
-        (Some(said), false) if completed == 1 && outcomes.len() == 2 => {
+        (Some((code, said)), false) if completed == 1 && outcomes.len() == 2 => {
             let is_one_line = said.len() < 1_000 && !said.chars().any(char::is_control);
-            let fits = is_one_line && said.contains(&file.name) && said.contains(file.says);
-            (!fits).then(|| format!("says {said:?}"))
+            let fits = is_one_line
+                && said.contains(&file.name)
+                && said.contains(file.says)
+                && (file.code.is_empty() || *code == file.code);
+            (!fits).then(|| format!("says {code} {said:?}"))
         }
         _ => Some(format!("{completed} completed; {outcomes:?}")),
     }

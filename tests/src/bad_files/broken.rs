@@ -1,10 +1,9 @@
 //! No dynamic libraries, or what is left of one.
 
-use super::Writer;
+use super::{Refusal, SOME, Writer};
 
-const NOT_ELF: &str = "it is no ELF file";
-const MACHINE: &str = "is for another machine";
-const NO_LIBRARY: &str = "no dynamic library";
+const MACHINE: Refusal = ("PE0113", "this engine runs");
+const MALFORMED: Refusal = ("PE0111", "is a broken library");
 
 /// Where the fields of a 64-bit ELF header lie.
 mod at {
@@ -23,9 +22,14 @@ const HEADER_LEN: usize = 64;
 const SEGMENT_LEN: usize = 56;
 
 pub(super) fn write(writer: &mut Writer<'_>) {
-    writer.bytes("empty", "nothing", NOT_ELF, "");
-    writer.bytes("text", "a script", NOT_ELF, "#!/bin/sh\nexit 0\n");
-    writer.bytes("magic-alone", "four bytes of an ELF file", "", b"\x7fELF");
+    writer.bytes("empty", "nothing", ("PE0110", "it is empty"), "");
+    writer.bytes(
+        "text",
+        "a script",
+        ("PE0110", "a script"),
+        "#!/bin/sh\nexit 0\n",
+    );
+    writer.bytes("magic-alone", "four bytes of an ELF file", SOME, b"\x7fELF");
     cut_off(writer);
     random(writer);
     headers(writer);
@@ -43,7 +47,7 @@ fn cut_off(writer: &mut Writer<'_>) {
     {
         let what = "the first part of a good plugin file";
         let start = writer.good[..at].to_vec();
-        writer.bytes(&format!("cut-at-{at:07}"), what, "", start);
+        writer.bytes(&format!("cut-at-{at:07}"), what, SOME, start);
     }
 }
 
@@ -55,7 +59,7 @@ fn random(writer: &mut Writer<'_>) {
             let mut bytes = good.to_vec();
             Noise(seed).fill(&mut bytes[whole..]);
             let what = "random bytes behind the beginning of a good plugin file";
-            writer.bytes(&format!("random-{seed}-behind-{name}"), what, "", bytes);
+            writer.bytes(&format!("random-{seed}-behind-{name}"), what, SOME, bytes);
         }
     }
 }
@@ -69,25 +73,25 @@ fn headers(writer: &mut Writer<'_>) {
         });
     }
     let what = "a 64-bit library that says it is a 32-bit one";
-    writer.changed("class-32", what, NO_LIBRARY, |bytes| bytes[at::CLASS] = 1);
+    writer.changed("class-32", what, MALFORMED, |bytes| bytes[at::CLASS] = 1);
     let what = "a library of a class that there is not";
-    writer.changed("class-9", what, NO_LIBRARY, |bytes| bytes[at::CLASS] = 9);
+    writer.changed("class-9", what, MALFORMED, |bytes| bytes[at::CLASS] = 9);
     let what = "the header of a 32-bit library";
-    writer.bytes("header-32", what, NO_LIBRARY, header_32());
+    writer.bytes("header-32", what, MALFORMED, header_32());
     let what = "a library of the other byte order in name alone";
-    writer.changed("big-endian-said", what, NO_LIBRARY, |bytes| {
+    writer.changed("big-endian-said", what, SOME, |bytes| {
         bytes[at::BYTE_ORDER] = 2;
     });
     let what = "the header of a library for 64-bit POWER, which has the other byte order";
-    writer.bytes("big-endian", what, NO_LIBRARY, header_big_endian());
-    for (kind, name) in [
-        (0, "none"),
-        (1, "relocatable"),
-        (2, "executable"),
-        (4, "core"),
+    writer.bytes("big-endian", what, MALFORMED, header_big_endian());
+    for (kind, name, says) in [
+        (0, "none", "of type 0"),
+        (1, "relocatable", "an object file"),
+        (2, "executable", "a program"),
+        (4, "core", "core dump"),
     ] {
         let what = "an ELF file of another type";
-        writer.changed(&format!("type-{name}"), what, NO_LIBRARY, |bytes| {
+        writer.changed(&format!("type-{name}"), what, ("PE0114", says), |bytes| {
             bytes[at::TYPE] = kind;
         });
     }
@@ -98,7 +102,7 @@ fn tables(writer: &mut Writer<'_>) {
     for (offset, name) in [(at::SEGMENTS, "segments"), (at::SECTIONS, "sections")] {
         for (value, where_to) in [(u64::MAX, "nowhere"), (u64::MAX - 4_000, "wrapping")] {
             let what = "a library whose header points out of the file";
-            writer.changed(&format!("{name}-{where_to}"), what, "", |bytes| {
+            writer.changed(&format!("{name}-{where_to}"), what, SOME, |bytes| {
                 bytes[offset..offset + 8].copy_from_slice(&value.to_le_bytes());
             });
         }
@@ -109,12 +113,14 @@ fn tables(writer: &mut Writer<'_>) {
         (at::NAME_SECTION, "name-section"),
     ] {
         let what = "a library whose header counts more than there is";
-        writer.changed(&format!("{name}-too-high"), what, "", |bytes| {
+        writer.changed(&format!("{name}-too-high"), what, SOME, |bytes| {
             bytes[offset..offset + 2].copy_from_slice(&[0xfe, 0xff]);
         });
+        // Nobody needs the names of sections: the system's loader goes by segments, and so does the engine.
+        writer.last().is_taken = offset == at::NAME_SECTION;
     }
     let what = "a library with a segment that ends behind the file";
-    writer.changed("segment-too-long", what, "is cut off", |bytes| {
+    writer.changed("segment-too-long", what, ("PE0112", ""), |bytes| {
         // Some segment of the good file is one that is loaded; to lengthen all of them lengthens that one.
         let count = usize::from(u16_at(bytes, at::SEGMENT_COUNT));
         for segment in 0..count {

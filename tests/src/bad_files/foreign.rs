@@ -8,30 +8,30 @@ use crate::foreign::{
 
 pub(super) fn write(writer: &mut Writer<'_>) {
     let what = "a foreign library whose constructor leaves a mark";
-    let path = writer.file("constructor-mark", what, "has no manifest");
+    let path = writer.file("constructor-mark", what, ("PE0120", ""));
     std::fs::copy(built("constructor-mark"), path).expect("a file can be copied");
 
-    let path = writer.file("program", "a program", "no dynamic library");
+    let path = writer.file("program", "a program", ("PE0114", "is a program"));
     write_program(&path, &["-no-pie"]);
     let what = "a program that can be mapped anywhere, as a library can";
-    let path = writer.file("program-pie", what, "has no manifest");
+    let path = writer.file("program-pie", what, ("PE0114", "is a program"));
     write_program(&path, &["-pie", "-fPIE"]);
-    let path = writer.file("object", "a relocatable object", "no dynamic library");
+    let path = writer.file(
+        "object",
+        "a relocatable object",
+        ("PE0114", "an object file"),
+    );
     write_program(&path, &["-c"]);
 
     let what = "a program that carries a manifest";
-    let path = writer.file(
-        "program-with-manifest",
-        what,
-        "the system's loader refuses it",
-    );
+    let path = writer.file("program-with-manifest", what, ("PE0114", "is a program"));
     write_program_with_manifest(&path);
     for header in Header::ALL {
         // Each its own id: a file whose manifest can be read shows its reason under that.
         let name = format!("claims-{header:?}").to_lowercase();
         let manifest = good_manifest().replace("id=claims", &format!("id={name}"));
         let what = "a library that claims to be a plugin";
-        let path = writer.file(&name, what, "header");
+        let path = writer.file(&name, what, ("PE0203", "header"));
         write_claim(&path, &manifest, header);
         writer.last().is_mapped = true;
     }

@@ -6,14 +6,14 @@ use crate::foreign::{Header, good_manifest, write_claim};
 /// The name of the note, `plugin_api::manifest::NOTE_NAME`.
 const NOTE_NAME: &[u8; 16] = b"plugin-manifest\0";
 
-const BAD: &str = "has a bad manifest";
+const BAD: &str = "PE0121";
 
 pub(super) fn write(writer: &mut Writer<'_>) {
     texts(writer);
     lengths(writer);
     let long = format!("{}padding={}\n", good_manifest(), "x".repeat(4_096));
     let what = "a manifest that is longer than an engine reads";
-    let path = writer.file("manifest-oversized", what, "the limit is 4096");
+    let path = writer.file("manifest-oversized", what, (BAD, "the limit is 4096"));
     write_claim(&path, &long, Header::Absent);
 }
 
@@ -88,21 +88,21 @@ fn texts(writer: &mut Writer<'_>) {
             "an id with a capital",
             "id=counter",
             b"id=Counter",
-            BAD,
+            "is no plugin id",
         ),
         (
             "id-path",
             "an id that is a path",
             "id=counter",
             b"id=../../x",
-            BAD,
+            "is no plugin id",
         ),
         (
             "id-escape",
             "an id that steers a terminal",
             "id=counter",
             b"id=\x1b[31mxx",
-            BAD,
+            "is no plugin id",
         ),
         (
             "api-other",
@@ -127,7 +127,12 @@ fn texts(writer: &mut Writer<'_>) {
         ),
     ];
     for (stem, what, from, to, says) in changes {
-        writer.changed(&format!("manifest-{stem}"), what, says, |bytes| {
+        let code = match stem {
+            "api-other" | "api-nonsense" => "PE0122",
+            "panic-other" => "PE0123",
+            _ => BAD,
+        };
+        writer.changed(&format!("manifest-{stem}"), what, (code, says), |bytes| {
             let note = note_at(bytes);
             let at = find(&bytes[note..], from.as_bytes())
                 .unwrap_or_else(|| panic!("{from:?} does not stand in the manifest"));
@@ -150,14 +155,14 @@ fn lengths(writer: &mut Writer<'_>) {
         ("description-len-zero", 4, 0, BAD),
         ("type-other", 8, 2, BAD),
     ];
-    for (stem, offset, value, says) in words {
-        writer.changed(&format!("note-{stem}"), what, says, |bytes| {
+    for (stem, offset, value, code) in words {
+        writer.changed(&format!("note-{stem}"), what, (code, ""), |bytes| {
             let at = note_at(bytes) + offset;
             bytes[at..at + 4].copy_from_slice(&value.to_le_bytes());
         });
     }
     let what = "a note of another name";
-    writer.changed("note-name-other", what, "has no manifest", |bytes| {
+    writer.changed("note-name-other", what, ("PE0120", ""), |bytes| {
         let at = note_at(bytes) + 12;
         bytes[at] = b'P';
     });

@@ -18,10 +18,10 @@ pub struct BadFile {
     pub name: String,
     /// What it is.
     pub what: &'static str,
-    /// A part of the reason for which it is refused; empty where the reason depends on chance.
+    /// The stable code of its refusal; empty where the reason depends on chance.
+    pub code: &'static str,
+    /// A part of the reason, where the code alone does not tell enough.
     pub says: &'static str,
-    /// The stable code of its refusal, where that is settled.
-    pub code: Option<&'static str>,
     /// Whether only its contract is wrong, which cannot be seen before its code is mapped.
     pub is_mapped: bool,
     /// Whether an engine of this user takes it all the same.
@@ -48,6 +48,12 @@ pub fn write_all(dir: &Path) -> Vec<BadFile> {
     writer.files
 }
 
+/// Code and words of a refusal.
+type Refusal = (&'static str, &'static str);
+
+/// A refusal that depends on chance.
+const SOME: Refusal = ("", "");
+
 /// The directory while it is being filled.
 struct Writer<'a> {
     dir: &'a Path,
@@ -63,14 +69,14 @@ impl Writer<'_> {
     }
 
     /// Puts a name into the table and says where the file belongs, which the caller makes.
-    fn file(&mut self, stem: &str, what: &'static str, says: &'static str) -> PathBuf {
+    fn file(&mut self, stem: &str, what: &'static str, refusal: Refusal) -> PathBuf {
         let name = format!("{stem}.so");
         let path = self.dir.join(&name);
         self.files.push(BadFile {
             name,
             what,
-            says,
-            code: None,
+            code: refusal.0,
+            says: refusal.1,
             is_mapped: false,
             is_taken: false,
         });
@@ -78,14 +84,8 @@ impl Writer<'_> {
     }
 
     /// Writes a file that is refused.
-    fn bytes(
-        &mut self,
-        stem: &str,
-        what: &'static str,
-        says: &'static str,
-        bytes: impl AsRef<[u8]>,
-    ) {
-        let path = self.file(stem, what, says);
+    fn bytes(&mut self, stem: &str, what: &'static str, refusal: Refusal, bytes: impl AsRef<[u8]>) {
+        let path = self.file(stem, what, refusal);
         std::fs::write(path, bytes).expect("a file can be written");
     }
 
@@ -94,12 +94,12 @@ impl Writer<'_> {
         &mut self,
         stem: &str,
         what: &'static str,
-        says: &'static str,
+        refusal: Refusal,
         change: impl FnOnce(&mut Vec<u8>),
     ) {
         let mut bytes = self.good.to_vec();
         change(&mut bytes);
         assert_ne!(bytes, self.good, "{stem}: nothing was changed");
-        self.bytes(stem, what, says, bytes);
+        self.bytes(stem, what, refusal, bytes);
     }
 }

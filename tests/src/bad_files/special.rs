@@ -7,18 +7,23 @@ use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 
-use super::Writer;
+use super::{Refusal, Writer};
 use crate::built;
 
-const NO_FILE: &str = "is no regular file";
-const LEADS_OUT: &str = "leads out of the plugin directory";
+const UNREADABLE: Refusal = ("PE0101", "");
+const LEADS_OUT: Refusal = ("PE0103", "");
+
+/// A refusal that says what it is instead of a file.
+const fn no_file(kind: &'static str) -> Refusal {
+    ("PE0102", kind)
+}
 
 pub(super) fn write(writer: &mut Writer<'_>) {
-    let path = writer.file("directory", "a directory", NO_FILE);
+    let path = writer.file("directory", "a directory", no_file("is a directory"));
     std::fs::create_dir(path).expect("a directory can be made");
-    let path = writer.file("fifo", "a pipe that nobody writes to", NO_FILE);
+    let path = writer.file("fifo", "a pipe that nobody writes to", no_file("is a pipe"));
     mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0).expect("a pipe can be made");
-    let path = writer.file("socket", "a socket", "");
+    let path = writer.file("socket", "a socket", no_file(""));
     // The name stays when nobody listens any more.
     drop(UnixListener::bind(path).expect("a socket can be made"));
     links(writer);
@@ -28,18 +33,13 @@ pub(super) fn write(writer: &mut Writer<'_>) {
 }
 
 fn links(writer: &mut Writer<'_>) {
-    let mut link = |stem: &str, what, says, to: &Path| {
-        symlink(to, writer.file(stem, what, says)).expect("a link can be made");
+    let mut link = |stem: &str, what, refusal, to: &Path| {
+        symlink(to, writer.file(stem, what, refusal)).expect("a link can be made");
     };
     let dangling = Path::new("nowhere.so");
-    link(
-        "link-dangling",
-        "a link to nothing",
-        "cannot be read",
-        dangling,
-    );
+    link("link-dangling", "a link to nothing", UNREADABLE, dangling);
     let itself = Path::new("link-loop.so");
-    link("link-loop", "a link to itself", "cannot be read", itself);
+    link("link-loop", "a link to itself", UNREADABLE, itself);
     let elsewhere = built("counter");
     link(
         "link-out",
@@ -53,7 +53,7 @@ fn links(writer: &mut Writer<'_>) {
     link(
         "link-here",
         "a link to the plugin directory itself",
-        NO_FILE,
+        no_file("is a directory"),
         here,
     );
     let zero = Path::new("/dev/zero");
@@ -85,7 +85,7 @@ fn devices(writer: &mut Writer<'_>) {
             makedev(1, minor),
         );
         if made.is_ok() {
-            writer.file(&stem, "a device", "");
+            writer.file(&stem, "a device", no_file("is a device"));
         }
     }
 }
@@ -94,7 +94,7 @@ fn sizes(writer: &mut Writer<'_>) {
     let path = writer.file(
         "sparse",
         "a good plugin and a gibibyte of nothing",
-        "the limit is",
+        ("PE0104", ""),
     );
     std::fs::write(&path, writer.good).expect("a file can be written");
     let file = File::options().write(true).open(path);
@@ -103,7 +103,11 @@ fn sizes(writer: &mut Writer<'_>) {
 }
 
 fn permissions(writer: &mut Writer<'_>) {
-    let path = writer.file("unreadable", "a good plugin that only root can read", "");
+    let path = writer.file(
+        "unreadable",
+        "a good plugin that only root can read",
+        UNREADABLE,
+    );
     std::fs::copy(built("clock"), &path).expect("a file can be copied");
     set_mode(&path, 0o000);
     // Root reads it as any other file, and there is nothing else wrong with it.
@@ -113,12 +117,10 @@ fn permissions(writer: &mut Writer<'_>) {
     let path = writer.file(
         "writable-by-others",
         "a good plugin that anybody may change",
-        "",
+        ("PE0106", "chmod o-w"),
     );
     std::fs::copy(built("system"), &path).expect("a file can be copied");
     set_mode(&path, 0o666);
-    // The verifier does not look at permissions yet.
-    writer.last().is_taken = true;
 }
 
 fn set_mode(path: &Path, mode: u32) {
