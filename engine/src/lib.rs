@@ -33,6 +33,7 @@ mod clock;
 mod code;
 mod commands;
 mod config;
+mod contract;
 mod discover;
 mod engine;
 mod error;

@@ -5,16 +5,13 @@ use std::mem::ManuallyDrop;
 use std::sync::{Arc, Weak};
 
 use abi_stable::StableAbi;
-use abi_stable::abi_stability::abi_checking::{
-    AbiInstability, AbiInstabilityErrors, CheckingGlobals, check_layout_compatibility_with_globals,
-};
-use abi_stable::library::{AbiHeaderRef, LibHeader};
-use abi_stable::type_layout::{TLFieldOrFunction, TypeLayout};
+use abi_stable::library::{AbiHeader, AbiHeaderRef, LibHeader, LibraryError};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use parking_lot::Mutex;
 use plugin_api::abi::{CallFrame, PluginModuleRef};
 
 use crate::clock::Clock;
+use crate::contract;
 use crate::error::LoadError;
 use crate::host::{HostContext, HostOf, Listener};
 use crate::manifest::Manifest;
@@ -124,20 +121,34 @@ pub(crate) fn load(
         path: path.clone(),
         reason,
     };
-    // SAFETY: the symbol, if it is there, is a `LibHeader` of abi_stable, which begins with the `AbiHeader` that
-    // `upgrade` checks before anything behind it is looked at; its manifest said that it is one of ours.
+    // SAFETY: only the address is looked at, whatever lies there.
+    let symbol = unsafe { handle.get::<*const AbiHeader>(plugin_api::HEADER_SYMBOL.as_bytes()) }
+        .map_err(|error| contract(format!("it has no header: {}", describe(&error))))?;
+    let address = symbol.into_raw().addr();
+    if address == 0 || !address.is_multiple_of(align_of::<AbiHeader>()) {
+        return Err(contract(format!(
+            "it has no header: the symbol stands for the address {address:#x}"
+        )));
+    }
+    // SAFETY: the symbol is a `LibHeader` of abi_stable, which begins with the `AbiHeader` that `upgrade` checks before
+    // anything behind it is looked at; its manifest said that it is one of ours.
     let header_ref = unsafe { handle.get::<AbiHeaderRef>(plugin_api::HEADER_SYMBOL.as_bytes()) }
         .map_err(|error| contract(format!("it has no header: {}", describe(&error))))?;
     let header_ref: AbiHeaderRef = *header_ref;
-    let address = std::ptr::from_ref::<abi_stable::library::AbiHeader>(&header_ref).addr();
     if libraries.has_header(address) {
         return Err(contract(
             "the system's loader returned code that was mapped before".to_owned(),
         ));
     }
-    let header = header_ref
-        .upgrade()
-        .map_err(|error| contract(first_line(&error.to_string())))?;
+    let header = header_ref.upgrade().map_err(|error| {
+        contract(match error {
+            LibraryError::InvalidAbiHeader(_) => {
+                "what it exports as its header is none; export the plugin with export_plugin!"
+                    .to_owned()
+            }
+            error => first_line(&error.to_string()),
+        })
+    })?;
     check_layout(header).map_err(|reason| {
         contract(format!(
             "{reason} (it was built against plugin-api {})",
@@ -193,69 +204,7 @@ fn check_layout(header: &'static LibHeader) -> Result<(), String> {
     let found = header
         .layout()
         .ok_or("it was exported without a description of its contract")?;
-    compare(<PluginModuleRef as StableAbi>::LAYOUT, found)
-}
-
-/// Compares two descriptions of the contract, structurally. One is compatible with the other if it only has more at its end.
-fn compare(expected: &'static TypeLayout, found: &'static TypeLayout) -> Result<(), String> {
-    // Fresh globals: the shared ones keep addresses inside every library that was ever compared.
-    let check = |interface, implementation| {
-        check_layout_compatibility_with_globals(interface, implementation, &CheckingGlobals::new())
-    };
-    // One way round for a plugin that is newer than this engine, the other for an older one.
-    let Err(newer) = check(expected, found) else {
-        return Ok(());
-    };
-    let Err(older) = check(found, expected) else {
-        return Ok(());
-    };
-    // A plugin's author reads it from the engine's side: this is what the engine expects. The other way round says more only
-    // where the first finds nothing to name.
-    let what = difference(&newer, false).or_else(|| difference(&older, true));
-    Err(format!(
-        "its contract with the engine differs from that of plugin-api {}: {}; rebuild the plugin against that version",
-        plugin_api::API_VERSION,
-        what.as_deref()
-            .unwrap_or("the number of its fields is another")
-    ))
-}
-
-/// The first difference that has a name, in words. The whole report is tens of kilobytes long and points into the library.
-fn difference(errors: &AbiInstabilityErrors, turned: bool) -> Option<String> {
-    let name = |place: &TLFieldOrFunction| match place {
-        TLFieldOrFunction::Field(field) => field.name(),
-        TLFieldOrFunction::Function(function) => function.name.as_str(),
-    };
-    // An unexpected field has a name of its own; other differences lie at the end of a way through the table.
-    let unexpected = errors.errors.iter().flat_map(|error| error.errs.iter());
-    for error in unexpected {
-        if let AbiInstability::UnexpectedField(fields) = error {
-            let (mut expected, mut found) = (fields.expected.name(), fields.found.name());
-            if turned {
-                std::mem::swap(&mut expected, &mut found);
-            }
-            return Some(format!(
-                "\"{found}\" stands where \"{expected}\" is expected"
-            ));
-        }
-    }
-    let mut traces = errors.errors.iter().map(|error| &error.stack_trace);
-    let trace = traces.rfind(|trace| !trace.is_empty())?;
-    let mut path: Vec<&str> = Vec::new();
-    for step in trace.iter() {
-        let step = name(&step.expected);
-        // A function stands in the way twice, as a field and as its type; an argument has no name that tells anything.
-        let tells = !step.is_empty() && step.chars().all(|c| c.is_alphanumeric() || c == '_');
-        let is_number = step.starts_with(|c: char| c.is_ascii_digit());
-        if tells && !is_number && path.last() != Some(&step) {
-            path.push(step);
-        }
-    }
-    let path = path.join(".");
-    (!path.is_empty()).then(|| {
-        let path = plugin_engine_core::bounded(&path, 200);
-        format!("\"{path}\" is not what it is there")
-    })
+    contract::compare(<PluginModuleRef as StableAbi>::LAYOUT, found)
 }
 
 fn first_line(text: &str) -> String {
@@ -277,62 +226,4 @@ fn describe(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     plugin_engine_core::bounded(&text, 500).to_owned()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Contracts that differ by one thing each, with the same names.
-    macro_rules! contract {
-        ($name:ident { $($field:ident: $type:ty,)+ | $last:ident: $last_type:ty, $($more:ident: $more_type:ty,)* }) => {
-            #[expect(dead_code, reason = "only its layout is looked at")]
-            mod $name {
-                #[repr(C)]
-                #[derive(abi_stable::StableAbi)]
-                #[sabi(kind(Prefix(prefix_ref = TableRef, prefix_fields = TablePrefix)))]
-                pub(super) struct Table {
-                    $(pub(super) $field: $type,)+
-                    #[sabi(last_prefix_field)]
-                    pub(super) $last: $last_type,
-                    $(pub(super) $more: $more_type,)*
-                }
-            }
-        };
-    }
-
-    contract!(plain { create: extern "C" fn(u32) -> u8, | update: extern "C" fn(u64) -> u8, });
-    contract!(longer { create: extern "C" fn(u32) -> u8, | update: extern "C" fn(u64) -> u8, save: extern "C" fn(), });
-    contract!(changed { create: extern "C" fn(u32) -> u8, | update: extern "C" fn(u32) -> u8, });
-    contract!(renamed { create: extern "C" fn(u32) -> u8, | refresh: extern "C" fn(u64) -> u8, });
-    contract!(inserted { early: extern "C" fn(), create: extern "C" fn(u32) -> u8, | update: extern "C" fn(u64) -> u8, });
-
-    fn layout<T: StableAbi>() -> &'static TypeLayout {
-        T::LAYOUT
-    }
-
-    #[test]
-    fn a_contract_with_more_at_its_end_fits_either_way() {
-        let (plain, longer) = (layout::<plain::TableRef>(), layout::<longer::TableRef>());
-        assert_eq!(compare(plain, plain), Ok(()));
-        assert_eq!(compare(plain, longer), Ok(()));
-        assert_eq!(compare(longer, plain), Ok(()));
-    }
-
-    #[test]
-    fn any_other_difference_is_refused_and_named() {
-        let plain = layout::<plain::TableRef>();
-        for (other, names) in [
-            (layout::<changed::TableRef>(), "update"),
-            (layout::<renamed::TableRef>(), "refresh"),
-            (layout::<inserted::TableRef>(), "early"),
-        ] {
-            for (expected, found) in [(plain, other), (other, plain)] {
-                let reason = compare(expected, found).unwrap_err();
-                println!("{reason}");
-                assert!(reason.contains(names), "{reason}");
-                assert!(reason.contains(plugin_api::API_VERSION) && reason.len() < 600);
-            }
-        }
-    }
 }

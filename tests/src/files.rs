@@ -5,10 +5,31 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 /// The workspace's root.
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("the tests lie one level below the root")
+}
+
+/// What lies among the fixtures and is no plugin.
+const NO_PLUGINS: [&str; 1] = ["constructor-mark"];
+
+/// The crates of `plugins` and `fixtures` that are plugins, in no order.
+pub(crate) fn plugin_crates() -> Vec<String> {
+    let mut names = Vec::new();
+    for group in ["plugins", "fixtures"] {
+        let crates = std::fs::read_dir(root().join(group)).expect("the group is there");
+        for entry in crates {
+            let entry = entry.expect("an entry can be read");
+            // One directory holds files that are no crate's.
+            if entry.path().join("Cargo.toml").is_file() {
+                let name = entry.file_name().into_string();
+                names.push(name.expect("a crate's name is text"));
+            }
+        }
+    }
+    names.retain(|name| !NO_PLUGINS.contains(&name.as_str()));
+    names
 }
 
 /// Where Cargo puts what it builds, which a setting or a variable may have moved.
@@ -24,6 +45,29 @@ pub fn target_dir() -> PathBuf {
 /// The plugin file of the crate `name`, built if need be. All are built at the first call.
 pub fn built(name: &str) -> PathBuf {
     built_file(&format!("lib{}.so", name.replace('-', "_")))
+}
+
+/// Where plugin files are built that are not as this workspace has them. They share what they need.
+pub(crate) fn variants_dir() -> PathBuf {
+    target_dir().join("variants")
+}
+
+/// The plugin file of the crate `name`, built with `panic = "abort"`.
+pub fn built_with_abort(name: &str) -> PathBuf {
+    let target_dir = variants_dir().join("target");
+    let status = Command::new(env!("CARGO"))
+        .current_dir(root())
+        .env("CARGO_PROFILE_DEV_PANIC", "abort")
+        .args(["build", "--quiet", "--offline", "--locked", "--package"])
+        .arg(name)
+        .arg("--target-dir")
+        .arg(&target_dir)
+        .status()
+        .expect("cargo runs");
+    assert!(status.success(), "building {name} with abort failed");
+    target_dir
+        .join("debug")
+        .join(format!("lib{}.so", name.replace('-', "_")))
 }
 
 /// The program `plugin-engine`, built with them.
@@ -54,15 +98,8 @@ fn build_all() -> PathBuf {
         command.arg("--release");
     }
     command.args(["--package", "plugin-engine-cli"]);
-    for group in ["plugins", "fixtures"] {
-        let crates = std::fs::read_dir(root().join(group)).expect("the group is there");
-        for entry in crates {
-            let entry = entry.expect("an entry can be read");
-            // One directory holds files that are no crate's.
-            if entry.path().join("Cargo.toml").is_file() {
-                command.arg("--package").arg(entry.file_name());
-            }
-        }
+    for name in plugin_crates().iter().map(String::as_str).chain(NO_PLUGINS) {
+        command.args(["--package", name]);
     }
     let status = command.status().expect("cargo runs");
     assert!(status.success(), "building the plugin files failed");

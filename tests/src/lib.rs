@@ -1,14 +1,21 @@
 //! The harness: builds plugin files once per run, drops copies of them into directories, and waits for conditions.
 
+pub mod bad_files;
+mod contract;
+mod every_plugin;
 mod files;
+pub mod foreign;
 mod gate;
 mod lines;
 mod program;
 mod rig;
 mod server;
+mod sources;
 mod stall;
 
-pub use files::{built, patched, program, target_dir};
+pub use contract::{Contract, VERSION as CONTRACT_VERSION};
+pub use every_plugin::write_every_plugin;
+pub use files::{built, built_with_abort, patched, program, target_dir};
 pub use gate::Gate;
 pub use lines::{Line, lines_of, on_line};
 pub use program::{Ended, command, ended};

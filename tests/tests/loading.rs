@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use plugin_engine::{CallKind, Error, FaultKind, LoadError, LoadOutcome, PluginState};
-use plugin_engine_tests::{Gate, Rig, built, patched, target_dir, wait_for};
+use plugin_engine_tests::{Gate, Rig, built, built_with_abort, patched, target_dir, wait_for};
 
 /// Loads a directory with a good plugin and `bad`, and says why that was refused. The good one runs.
 fn refusal(write: impl FnOnce(&Path)) -> String {
@@ -306,6 +306,32 @@ fn a_refused_file_shows_the_reason_under_the_id_that_its_configuration_gives_it(
     std::fs::copy(built("noop"), rig.dir().join("mine.so")).unwrap();
     rig.engine.enable("mine").unwrap();
     assert_eq!(rig.snapshot("mine").interval(), Duration::from_secs(7));
+}
+
+#[test]
+fn a_plugin_built_to_abort_on_a_panic_is_refused_before_it_is_mapped() {
+    let rig = Rig::new();
+    rig.drop_in("counter");
+    let file = rig.dir().join("aborts.so");
+    std::fs::copy(built_with_abort("noop"), &file).unwrap();
+    let outcomes = rig.load_any();
+    let refused = outcomes.iter().find_map(|outcome| match outcome {
+        LoadOutcome::Refused { error, .. } => Some(error.to_string()),
+        _ => None,
+    });
+    let said = refused.unwrap_or_else(|| panic!("was not refused: {outcomes:?}"));
+    for part in [
+        "aborts.so",
+        "panic = \"abort\"",
+        "build it with panic = \"unwind\"",
+    ] {
+        assert!(said.contains(part), "{said}");
+    }
+    assert_eq!(rig.state("noop"), PluginState::Error);
+    assert_eq!(rig.engine.usage().libraries, 1);
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    assert!(!maps.contains("aborts.so"), "{maps}");
+    assert_eq!(rig.engine.run_cycle().completed, 1);
 }
 
 #[test]

@@ -13,7 +13,7 @@ super::codes! {
     }
     CONTRACT_MISMATCH = "PE0203", "the plugin's contract with the engine differs" {
         cause: "The types that cross the boundary were compared field by field and differ in more than fields added at the end; or the file claims to be a plugin and exports no contract.",
-        example: "plugins.d/libclock.so: its contract with the engine differs from that of plugin-api 0.1.0: \"refresh\" stands where \"update\" is expected [PE0203]",
+        example: "plugins.d/libclock.so: its contract with the engine differs from that of plugin-api 0.1.0: PluginModule has the field refresh where update is expected; rebuild the plugin against that version (it was built against plugin-api 0.1.7) [PE0203]",
         remedy: "Build the plugin against an unchanged plugin-api of the engine's version.",
     }
     LOAD_TIMEOUT = "PE0204", "loading has not finished in time" {

@@ -1,0 +1,33 @@
+//! One of each plugin that this repository has, good and bad, in one directory.
+
+use std::path::Path;
+
+use crate::files::plugin_crates;
+use crate::{Gate, built};
+
+/// Copies the plugin file of each crate into `dir`, under the crate's name, with the configuration that it needs. Returns the
+/// names, sorted.
+///
+/// Ids are those of the manifests, so two that share one are in each other's way, as they are meant to be. The gated plugin
+/// stands at `gate`.
+pub fn write_every_plugin(dir: &Path, gate: &Gate) -> Vec<String> {
+    let mut names = plugin_crates();
+    names.sort();
+    for name in &names {
+        std::fs::copy(built(name), dir.join(format!("{name}.so"))).expect("a file can be copied");
+        if let Some(config) = config(name, gate) {
+            std::fs::write(dir.join(format!("{name}.toml")), config)
+                .expect("a file can be written");
+        }
+    }
+    names
+}
+
+/// What a plugin is not created without.
+fn config(name: &str, gate: &Gate) -> Option<String> {
+    match name {
+        "gated" => Some(gate.settings("")),
+        "settings" => Some("[settings]\ngreeting = \"hello\"\n".to_owned()),
+        _ => None,
+    }
+}
