@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_engine_core::{Denied, Fault, PluginId, PluginIdError, RejectReason};
+use plugin_engine_core::{Denied, Fault, PluginId, RejectReason};
+
+use crate::config::ConfigError;
 
 /// Why an operation of the engine failed. Nothing is half done when one of these comes back.
 #[derive(Debug, thiserror::Error)]
@@ -124,6 +126,14 @@ pub enum LoadError {
         /// What does not fit.
         reason: String,
     },
+    /// The schema of its settings is none.
+    #[error("{}: the schema of its settings is none: {reason}", path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// Its constructors or its initialisation have not returned.
     #[error("{}: loading has not finished within {}; code of the file that runs at load has not returned", path.display(), humantime::format_duration(*limit))]
     Timeout {
@@ -169,6 +179,7 @@ impl LoadError {
             | Self::Seal { path, .. }
             | Self::Map { path, .. }
             | Self::Contract { path, .. }
+            | Self::Schema { path, .. }
             | Self::Timeout { path, .. }
             | Self::LoaderBusy { path, .. }
             | Self::Duplicate { path, .. }
@@ -254,54 +265,4 @@ impl VerifyError {
             _ => None,
         }
     }
-}
-
-/// What is wrong with a configuration.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{}: cannot be read: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A value is missing, unknown, wrongly typed or out of its range.
-    #[error("{}:{line}:{column}: {reason}", path.display())]
-    Value {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The column, from 1.
-        column: usize,
-        /// What is wrong.
-        reason: String,
-    },
-    /// Two entries have the same id.
-    #[error("{}: two entries have the id {id}", path.display())]
-    Duplicate {
-        /// The file.
-        path: PathBuf,
-        /// The id.
-        id: PluginId,
-    },
-    /// A value that was given by code is out of its range.
-    #[error("{what} must be from {min} to {max}, not {found}")]
-    Range {
-        /// Which value.
-        what: &'static str,
-        /// The smallest.
-        min: String,
-        /// The largest.
-        max: String,
-        /// What was given.
-        found: String,
-    },
-    /// An id that was given by code is none.
-    #[error(transparent)]
-    Id(#[from] PluginIdError),
 }

@@ -6,9 +6,10 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, RwLock};
 
 use crate::board::Board;
+use crate::config::VerifyConfig;
 use crate::error::LoadError;
 use crate::executor::Executor;
 use crate::host::Listener;
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) loader: Loader,
     /// The files that were refused without an id to show the reason under, by path.
     pub(crate) refused: Mutex<BTreeMap<PathBuf, Arc<LoadError>>>,
+    /// What plugin files must fulfil, as the engine's file said when it was last read.
+    pub(crate) verify_config: RwLock<Arc<VerifyConfig>>,
     /// How many plugins have been started.
     pub(crate) starts: AtomicU64,
 }

@@ -39,9 +39,7 @@ pub(super) fn refuse_file(
         return refuse(engine, path, error);
     };
     let mut shown = false;
-    for config in &planned.configs {
-        let config = config.for_id(&manifest_id);
-        let id = config.id.clone().unwrap_or(manifest_id.clone());
+    for (id, config) in planned.plugins(&manifest_id, &mut Vec::new()) {
         if let Ok(cell) = cell_of(engine, &id, path) {
             shown |= show_refusal(engine, &cell, &planned.candidate, config, &error);
         }
