@@ -7,6 +7,7 @@ mod follow;
 mod json;
 mod logging;
 mod paint;
+mod problems;
 mod screen;
 mod show;
 mod signals;
@@ -22,6 +23,7 @@ use commands::{Cli, Command};
 fn main() {
     let status = match Cli::parse().command {
         Command::Run(args) => commands::run::run(&args),
+        Command::Config(command) => commands::config::run(&command),
     };
     leave(status)
 }

@@ -1,5 +1,6 @@
 //! What can be asked of the program. One file per command.
 
+pub(crate) mod config;
 pub(crate) mod run;
 
 use clap::{Parser, Subcommand};
@@ -22,4 +23,7 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Load the plugins of a directory and run their updates until told to stop
     Run(run::RunArgs),
+    /// Check, show and describe configuration files
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
 }
