@@ -5,12 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use plugin_engine_core::{TIMEOUT_MAX, TIMEOUT_MIN};
+use parking_lot::RwLock;
 
 use crate::board::Board;
 use crate::clock::{Clock, SystemClock, TimeSource};
+use crate::config::keys::{self, Kind};
+use crate::config::source::Said;
+use crate::config::{self, ConfigError, EngineConfig, EngineSays};
 use crate::engine::Engine;
-use crate::error::{ConfigError, Error};
+use crate::error::Error;
 use crate::executor::Executor;
 use crate::ledger::Ledger;
 use crate::library::Libraries;
@@ -20,16 +23,22 @@ use crate::registry::Registry;
 use crate::shared::{Options, Shared};
 use crate::verify::{self, VerifyPolicy};
 
-const WORKERS_MAX: usize = 256;
-const THREADS_MAX: usize = 65_536;
-
 /// Makes an [`Engine`]. Every value has a default; each is checked by [`EngineBuilder::build`].
 #[must_use = "a builder does nothing until it is built"]
+#[derive(Default)]
 pub struct EngineBuilder {
-    options: Options,
-    workers: usize,
-    backtraces: bool,
-    history_bytes_max: usize,
+    plugin_dir: Option<PathBuf>,
+    config_file: Option<PathBuf>,
+    workers: Option<usize>,
+    threads_max: Option<usize>,
+    create_timeout: Option<Duration>,
+    display_timeout: Option<Duration>,
+    destroy_timeout: Option<Duration>,
+    load_timeout: Option<Duration>,
+    startup_budget: Option<Duration>,
+    backtraces: Option<bool>,
+    history_bytes_max: Option<usize>,
+    verify_policy: Option<VerifyPolicy>,
     clock: Option<Arc<dyn Clock>>,
 }
 
@@ -40,45 +49,23 @@ impl Engine {
     }
 }
 
-impl Default for EngineBuilder {
-    fn default() -> Self {
-        let workers = std::thread::available_parallelism().map_or(2, usize::from);
-        Self {
-            options: Options {
-                plugin_dir: None,
-                config_file: None,
-                threads_max: 512,
-                create_timeout: Duration::from_secs(30),
-                display_timeout: Duration::from_secs(2),
-                destroy_timeout: Duration::from_secs(5),
-                load_timeout: Duration::from_secs(10),
-                startup_budget: Duration::from_secs(35),
-                verify_policy: Arc::default(),
-            },
-            workers: workers.min(WORKERS_MAX),
-            backtraces: std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0"),
-            history_bytes_max: 256 * 1024 * 1024,
-            clock: None,
-        }
-    }
-}
-
 impl EngineBuilder {
     /// The directory that plugin files are dropped into. Without one, plugins come only by [`Engine::load_file`].
     pub fn plugin_dir(mut self, dir: impl Into<PathBuf>) -> Self {
-        self.options.plugin_dir = Some(dir.into());
+        self.plugin_dir = Some(dir.into());
         self
     }
 
-    /// The engine's configuration file, with `[[plugin]]` entries. Read by [`Engine::load_all`].
+    /// The engine's configuration file. Its `[engine]` is read by [`EngineBuilder::build`], where what is said here by code comes
+    /// first; `[[plugin]]`, `[defaults]` and `[verify]` are read by every [`Engine::load_all`] and [`Engine::load_file`].
     pub fn config_file(mut self, file: impl Into<PathBuf>) -> Self {
-        self.options.config_file = Some(file.into());
+        self.config_file = Some(file.into());
         self
     }
 
     /// How many plugins are called at the same time when none of them is slow: 1 to 256, by default one per processor.
     pub fn workers(mut self, count: usize) -> Self {
-        self.workers = count;
+        self.workers = Some(count);
         self
     }
 
@@ -86,58 +73,59 @@ impl EngineBuilder {
     /// by default 512. When all but as many as there are workers are in slow calls, plugins that hung the last time are no
     /// longer called, and say so.
     pub fn threads_max(mut self, count: usize) -> Self {
-        self.options.threads_max = count;
+        self.threads_max = Some(count);
         self
     }
 
     /// How long a create may take: 1 ms to one day, by default 30 s.
     pub fn create_timeout(mut self, timeout: Duration) -> Self {
-        self.options.create_timeout = timeout;
+        self.create_timeout = Some(timeout);
         self
     }
 
     /// How long a display may take: 1 ms to one day, by default 2 s.
     pub fn display_timeout(mut self, timeout: Duration) -> Self {
-        self.options.display_timeout = timeout;
+        self.display_timeout = Some(timeout);
         self
     }
 
     /// How long a destroy may take: 1 ms to one day, by default 5 s.
     pub fn destroy_timeout(mut self, timeout: Duration) -> Self {
-        self.options.destroy_timeout = timeout;
+        self.destroy_timeout = Some(timeout);
         self
     }
 
     /// How long the code of a file that runs at load (its constructors) is waited for, in real time: 1 ms to one day, by
     /// default 10 s.
     pub fn load_timeout(mut self, timeout: Duration) -> Self {
-        self.options.load_timeout = timeout;
+        self.load_timeout = Some(timeout);
         self
     }
 
     /// How long [`Engine::load_all`] waits for plugins to be created, in real time; those that take longer go on by
     /// themselves and are named as deferred. 1 ms to one day, by default 35 s.
     pub fn startup_budget(mut self, budget: Duration) -> Self {
-        self.options.startup_budget = budget;
+        self.startup_budget = Some(budget);
         self
     }
 
     /// How much memory the histories of all plugins may take together, in bytes; by default 256 MiB. When it is used up, older
     /// entries leave earlier; each plugin keeps 16 of each kind in any case.
     pub fn history_bytes_max(mut self, bytes: usize) -> Self {
-        self.history_bytes_max = bytes;
+        self.history_bytes_max = Some(bytes);
         self
     }
 
     /// Whether panics are recorded with a backtrace (module and offset per frame). By default as `RUST_BACKTRACE` says.
     pub fn backtraces(mut self, wanted: bool) -> Self {
-        self.backtraces = wanted;
+        self.backtraces = Some(wanted);
         self
     }
 
-    /// What plugin files must fulfil beyond being good plugins: signatures, a lock, owners. By default nothing more.
+    /// What plugin files must fulfil beyond being good plugins: signatures, a lock, owners. By default what `[verify]` of the
+    /// configuration file says, which has no say when this is given.
     pub fn verify_policy(mut self, policy: VerifyPolicy) -> Self {
-        self.options.verify_policy = Arc::new(policy);
+        self.verify_policy = Some(policy);
         self
     }
 
@@ -152,25 +140,18 @@ impl EngineBuilder {
     /// # Errors
     /// A value is out of its range, or a thread could not be started.
     pub fn build(self) -> Result<Engine, Error> {
-        let Self {
-            options,
+        let file = match &self.config_file {
+            Some(path) => config::read_engine(path)?,
+            None => EngineConfig::default(),
+        };
+        let (options, start) = self.settle(&file.engine)?;
+        let verify_policy = options.verify_policy.clone().unwrap_or(file.verify);
+        let StartOptions {
             workers,
             backtraces,
             history_bytes_max,
             clock,
-        } = self;
-        check_count("workers", workers, 1, WORKERS_MAX)?;
-        check_count("threads_max", options.threads_max, workers + 1, THREADS_MAX)?;
-        for (what, timeout) in [
-            ("create_timeout", options.create_timeout),
-            ("display_timeout", options.display_timeout),
-            ("destroy_timeout", options.destroy_timeout),
-            ("load_timeout", options.load_timeout),
-            ("startup_budget", options.startup_budget),
-        ] {
-            check_timeout(what, timeout)?;
-        }
-        verify::check_policy(&options.verify_policy).map_err(ConfigError::Policy)?;
+        } = start;
         let clock = clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let time = TimeSource::new(Arc::clone(&clock));
         let board = Arc::new(Board {
@@ -204,6 +185,7 @@ impl EngineBuilder {
             libraries,
             loader,
             refused: RefusedFiles::default(),
+            verify_policy: RwLock::new(verify_policy),
             starts: AtomicU64::new(0),
             options,
         });
@@ -213,27 +195,129 @@ impl EngineBuilder {
     }
 }
 
-fn check_count(what: &'static str, found: usize, min: usize, max: usize) -> Result<(), Error> {
-    if (min..=max).contains(&found) {
-        return Ok(());
-    }
-    Err(Error::Config(ConfigError::Range {
-        what,
-        min: min.to_string(),
-        max: max.to_string(),
-        found: found.to_string(),
-    }))
+/// What is needed only at the start.
+struct StartOptions {
+    workers: usize,
+    backtraces: bool,
+    history_bytes_max: usize,
+    clock: Option<Arc<dyn Clock>>,
 }
 
-fn check_timeout(what: &'static str, found: Duration) -> Result<(), Error> {
-    if (TIMEOUT_MIN..=TIMEOUT_MAX).contains(&found) {
-        return Ok(());
+impl EngineBuilder {
+    /// What holds: what was said by code, else what the file says, else the default.
+    fn settle(self, file: &EngineSays) -> Result<(Options, StartOptions), ConfigError> {
+        let (threads, processors) = (
+            keys::THREADS,
+            std::thread::available_parallelism().map_or(2, |count| count.get() as u64),
+        );
+        let workers = count(
+            "workers",
+            self.workers,
+            file.workers.as_ref(),
+            processors.min(keys::WORKERS_MAX),
+        )?;
+        let threads_max = count(
+            "threads_max",
+            self.threads_max,
+            file.threads_max.as_ref(),
+            threads,
+        )?;
+        file.check_threads(workers, threads_max, self.threads_max.is_some())?;
+        if let Some(policy) = &self.verify_policy {
+            verify::check_policy(policy).map_err(ConfigError::policy)?;
+        }
+        let options = Options {
+            plugin_dir: self.plugin_dir,
+            config_file: self.config_file,
+            verify_policy: self.verify_policy.map(Arc::new),
+            threads_max: size(threads_max),
+            create_timeout: timeout(
+                "create_timeout",
+                self.create_timeout,
+                file.create_timeout.as_ref(),
+                keys::CREATE_TIMEOUT,
+            )?,
+            display_timeout: timeout(
+                "display_timeout",
+                self.display_timeout,
+                file.display_timeout.as_ref(),
+                keys::DISPLAY_TIMEOUT,
+            )?,
+            destroy_timeout: timeout(
+                "destroy_timeout",
+                self.destroy_timeout,
+                file.destroy_timeout.as_ref(),
+                keys::DESTROY_TIMEOUT,
+            )?,
+            load_timeout: timeout(
+                "load_timeout",
+                self.load_timeout,
+                file.load_timeout.as_ref(),
+                keys::LOAD_TIMEOUT,
+            )?,
+            startup_budget: timeout(
+                "startup_budget",
+                self.startup_budget,
+                file.startup_budget.as_ref(),
+                keys::STARTUP_BUDGET,
+            )?,
+        };
+        let said = file.history_bytes_max.as_ref().map(|said| said.value);
+        let start = StartOptions {
+            workers: size(workers),
+            backtraces: self
+                .backtraces
+                .or(file.backtraces.as_ref().map(|said| said.value))
+                .unwrap_or_else(|| {
+                    std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0")
+                }),
+            history_bytes_max: self
+                .history_bytes_max
+                .unwrap_or_else(|| size(said.unwrap_or(keys::HISTORY_BYTES))),
+            clock: self.clock,
+        };
+        Ok((options, start))
     }
-    let text = |duration| humantime::format_duration(duration).to_string();
-    Err(Error::Config(ConfigError::Range {
-        what,
-        min: text(TIMEOUT_MIN),
-        max: text(TIMEOUT_MAX),
-        found: text(found),
-    }))
+}
+
+fn size(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+/// A number that is said by code is checked against the same range as one in the file.
+fn count(
+    key: &'static str,
+    by_code: Option<usize>,
+    by_file: Option<&Said<u64>>,
+    default: u64,
+) -> Result<u64, ConfigError> {
+    let Some(found) = by_code else {
+        return Ok(by_file.map_or(default, |said| said.value));
+    };
+    let found = found as u64;
+    match keys::ENGINE.find(key).map(|key| key.kind) {
+        Some(Kind::Count { min, max }) if !(min..=max).contains(&found) => {
+            let text = [min, max, found].map(|number| number.to_string());
+            Err(ConfigError::by_code(key, &text[0], &text[1], &text[2]))
+        }
+        _ => Ok(found),
+    }
+}
+
+fn timeout(
+    key: &'static str,
+    by_code: Option<Duration>,
+    by_file: Option<&Said<Duration>>,
+    default: Duration,
+) -> Result<Duration, ConfigError> {
+    let Some(found) = by_code else {
+        return Ok(by_file.map_or(default, |said| said.value));
+    };
+    match keys::ENGINE.find(key).map(|key| key.kind) {
+        Some(Kind::Duration { min, max }) if !(min..=max).contains(&found) => {
+            let text = [min, max, found].map(keys::duration_text);
+            Err(ConfigError::by_code(key, &text[0], &text[1], &text[2]))
+        }
+        _ => Ok(found),
+    }
 }

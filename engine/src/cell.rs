@@ -14,7 +14,7 @@ use plugin_engine_core::{
 };
 
 use crate::clock::TimeSource;
-use crate::config::PluginConfig;
+use crate::config::{ConfigError, PluginConfig, Preparation};
 use crate::discover::Candidate;
 use crate::history::{Filter, HistoryBudget, PluginHistory};
 use crate::host::HostContext;
@@ -58,6 +58,8 @@ pub(crate) struct Guarded {
     pub(crate) heard: Option<Arc<HostContext>>,
     /// The how-manieth start of the engine the last start of this plugin was; 0 for none.
     pub(crate) started: u64,
+    /// What was wrong with the settings at the latest create.
+    pub(crate) misconfigured: Option<Arc<ConfigError>>,
     /// How many commands wait for a call to end. While one does, no update starts.
     pub(crate) waiters: u32,
     /// The error that is published.
@@ -83,6 +85,8 @@ pub(crate) struct Source {
 pub(crate) struct Loaded {
     pub(crate) library: Arc<LoadedLibrary>,
     pub(crate) host: Arc<HostContext>,
+    /// What has to be done with the settings each time; `None` where the host has them for good.
+    pub(crate) preparation: Option<Arc<Preparation>>,
 }
 
 impl Guarded {
@@ -122,6 +126,7 @@ impl Cell {
                 loaded: None,
                 heard: None,
                 started: 0,
+                misconfigured: None,
                 waiters: 0,
                 error: None,
                 facts: 0,

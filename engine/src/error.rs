@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_engine_core::{Denied, Fault, PluginId, PluginIdError, RejectReason};
+use plugin_engine_core::{Denied, Fault, PluginId, RejectReason};
+
+use crate::config::ConfigError;
 
 use crate::code::Code;
 use crate::discover::DiscoverError;
@@ -136,6 +138,14 @@ pub enum LoadError {
         /// What does not fit.
         reason: String,
     },
+    /// The schema of its settings is none.
+    #[error("{}: the schema of its settings is none: {reason}", path.display())]
+    Schema {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        reason: String,
+    },
     /// Its constructors or its initialisation have not returned.
     #[error("{}: loading has not finished within {}; code of the file that runs at load has not returned", path.display(), humantime::format_duration(*limit))]
     Timeout {
@@ -181,6 +191,7 @@ impl LoadError {
             Self::Seal { .. } => Code::SEAL_FAILED,
             Self::Map { .. } => Code::MAP_FAILED,
             Self::Contract { .. } => Code::CONTRACT_MISMATCH,
+            Self::Schema { .. } => Code::CONFIG_BAD_SCHEMA,
             Self::Timeout { .. } => Code::LOAD_TIMEOUT,
             Self::LoaderBusy { .. } => Code::LOADER_BUSY,
             Self::Duplicate { .. } => Code::ID_TAKEN,
@@ -196,76 +207,11 @@ impl LoadError {
             | Self::Seal { path, .. }
             | Self::Map { path, .. }
             | Self::Contract { path, .. }
+            | Self::Schema { path, .. }
             | Self::Timeout { path, .. }
             | Self::LoaderBusy { path, .. }
             | Self::Duplicate { path, .. }
             | Self::TooManyPlugins { path, .. } => path,
-        }
-    }
-}
-
-/// What is wrong with a configuration.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{}: cannot be read: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// A value is missing, unknown, wrongly typed or out of its range.
-    #[error("{}:{line}:{column}: {reason}", path.display())]
-    Value {
-        /// The file.
-        path: PathBuf,
-        /// The line, from 1.
-        line: usize,
-        /// The column, from 1.
-        column: usize,
-        /// What is wrong.
-        reason: String,
-    },
-    /// Two entries have the same id.
-    #[error("{}: two entries have the id {id}", path.display())]
-    Duplicate {
-        /// The file.
-        path: PathBuf,
-        /// The id.
-        id: PluginId,
-    },
-    /// A value that was given by code is out of its range.
-    #[error("{what} must be from {min} to {max}, not {found}")]
-    Range {
-        /// Which value.
-        what: &'static str,
-        /// The smallest.
-        min: String,
-        /// The largest.
-        max: String,
-        /// What was given.
-        found: String,
-    },
-    /// What files must fulfil was given by code, and cannot be.
-    #[error("{0}")]
-    Policy(String),
-    /// An id that was given by code is none.
-    #[error(transparent)]
-    Id(#[from] PluginIdError),
-}
-
-impl ConfigError {
-    /// The stable code.
-    #[must_use]
-    pub fn code(&self) -> Code {
-        match self {
-            Self::Read { .. } => Code::CONFIG_UNREADABLE,
-            Self::Value { .. } => Code::CONFIG_OUT_OF_RANGE,
-            Self::Duplicate { .. } => Code::CONFIG_DUPLICATE_ID,
-            Self::Range { .. } | Self::Policy(_) | Self::Id(_) => Code::CONFIG_RANGE,
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A host outlives everything that may still speak to it: each instance and each abandoned call keeps it, and what a call says
 //! that is no longer the plugin's current one is discarded here.
 
+use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
@@ -11,6 +12,7 @@ use plugin_engine_core::{CallId, FaultKind, FaultReport, PluginId, bounded};
 use crate::clock::Clock;
 use crate::events::TopicName;
 use crate::plugin_log;
+use crate::secrets::Secrets;
 
 /// The longest payload of an event, in bytes.
 pub(crate) const PAYLOAD_LEN_MAX: usize = 64 * 1024;
@@ -30,6 +32,7 @@ pub(crate) trait Listener: Send + Sync {
 }
 
 /// Whom a host stands for.
+#[derive(Clone)]
 pub(crate) enum HostOf {
     /// A plugin, by the index of its cell.
     Plugin(u32),
@@ -45,6 +48,8 @@ pub(crate) struct HostContext {
     id: PluginId,
     /// A JSON object.
     settings: Box<str>,
+    /// What must not come back in any text.
+    secrets: Arc<Secrets>,
     /// The call whose words count; 0 for none.
     live_call: AtomicU64,
     /// The call that a command or a shutdown asks to return.
@@ -60,6 +65,7 @@ impl HostContext {
         of: HostOf,
         id: PluginId,
         settings: &str,
+        secrets: Arc<Secrets>,
         progress: Arc<AtomicU64>,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -68,10 +74,41 @@ impl HostContext {
             of,
             id,
             settings: settings.into(),
+            secrets,
             live_call: AtomicU64::new(0),
             cancelled_call: AtomicU64::new(0),
             progress,
         })
+    }
+
+    /// The host of the next instance, which has other settings. What was asked of the call that makes it is asked there, too.
+    pub(crate) fn with_settings(&self, settings: &str) -> Arc<Self> {
+        let cancelled = self.cancelled_call.load(Ordering::Relaxed);
+        let live = self.live_call.swap(0, Ordering::Relaxed);
+        Arc::new(Self {
+            listener: Weak::clone(&self.listener),
+            clock: Arc::clone(&self.clock),
+            of: self.of.clone(),
+            id: self.id.clone(),
+            settings: settings.into(),
+            secrets: Arc::clone(&self.secrets),
+            live_call: AtomicU64::new(live),
+            cancelled_call: AtomicU64::new(cancelled),
+            progress: Arc::clone(&self.progress),
+        })
+    }
+
+    /// A view without the secrets that the plugin was given. Images are shown as they are.
+    pub(crate) fn mask_view(&self, view: plugin_api::View) -> plugin_api::View {
+        match view.as_text().map(|text| self.mask(text)) {
+            Some(Cow::Owned(masked)) => plugin_api::View::new(view.kind(), masked),
+            _ => view,
+        }
+    }
+
+    /// A text of the plugin without the secrets that it was given.
+    pub(crate) fn mask<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.secrets.mask(text)
     }
 
     pub(crate) fn id(&self) -> &PluginId {
@@ -130,6 +167,8 @@ impl HostContext {
         name: &str,
         payload: &str,
     ) -> Result<(), PublishRefused> {
+        let (name, payload) = (self.mask(name), self.mask(payload));
+        let (name, payload) = (name.as_ref(), payload.as_ref());
         let name = TopicName::of_plugin(name).ok_or(PublishRefused::Name)?;
         if payload.len() > PAYLOAD_LEN_MAX {
             return Err(PublishRefused::TooLong);
@@ -151,12 +190,13 @@ impl HostContext {
         if !heard {
             return;
         }
+        let (target, message, spans) = (self.mask(target), self.mask(message), self.mask(spans));
         plugin_log::emit(
             &self.id,
             level,
-            target,
-            bounded(message, LOG_LEN_MAX),
-            spans,
+            &target,
+            bounded(&message, LOG_LEN_MAX),
+            &spans,
         );
     }
 
@@ -184,9 +224,17 @@ pub(crate) enum PublishRefused {
 
 /// What a call said of itself before it returned. It lies on the stack of the thread that makes the call, so that also an
 /// abandoned call can go on writing to it.
-#[derive(Default)]
-pub(crate) struct Reply {
+pub(crate) struct Reply<'a> {
+    /// Whose words they are.
+    pub(crate) host: &'a HostContext,
     pub(crate) said: Option<Box<Said>>,
+}
+
+impl<'a> Reply<'a> {
+    #[inline]
+    pub(crate) fn new(host: &'a HostContext) -> Self {
+        Self { host, said: None }
+    }
 }
 
 /// The words of a call, copied out of the plugin's memory at once.

@@ -33,7 +33,7 @@ pub(crate) struct CallTicket {
 }
 
 #[inline]
-fn frame(host: &Arc<HostContext>, ticket: CallTicket, reply: &mut Reply) -> CallFrame {
+fn frame(host: &Arc<HostContext>, ticket: CallTicket, reply: &mut Reply<'_>) -> CallFrame {
     CallFrame {
         host: services::handle(host),
         services: services::SERVICES,
@@ -65,7 +65,7 @@ impl Instance {
         host: Arc<HostContext>,
         ticket: CallTicket,
     ) -> (CallOutcome, Option<Box<Self>>) {
-        let mut reply = Reply::default();
+        let mut reply = Reply::new(&host);
         let mut address = std::ptr::null_mut();
         let frame = frame(&host, ticket, &mut reply);
         // SAFETY: the library is mapped and its contract was checked; `frame` lives on this stack until the call
@@ -98,7 +98,7 @@ impl Instance {
     /// Updates. `None` says that it completed. Adds to the raw call the frame on the stack.
     #[inline]
     pub(crate) fn update(&mut self, ticket: CallTicket) -> Option<Box<CallOutcome>> {
-        let mut reply = Reply::default();
+        let mut reply = Reply::new(&self.host);
         let frame = frame(&self.host, ticket, &mut reply);
         // SAFETY: `address` came from `create` of this library and was not destroyed, because `destroy` takes the value
         // that owns it; `&mut self` means that no other call is in flight.
@@ -111,7 +111,7 @@ impl Instance {
 
     /// Displays.
     pub(crate) fn display(&mut self, ticket: CallTicket) -> (CallOutcome, Option<View>) {
-        let mut reply = Reply::default();
+        let mut reply = Reply::new(&self.host);
         let frame = frame(&self.host, ticket, &mut reply);
         // SAFETY: as in `update`.
         let status = unsafe { (self.library.calls.display)(self.address, &frame) };
@@ -129,7 +129,7 @@ impl Instance {
     /// Destroys the instance. The address is not used again, whatever the outcome. A call 0 is one that nobody waits for:
     /// what it says is not heard.
     pub(crate) fn destroy(self, ticket: CallTicket) -> CallOutcome {
-        let mut reply = Reply::default();
+        let mut reply = Reply::new(&self.host);
         let frame = frame(&self.host, ticket, &mut reply);
         // SAFETY: as in `update`; `self` is consumed, so this is the last use of the address.
         let status = unsafe { (self.library.calls.destroy)(self.address, &frame) };
@@ -147,7 +147,7 @@ fn breach(what: &str) -> CallOutcome {
 
 /// Puts together what a call returned and what it said before.
 #[cold]
-fn outcome(status: u8, reply: Reply) -> CallOutcome {
+fn outcome(status: u8, reply: Reply<'_>) -> CallOutcome {
     let said = reply.said.map(|said| *said).unwrap_or_default();
     if let Some(what) = said.breach {
         return breach(what);

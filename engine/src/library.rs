@@ -6,16 +6,20 @@ use std::sync::{Arc, Weak};
 
 use abi_stable::StableAbi;
 use abi_stable::library::{AbiHeader, AbiHeaderRef, LibHeader, LibraryError};
+use abi_stable::std_types::RStr;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use parking_lot::Mutex;
-use plugin_api::abi::{CallFrame, PluginModuleRef};
+use plugin_api::abi::{CallFrame, PluginModuleRef, TakeText, status};
+use plugin_engine_core::bounded;
 
 use crate::clock::Clock;
+use crate::config::{SCHEMA_LEN_MAX, SettingsSchema};
 use crate::contract;
 use crate::error::LoadError;
 use crate::host::{HostContext, HostOf, Listener};
 use crate::manifest::Manifest;
 use crate::seal::SealedFile;
+use crate::secrets::Secrets;
 use crate::services;
 use crate::steps::Step;
 use crate::verify::{FileDigest, VerifiedArtifact};
@@ -37,6 +41,10 @@ pub(crate) struct LoadedLibrary {
     pub(crate) manifest: Manifest,
     pub(crate) digest: FileDigest,
     pub(crate) calls: CallTable,
+    /// What settings must fulfil, if the author says so.
+    pub(crate) schema: Option<Arc<SettingsSchema>>,
+    /// What its plugins were told and must not tell on.
+    pub(crate) secrets: Arc<Secrets>,
     header: usize,
     /// Never closed either, because the code stays mapped: the system's loader would take a new file with the same number,
     /// be it another engine's, for this one.
@@ -159,16 +167,23 @@ pub(crate) fn load(
     let module = unsafe { header.unchecked_layout::<PluginModuleRef>() }
         .map_err(|error| contract(first_line(&error.to_string())))?;
 
+    let secrets = Arc::<Secrets>::default();
     let host = HostContext::new(
         Weak::clone(listener),
         clock,
         HostOf::File(digest),
         manifest.id.clone(),
         "{}",
+        Arc::clone(&secrets),
         Arc::default(),
     );
     // SAFETY: the handle is valid during the call, and `init` retains it if it keeps it.
     unsafe { module.init()(services::handle(&host), services::SERVICES) };
+
+    let schema = schema(module).map_err(|reason| LoadError::Schema {
+        path: path.clone(),
+        reason,
+    })?;
 
     let library = Arc::new(LoadedLibrary {
         calls: CallTable {
@@ -177,6 +192,8 @@ pub(crate) fn load(
             display: module.display(),
             destroy: module.destroy(),
         },
+        schema: schema.map(Arc::new),
+        secrets,
         manifest,
         digest,
         header: address,
@@ -197,6 +214,30 @@ pub(crate) fn load(
         "mapped"
     );
     Ok(library)
+}
+
+/// What the file says of its settings, asked for once. `None` for a file that says nothing, or is older than the question.
+fn schema(module: PluginModuleRef) -> Result<Option<SettingsSchema>, String> {
+    unsafe extern "C" fn take(out: *mut (), text: RStr<'_>) {
+        // SAFETY: the contract says that `out` comes back as it was handed over, during the call.
+        let out = unsafe { &mut *out.cast::<Option<String>>() };
+        // One byte more than is read, so that what is too long is still found to be.
+        *out = Some(bounded(text.as_str(), SCHEMA_LEN_MAX + 4).to_owned());
+    }
+    let Some(ask) = module.settings_schema() else {
+        return Ok(None);
+    };
+    let mut text: Option<String> = None;
+    // SAFETY: `take` gets back the address of `text`, which lives until the call returns.
+    let status = unsafe { ask(std::ptr::from_mut(&mut text).cast(), TakeText(take)) };
+    match (status, text) {
+        (status::COMPLETED, None) => Ok(None),
+        (status::COMPLETED, Some(text)) => SettingsSchema::compile(&text).map(Some),
+        (_, message) => Err(format!(
+            "it panicked: {}",
+            bounded(message.as_deref().unwrap_or("without a text"), 500)
+        )),
+    }
 }
 
 fn check_layout(header: &'static LibHeader) -> Result<(), String> {

@@ -60,10 +60,10 @@ unsafe fn host<'a>(handle: HostHandle) -> &'a HostContext {
 
 /// # Safety
 /// `reply` is the address in the frame of a call that this very thread is in.
-unsafe fn said<'a>(reply: *mut ()) -> Option<&'a mut Said> {
-    // SAFETY: the caller's promise; the address is null outside any call.
-    let reply = unsafe { reply.cast::<Reply>().as_mut() }?;
-    Some(reply.said.get_or_insert_default())
+unsafe fn said<'a>(reply: *mut ()) -> Option<(&'a mut Said, &'a HostContext)> {
+    // SAFETY: the caller's promise; the address is null outside any call. The host lives as long as the call.
+    let reply = unsafe { reply.cast::<Reply<'a>>().as_mut() }?;
+    Some((reply.said.get_or_insert_default(), reply.host))
 }
 
 unsafe extern "C" fn retain(handle: HostHandle) {
@@ -138,12 +138,15 @@ unsafe extern "C" fn id(handle: HostHandle) -> RStr<'static> {
 unsafe extern "C" fn fail(reply: *mut (), failure: &Failure<'_>) {
     guarded((), || {
         // SAFETY: the contract says that the thread of the call hands back the frame's own address.
-        let Some(said) = (unsafe { said(reply) }) else {
+        let Some((said, host)) = (unsafe { said(reply) }) else {
             return;
         };
+        // Masked before it is cut: half a secret is one.
+        let message = host.mask(failure.message.as_str());
+        let type_name = host.mask(failure.type_name.as_str());
         said.failure = Some(SaidFailure {
-            message: plugin_engine_core::bounded(failure.message.as_str(), 4_096).to_owned(),
-            type_name: plugin_engine_core::bounded(failure.type_name.as_str(), 256).to_owned(),
+            message: plugin_engine_core::bounded(&message, 4_096).to_owned(),
+            type_name: plugin_engine_core::bounded(&type_name, 256).to_owned(),
             recoverable: failure.recoverable,
             retry_after: (failure.retry_after_ns > 0)
                 .then(|| Duration::from_nanos(failure.retry_after_ns)),
@@ -154,7 +157,7 @@ unsafe extern "C" fn fail(reply: *mut (), failure: &Failure<'_>) {
 unsafe extern "C" fn view(reply: *mut (), kind: u8, bytes: RSlice<'_, u8>) {
     guarded((), || {
         // SAFETY: as in `fail`.
-        let Some(said) = (unsafe { said(reply) }) else {
+        let Some((said, host)) = (unsafe { said(reply) }) else {
             return;
         };
         match ViewKind::from_code(kind) {
@@ -162,7 +165,7 @@ unsafe extern "C" fn view(reply: *mut (), kind: u8, bytes: RSlice<'_, u8>) {
                 said.breach = Some("the view is larger than 16 MiB");
             }
             None => said.breach = Some("the view is of a kind that this engine does not know"),
-            Some(kind) => said.view = Some(View::new(kind, bytes.as_slice())),
+            Some(kind) => said.view = Some(host.mask_view(View::new(kind, bytes.as_slice()))),
         }
     });
 }
@@ -172,18 +175,21 @@ unsafe extern "C" fn panicked(handle: HostHandle, reply: *mut (), panic: &Panic<
         // SAFETY: as in `now_ns`.
         let host = unsafe { host(handle) };
         let at = (panic.line, panic.column);
-        let (message, file) = (panic.message.as_str(), panic.file.as_str());
+        let (message, file) = (
+            host.mask(panic.message.as_str()),
+            host.mask(panic.file.as_str()),
+        );
         let wanted = host.wants_backtraces();
         // SAFETY: as in `fail`.
         match unsafe { said(reply) } {
             // The first panic is the cause; one while its payload is dropped is not.
-            Some(said) => {
+            Some((said, _)) => {
                 said.panic.get_or_insert_with(|| {
-                    panic_report(FaultKind::Panic, message, file, at, wanted)
+                    panic_report(FaultKind::Panic, &message, &file, at, wanted)
                 });
             }
             None => {
-                let report = panic_report(FaultKind::ThreadPanic, message, file, at, wanted);
+                let report = panic_report(FaultKind::ThreadPanic, &message, &file, at, wanted);
                 host.thread_panicked(&report);
             }
         }

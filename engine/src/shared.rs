@@ -5,6 +5,8 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use parking_lot::RwLock;
+
 use crate::board::Board;
 use crate::executor::Executor;
 use crate::host::Listener;
@@ -24,7 +26,8 @@ pub(crate) struct Options {
     pub(crate) destroy_timeout: Duration,
     pub(crate) load_timeout: Duration,
     pub(crate) startup_budget: Duration,
-    pub(crate) verify_policy: Arc<VerifyPolicy>,
+    /// What plugin files must fulfil, if code said so; the file has no say then.
+    pub(crate) verify_policy: Option<Arc<VerifyPolicy>>,
 }
 
 /// What the façade and everything behind it share.
@@ -35,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) libraries: Arc<Libraries>,
     pub(crate) loader: Loader,
     pub(crate) refused: RefusedFiles,
+    /// What plugin files must fulfil, as the engine's file said when it was last read, or as code said.
+    pub(crate) verify_policy: RwLock<Arc<VerifyPolicy>>,
     /// How many plugins have been started.
     pub(crate) starts: AtomicU64,
 }

@@ -142,6 +142,11 @@ pub struct HostServices {
     pub panicked: unsafe extern "C" fn(host: HostHandle, reply: *mut (), panic: &Panic<'_>),
 }
 
+/// Where a text is handed over to: called during the call that it was given to, with the address that came with it.
+#[repr(transparent)]
+#[derive(Clone, Copy, StableAbi)]
+pub struct TakeText(pub unsafe extern "C" fn(out: *mut (), text: RStr<'_>));
+
 /// What a plugin file offers: a flat table of shims around one `impl Plugin`. None of them unwinds.
 #[repr(C)]
 #[derive(StableAbi)]
@@ -159,6 +164,9 @@ pub struct PluginModule {
     /// Destroys the instance, whatever the status: the address is not valid afterwards.
     #[sabi(last_prefix_field)]
     pub destroy: unsafe extern "C" fn(instance: *mut (), frame: &CallFrame) -> u8,
+    /// Hands the JSON Schema of the plugin's settings to `take`, or nothing where it has none. Called once after `init`. If the
+    /// status is PANICKED, what was handed over is the panic's message.
+    pub settings_schema: unsafe extern "C" fn(out: *mut (), take: TakeText) -> u8,
 }
 
 impl RootModule for PluginModuleRef {

@@ -2,10 +2,13 @@
 
 use abi_stable::library::{CheckTypeLayout, RootModuleResult};
 use abi_stable::prefix_type::WithMetadata;
+use abi_stable::std_types::RStr;
 
 pub use abi_stable::library::LibHeader;
 
-use crate::abi::{CallFrame, HostHandle, HostServicesRef, PluginModule, PluginModuleRef, status};
+use crate::abi::{
+    CallFrame, HostHandle, HostServicesRef, PluginModule, PluginModuleRef, TakeText, status,
+};
 use crate::{
     CreateContext, DisplayContext, Plugin, PluginError, UpdateContext, guard, host, telemetry,
 };
@@ -91,6 +94,7 @@ impl<P: Plugin> Table<P> {
             update: update::<P>,
             display: display::<P>,
             destroy: destroy::<P>,
+            settings_schema: settings_schema::<P>,
         });
     }
     const MODULE: PluginModuleRef = PluginModuleRef(Self::VALUE.as_prefix());
@@ -148,6 +152,15 @@ unsafe extern "C" fn destroy<P: Plugin>(instance: *mut (), frame: &CallFrame) ->
         plugin.destroy();
         status::COMPLETED
     })
+}
+
+unsafe extern "C" fn settings_schema<P: Plugin>(out: *mut (), take: TakeText) -> u8 {
+    let (status, text) = guard::try_call(P::settings_schema);
+    if let Some(text) = text {
+        // SAFETY: the engine's own function and address, used during this call.
+        unsafe { (take.0)(out, RStr::from_str(&text)) };
+    }
+    status
 }
 
 #[cfg(test)]

@@ -103,6 +103,25 @@ pub(crate) fn enter(frame: &CallFrame, call: impl FnOnce() -> u8) -> u8 {
     status
 }
 
+/// Runs what is no call of an instance. A panic's message comes back in place of the text.
+pub(crate) fn try_call(call: fn() -> Option<String>) -> (u8, Option<String>) {
+    let result = catch_unwind(|| match catch_unwind(call) {
+        Ok(text) => (status::COMPLETED, text),
+        Err(payload) => {
+            let message = payload
+                .downcast_ref::<&str>()
+                .map(ToString::to_string)
+                .or_else(|| payload.downcast_ref::<String>().cloned());
+            discard(payload);
+            (status::PANICKED, message)
+        }
+    });
+    result.unwrap_or_else(|payload| {
+        discard(payload);
+        (status::PANICKED, None)
+    })
+}
+
 /// Drops a panic's payload, whose own drop may panic, also with a payload whose drop panics, and so on.
 fn discard(payload: Box<dyn Any + Send>) {
     if let Err(next) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {

@@ -54,12 +54,18 @@ mod guard;
 mod host;
 pub mod manifest;
 mod plugin;
+#[cfg(feature = "schema")]
+mod schema;
 mod telemetry;
 mod view;
 
 pub use context::{CreateContext, DisplayContext, PublishError, SettingsError, UpdateContext};
 pub use error::PluginError;
 pub use plugin::Plugin;
+#[cfg(feature = "schema")]
+pub use schema::schema;
+#[cfg(feature = "schema")]
+pub use schemars;
 pub use view::{View, ViewKind};
 
 /// The version of this crate, which is the version of the contract between plugin and engine.

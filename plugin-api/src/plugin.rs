@@ -30,6 +30,15 @@ pub trait Plugin: Sized + Send + 'static {
         Ok(View::empty())
     }
 
+    /// What the settings have to be, as a JSON Schema. The engine checks them against it before it creates an instance, and tells
+    /// the operator every violation with file, line and column. Asked for once, when the file is loaded; at most 256 KiB.
+    ///
+    /// With the feature `schema`, [`plugin_api::schema`](crate::schema) derives it from the type of the settings.
+    #[must_use]
+    fn settings_schema() -> Option<String> {
+        None
+    }
+
     /// Gives back what the instance holds, for work that should not wait for `Drop` or that wants a name.
     fn destroy(self) {}
 }

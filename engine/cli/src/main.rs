@@ -9,6 +9,7 @@ mod logging;
 mod output;
 mod paint;
 mod policy;
+mod problems;
 mod screen;
 mod show;
 mod signals;
@@ -27,6 +28,7 @@ fn main() {
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Lock(args) => commands::lock::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
+        Command::Config(command) => commands::config::run(&command),
     };
     leave(status)
 }

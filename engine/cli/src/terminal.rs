@@ -41,6 +41,12 @@ pub(crate) fn wants_colour() -> bool {
     std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
+/// Whether what goes to standard error may be coloured.
+pub(crate) fn errors_are_coloured() -> bool {
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    std::io::stderr().is_terminal() && !dumb && wants_colour()
+}
+
 /// The keyboard of a terminal, which can be told not to show what is typed: an echoed key or a line feed would tear the table.
 /// Interrupt and suspend keys work on.
 #[derive(Default)]

@@ -19,6 +19,8 @@ pub enum FaultKind {
     ThreadPanic,
     /// The file was refused or could not be loaded.
     Load,
+    /// What is said of the plugin is not good, or refers to something that is not there.
+    Config,
     /// The plugin answered with something that the contract does not have.
     Contract,
     /// The engine could not make the call: no thread could be started, or the limit of threads is reached.
@@ -36,6 +38,7 @@ impl FaultKind {
             Self::Panic => "panic",
             Self::ThreadPanic => "thread_panic",
             Self::Load => "load",
+            Self::Config => "config",
             Self::Contract => "contract",
             Self::Refused => "refused",
         }

@@ -1,13 +1,17 @@
 //! The calls that are not updates: create, display, destroy.
 
+use std::sync::Arc;
+
 use plugin_engine_core::{
-    CallEnd, CallId, CallKind, CallOutcome, CreateReason, Event, Moment, RejectReason,
+    CallEnd, CallId, CallKind, CallOutcome, CreateReason, Event, FaultKind, FaultReport, Moment,
+    RejectReason,
 };
 
 use super::batch::Verdict;
 use super::call::{Caller, busy_or_stuck, verdict_of};
 use super::slot::TaskEnd;
-use crate::cell::{Applied, Guarded};
+use crate::cell::{Applied, Guarded, Loaded};
+use crate::host::HostContext;
 use crate::instance::{CallTicket, Instance};
 
 impl Caller<'_> {
@@ -69,7 +73,11 @@ impl Caller<'_> {
         };
         loaded.host.listen_to(ticket.id);
         drop(guarded);
-        let (outcome, instance) = Instance::create(loaded.library, loaded.host, ticket);
+        let library = Arc::clone(&loaded.library);
+        let (outcome, instance) = match self.prepare(loaded, ticket.id) {
+            Ok(host) => Instance::create(library, host, ticket),
+            Err(report) => (misconfigured(report), None),
+        };
         self.slot.end();
         let verdict = verdict_of(&outcome);
         let mut guarded = self.cell.lock();
@@ -88,6 +96,46 @@ impl Caller<'_> {
             TaskEnd::Ended(verdict, None)
         } else {
             TaskEnd::Abandoned
+        }
+    }
+
+    /// Makes the settings that the instance gets, inside the call and its deadline: a secret may lie on a slow disk. What they
+    /// say now replaces what they said at the last create.
+    fn prepare(&self, loaded: Loaded, id: CallId) -> Result<Arc<HostContext>, FaultReport> {
+        let Some(preparation) = &loaded.preparation else {
+            return Ok(loaded.host);
+        };
+        let prepared = preparation.prepare();
+        let mut guarded = self.cell.lock();
+        let current = guarded
+            .machine
+            .in_flight()
+            .is_some_and(|call| call.id == id && !call.abandoned);
+        match prepared {
+            Ok(resolved) => {
+                loaded.library.secrets.add(resolved.secrets);
+                let host = loaded.host.with_settings(&resolved.json);
+                if !current {
+                    // Nobody waits for the instance any more, and the settings may be those of another load.
+                    return Err(FaultReport::new(
+                        FaultKind::Config,
+                        "the create was abandoned",
+                    ));
+                }
+                guarded.misconfigured = None;
+                guarded.heard = Some(Arc::clone(&host));
+                if let Some(loaded) = &mut guarded.loaded {
+                    loaded.host = Arc::clone(&host);
+                }
+                Ok(host)
+            }
+            Err(error) => {
+                let message = format!("{error} [{}]", error.code());
+                if current {
+                    guarded.misconfigured = Some(Arc::new(error));
+                }
+                Err(FaultReport::new(FaultKind::Config, message))
+            }
         }
     }
 
@@ -170,5 +218,14 @@ impl Caller<'_> {
         self.slot.begin(self.cell.index, ticket);
         instance.destroy(ticket);
         self.slot.end();
+    }
+}
+
+/// Only another configuration helps, or what it refers to.
+fn misconfigured(report: FaultReport) -> CallOutcome {
+    CallOutcome::Failed {
+        report,
+        recoverable: false,
+        retry_after: None,
     }
 }

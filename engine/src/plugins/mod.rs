@@ -1,7 +1,7 @@
 //! From files to plugins: what a load of the directory does, file by file.
 
 mod outcome;
-mod plan;
+pub(crate) mod plan;
 mod refusal;
 mod start;
 
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use plugin_engine_core::{Event, PluginState};
 
 use crate::cell::{Cell, Source};
-use crate::config::{self, EngineConfig};
+use crate::config::{self, ConfigError, EngineConfig};
 use crate::discover::{self, Candidate};
 use crate::error::Error;
 use crate::loader::{self, Refusal};
@@ -24,7 +24,7 @@ use crate::verify::Rules;
 pub use outcome::LoadOutcome;
 pub(crate) use start::{fault_of, remember_start};
 
-use plan::{Planned, plan};
+use plan::{Planned, name_unknown_ids, plan, plan_file};
 use refusal::{refuse, refuse_file, report};
 use start::{Begun, Claim, Starting, await_start, begin, cell_of};
 
@@ -35,18 +35,20 @@ pub(crate) fn load_all(engine: &Arc<Shared>) -> Result<Vec<LoadOutcome>, Error> 
         return Ok(Vec::new());
     };
     let candidates = discover::discover(&dir)?;
-    let engine_config = match &engine.options.config_file {
-        Some(path) => config::read_engine(path)?,
-        None => EngineConfig::default(),
-    };
+    let engine_config = read_engine_config(engine)?;
     let began = Instant::now();
     let mut outcomes = Vec::new();
     let mut starting = Vec::new();
     let there: HashSet<_> = candidates.iter().map(|one| one.path.clone()).collect();
     engine.refused.keep_only(&dir, |path| there.contains(path));
     let rules = rules(engine, &dir);
-    for planned in plan(&dir, candidates, engine_config, &mut outcomes) {
+    for planned in plan(&dir, candidates, &engine_config, &mut outcomes) {
         load_file_of_plan(engine, &planned, &rules, &mut outcomes, &mut starting);
+    }
+    if let Some(path) = &engine.options.config_file {
+        let cells = engine.board.registry.all();
+        let known: Vec<_> = cells.map(|cell| cell.id.clone()).collect();
+        name_unknown_ids(path, &engine_config, &known, &mut outcomes);
     }
     let budget = engine.options.startup_budget;
     for starting in starting {
@@ -55,15 +57,37 @@ pub(crate) fn load_all(engine: &Arc<Shared>) -> Result<Vec<LoadOutcome>, Error> 
     Ok(outcomes)
 }
 
-/// Loads one file, as the configuration beside it says.
+/// Reads the engine's file as it is now.
+fn read_engine_config(engine: &Shared) -> Result<Arc<EngineConfig>, ConfigError> {
+    let config = match &engine.options.config_file {
+        Some(path) => config::read_engine(path)?,
+        None => EngineConfig::default(),
+    };
+    if engine.options.verify_policy.is_none() {
+        *engine.verify_policy.write() = Arc::clone(&config.verify);
+    }
+    Ok(Arc::new(config))
+}
+
+/// Loads one file, as the configuration beside it and the engine's file say.
 pub(crate) fn load_path(engine: &Arc<Shared>, path: &Path) -> Result<Vec<LoadOutcome>, Error> {
     check_running(engine)?;
     let candidate = Candidate::of_path(path);
-    let config = config::read_beside(&candidate.config_path())?;
-    let planned = Planned {
-        candidate,
-        configs: vec![config],
-    };
+    let engine_config = read_engine_config(engine)?;
+    let dir = engine
+        .options
+        .plugin_dir
+        .as_deref()
+        .unwrap_or(Path::new(""));
+    let entries: Vec<_> = engine_config
+        .plugins
+        .iter()
+        .filter(|entry| {
+            let file = entry.file.as_ref();
+            file.is_some_and(|file| dir.join(&file.value) == path)
+        })
+        .collect();
+    let planned = plan_file(&candidate, &entries, &engine_config)?;
     let (mut outcomes, mut starting) = (Vec::new(), Vec::new());
     let rules = rules(engine, &planned.candidate.root);
     load_file_of_plan(engine, &planned, &rules, &mut outcomes, &mut starting);
@@ -115,7 +139,8 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
 
 /// What files of a directory must fulfil, with the lock as it is now.
 fn rules(engine: &Shared, root: &Path) -> Arc<Rules> {
-    Arc::new(Rules::new(&engine.options.verify_policy, root))
+    let policy = Arc::clone(&engine.verify_policy.read());
+    Arc::new(Rules::new(&policy, root))
 }
 
 fn check_running(engine: &Shared) -> Result<(), Error> {
@@ -140,9 +165,7 @@ fn load_file_of_plan(
     match loader::load(&engine.loader, &planned.candidate, rules) {
         Ok(library) => {
             engine.refused.forget(path);
-            for config in &planned.configs {
-                let config = config.for_id(&library.manifest.id);
-                let id = config.id.clone().unwrap_or(library.manifest.id.clone());
+            for (id, config) in planned.plugins(&library.manifest.id, outcomes) {
                 let cell = match cell_of(engine, &id, path, Claim::Good) {
                     Ok(cell) => cell,
                     Err(error) => {

@@ -8,7 +8,8 @@ use std::time::Duration;
 use plugin_engine_core::{Fault, PluginId, PluginState, escape_control};
 
 use crate::code::Code;
-use crate::error::{ConfigError, LoadError};
+use crate::config::ConfigError;
+use crate::error::LoadError;
 
 /// What came of one file, or of one plugin of it.
 #[derive(Debug, Clone)]

@@ -1,80 +1,149 @@
 //! Which files become which plugins.
 
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use plugin_engine_core::PluginId;
+
 use super::outcome::LoadOutcome;
-use crate::config::{self, EngineConfig, PluginConfig};
+use crate::config::source::{Place, Said};
+use crate::config::{self, ConfigError, EngineConfig, Layer, PluginConfig, Problem, code, nearest};
 use crate::discover::Candidate;
-use crate::error::LoadError;
 
 /// A file, and what is said of the plugins that it is to become.
-pub(super) struct Planned {
-    pub(super) candidate: Candidate,
-    pub(super) configs: Vec<PluginConfig>,
+pub(crate) struct Planned {
+    pub(crate) candidate: Candidate,
+    pub(crate) configs: Vec<PluginConfig>,
+    engine_config: Arc<EngineConfig>,
 }
 
-/// Puts files and what is said of them together. An entry that names a file stands for that file; a file that no entry names
-/// is one plugin, as the configuration beside it says, or the entry of its id.
-pub(super) fn plan(
+/// Puts files and what is said of them together. An entry that names a file makes a plugin of that file; a file that no entry
+/// names is one plugin, of which the entry of its id may speak. What the configuration beside a file says holds for all of its
+/// plugins, where their entries say nothing.
+pub(crate) fn plan(
     dir: &Path,
     candidates: Vec<Candidate>,
-    engine_config: EngineConfig,
+    engine_config: &Arc<EngineConfig>,
     outcomes: &mut Vec<LoadOutcome>,
 ) -> Vec<Planned> {
-    let mut entries = engine_config.plugin;
+    let mut of_file: HashMap<PathBuf, Vec<&Arc<Layer>>> = HashMap::new();
+    for layer in &engine_config.plugins {
+        if let Some(file) = &layer.file {
+            of_file
+                .entry(dir.join(&file.value))
+                .or_default()
+                .push(layer);
+        }
+    }
+    let names: Vec<_> = candidates
+        .iter()
+        .filter_map(|candidate| candidate.path.file_name()?.to_str())
+        .map(str::to_owned)
+        .collect();
     let mut planned = Vec::new();
     for candidate in candidates {
-        let of_file: Vec<_> = entries
-            .extract_if(.., |entry| {
-                let file = entry.file.as_ref().map(|file| dir.join(file));
-                file.is_some_and(|file| file == candidate.path)
-            })
-            .collect();
-        if !of_file.is_empty() {
-            planned.push(Planned {
-                candidate,
-                configs: of_file,
-            });
-            continue;
-        }
-        match config::read_beside(&candidate.config_path()) {
-            Ok(config) => planned.push(Planned {
-                candidate,
-                configs: vec![config],
-            }),
-            Err(error) => outcomes.push(LoadOutcome::Misconfigured {
-                file: candidate.path,
-                error: Arc::new(error),
-            }),
+        let entries = of_file.remove(&candidate.path).unwrap_or_default();
+        match plan_file(&candidate, &entries, engine_config) {
+            Ok(plan) => planned.push(plan),
+            Err(error) => outcomes.push(misconfigured(candidate.path, error)),
         }
     }
-    // Entries without a file are taken up by id, once manifests are known; entries whose file is absent are named now.
-    for entry in &entries {
-        if let Some(file) = &entry.file {
-            let path = dir.join(file);
-            let source = std::io::Error::from(std::io::ErrorKind::NotFound);
-            let error = LoadError::Verify {
-                path: path.clone(),
-                source: crate::verify::VerifyError::Read(source),
-            };
-            outcomes.push(LoadOutcome::Refused {
-                file: path,
-                error: Arc::new(error),
-            });
-        }
-    }
-    let by_id: Vec<_> = entries
-        .into_iter()
-        .filter(|entry| entry.file.is_none())
-        .collect();
-    for planned in &mut planned {
-        // The manifest's id is not known yet; it is compared once it is.
-        for config in &mut planned.configs {
-            if config.file.is_none() {
-                config.by_id.clone_from(&by_id);
-            }
-        }
+    let mut absent: Vec<_> = of_file.into_values().flatten().collect();
+    absent.sort_by_key(|layer| layer.at.as_ref().map(Place::line));
+    for layer in absent {
+        let Some(file) = &layer.file else { continue };
+        let name = file.value.to_string_lossy();
+        let reason = format!("there is no plugin file \"{name}\" in {}", dir.display());
+        let meant = nearest(&name, names.iter().map(String::as_str));
+        let problem = Problem::new(code::NO_SUCH_PLUGIN, &file.at, reason)
+            .help(meant.map(|meant| format!("did you mean \"{meant}\"?")));
+        outcomes.push(misconfigured(dir.join(&file.value), problem.into()));
     }
     planned
+}
+
+/// One file, with the entries that name it.
+pub(super) fn plan_file(
+    candidate: &Candidate,
+    entries: &[&Arc<Layer>],
+    engine_config: &Arc<EngineConfig>,
+) -> Result<Planned, ConfigError> {
+    let beside = Arc::new(config::read_beside(&candidate.config_path())?);
+    let config = |entry: Option<&Arc<Layer>>| PluginConfig {
+        entry: entry.cloned(),
+        beside: Arc::clone(&beside),
+        defaults: Arc::clone(&engine_config.defaults),
+    };
+    let configs = match entries {
+        [] => vec![config(None)],
+        entries => entries.iter().map(|entry| config(Some(entry))).collect(),
+    };
+    Ok(Planned {
+        candidate: candidate.clone(),
+        configs,
+        engine_config: Arc::clone(engine_config),
+    })
+}
+
+impl Planned {
+    /// What is said of each plugin of the file, now that the manifest's id is known, by its id.
+    pub(crate) fn plugins(
+        &self,
+        manifest_id: &PluginId,
+        outcomes: &mut Vec<LoadOutcome>,
+    ) -> Vec<(PluginId, PluginConfig)> {
+        let mut plugins = Vec::new();
+        for config in &self.configs {
+            let id = config.id(manifest_id).value;
+            let mut config = config.clone();
+            match (&config.entry, self.engine_config.by_id(id.as_str())) {
+                (None, of_id) => config.entry = of_id.cloned(),
+                (Some(entry), Some(of_id)) if entry.id.is_none() => {
+                    if let (Some(Said { at, .. }), Some(first)) = (&of_id.id, &entry.at) {
+                        let reason = format!(
+                            "the entry in line {} is of the plugin \"{id}\" already",
+                            first.line()
+                        );
+                        let problem = Problem::new(code::DUPLICATE_ID, at, reason);
+                        outcomes.push(misconfigured(self.candidate.path.clone(), problem.into()));
+                    }
+                }
+                (Some(_), _) => {}
+            }
+            plugins.push((id, config));
+        }
+        plugins
+    }
+}
+
+/// Names the entries that speak of a plugin which does not exist.
+pub(crate) fn name_unknown_ids(
+    path: &Path,
+    engine_config: &EngineConfig,
+    known: &[PluginId],
+    outcomes: &mut Vec<LoadOutcome>,
+) {
+    let is_known: std::collections::HashSet<_> = known.iter().collect();
+    for (id, at) in engine_config.entries_without_file() {
+        if is_known.contains(id) {
+            continue;
+        }
+        let reason = format!("no plugin has the id \"{id}\"");
+        let help = match nearest(id.as_str(), known.iter().map(PluginId::as_str)) {
+            Some(meant) => format!("did you mean \"{meant}\"?"),
+            None => {
+                "an entry of a file that has another id of its own names the file, too".to_owned()
+            }
+        };
+        let problem = Problem::new(code::NO_SUCH_PLUGIN, at, reason).help(help);
+        outcomes.push(misconfigured(path.to_owned(), problem.into()));
+    }
+}
+
+fn misconfigured(file: PathBuf, error: ConfigError) -> LoadOutcome {
+    LoadOutcome::Misconfigured {
+        file,
+        error: Arc::new(error),
+    }
 }

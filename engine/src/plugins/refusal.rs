@@ -34,9 +34,7 @@ pub(super) fn refuse_file(
     let path = &planned.candidate.path;
     let mut shown_by = Vec::new();
     if let Some(manifest_id) = id {
-        for config in &planned.configs {
-            let config = config.for_id(&manifest_id);
-            let id = config.id.clone().unwrap_or(manifest_id.clone());
+        for (id, config) in planned.plugins(&manifest_id, &mut Vec::new()) {
             if let Ok(cell) = cell_of(engine, &id, path, Claim::Refused)
                 && show_refusal(engine, &cell, &planned.candidate, config, &error)
             {

@@ -12,7 +12,7 @@ use plugin_engine_core::{
 
 use super::outcome::LoadOutcome;
 use crate::cell::{Applied, Cell, Guarded, Loaded, Source};
-use crate::config::PluginConfig;
+use crate::config::{ConfigError, PluginConfig, Preparation, keys};
 use crate::discover::Candidate;
 use crate::error::LoadError;
 use crate::executor::{TaskCall, TaskEnd, Verdict, Waiter};
@@ -21,11 +21,6 @@ use crate::library::LoadedLibrary;
 use crate::registry::PLUGINS_MAX;
 use crate::shared::Shared;
 use crate::transition_log::log;
-
-/// The interval of a plugin whose manifest and configuration say nothing.
-const INTERVAL_DEFAULT: Duration = Duration::from_secs(60);
-/// The timeout of an update, likewise.
-const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 
 /// A plugin whose create is under way.
 pub(super) struct Starting {
@@ -49,22 +44,23 @@ pub(super) fn begin(
     library: &Arc<LoadedLibrary>,
 ) -> Begun {
     let manifest = &library.manifest;
-    let interval = config
-        .interval
-        .or(manifest.interval)
-        .unwrap_or(INTERVAL_DEFAULT);
-    let timeout = config
-        .timeout
-        .or(manifest.timeout)
-        .unwrap_or(TIMEOUT_DEFAULT);
-    let schedule = Schedule::new(interval, config.phase(&cell.id));
-    let settings = config.settings_json();
+    let interval = config.interval(manifest).value;
+    let timeout = config.timeout(manifest).value;
+    let schedule = Schedule::new(interval, config.phase(&cell.id, manifest));
+    let preparation = Preparation::new(config, library.schema.as_ref(), &candidate.config_path());
+    // Settings that are the same each time were checked when they were read.
+    let constant = preparation
+        .is_constant()
+        .then(|| preparation.prepare().ok())
+        .flatten();
+    let settings = constant.as_ref().map_or("{}", |resolved| &resolved.json);
     let host = HostContext::new(
         engine.listener(),
         engine.board.ledger.time.clock(),
         HostOf::Plugin(cell.index),
         cell.id.clone(),
-        &settings,
+        settings,
+        Arc::clone(&library.secrets),
         Arc::clone(&cell.progress),
     );
 
@@ -94,6 +90,7 @@ pub(super) fn begin(
     let loaded = Loaded {
         library: Arc::clone(library),
         host,
+        preparation: constant.is_none().then(|| Arc::new(preparation)),
     };
     cell.set_loaded(&mut guarded, Some(loaded));
     let mut entries = vec![
@@ -101,7 +98,7 @@ pub(super) fn begin(
         mapped.notable,
     ];
     remember_start(engine, &mut guarded);
-    let off = config.enabled == Some(false);
+    let off = !config.enabled().value;
     if off {
         let applied = cell.apply(&engine.board.ledger, &mut guarded, now, Event::SwitchedOff);
         entries.push(applied.ok().and_then(|applied| applied.notable));
@@ -149,12 +146,25 @@ pub(super) fn await_start(starting: Starting, began: Instant, budget: Duration) 
             waited: budget,
         },
         Some(TaskEnd::Ended(Verdict::Completed, _)) => LoadOutcome::Enabled { id, version, file },
-        Some(_) => LoadOutcome::Failed {
-            fault: fault_of(&cell),
-            id,
-            file,
+        Some(_) => match misconfiguration_of(&cell) {
+            Some(error) => LoadOutcome::Misconfigured { file, error },
+            None => LoadOutcome::Failed {
+                fault: fault_of(&cell),
+                id,
+                file,
+            },
         },
     }
+}
+
+/// What is wrong with the settings, if that is the error that stands.
+fn misconfiguration_of(cell: &Cell) -> Option<Arc<ConfigError>> {
+    let guarded = cell.lock();
+    let error = guarded.machine.error()?;
+    guarded
+        .misconfigured
+        .clone()
+        .filter(|_| error.kind == FaultKind::Config)
 }
 
 /// The error that stands, for an outcome that says that there is one.
@@ -211,8 +221,8 @@ pub(super) fn cell_of(
     claim: Claim,
 ) -> Result<Arc<Cell>, LoadError> {
     let make = |index| {
-        let schedule = Schedule::new(INTERVAL_DEFAULT, Duration::ZERO);
-        let limits = limits(engine, TIMEOUT_DEFAULT);
+        let schedule = Schedule::new(keys::INTERVAL, Duration::ZERO);
+        let limits = limits(engine, keys::TIMEOUT);
         Cell::new(index, id.clone(), Machine::new(schedule, limits))
     };
     let cell = engine

@@ -2,7 +2,9 @@
 
 use plugin_api::prelude::*;
 
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, plugin_api::schemars::JsonSchema)]
+#[schemars(crate = "plugin_api::schemars")]
+#[serde(deny_unknown_fields)]
 struct Settings {
     /// The number to count from.
     #[serde(default)]
@@ -35,6 +37,10 @@ impl Plugin for Counter {
 
     fn display(&mut self, _cx: &DisplayContext) -> Result<View, PluginError> {
         Ok(View::text(format!("{} so far", self.count)))
+    }
+
+    fn settings_schema() -> Option<String> {
+        plugin_api::schema::<Settings>()
     }
 
     fn destroy(self) {}

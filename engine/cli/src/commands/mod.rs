@@ -1,5 +1,6 @@
 //! What can be asked of the program. One file per command.
 
+pub(crate) mod config;
 pub(crate) mod explain;
 pub(crate) mod inspect;
 pub(crate) mod lock;
@@ -31,4 +32,7 @@ pub(crate) enum Command {
     Lock(lock::LockArgs),
     /// Say what the code of a message means, and what to do
     Explain(explain::ExplainArgs),
+    /// Check, show and describe configuration files
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
 }

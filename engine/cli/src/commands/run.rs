@@ -12,11 +12,13 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use clap::Args;
-use plugin_engine::{Engine, Error, LoadOutcome, PluginState, RunLimit, WallTime, escape_control};
+use plugin_engine::{
+    ConfigError, Engine, Error, LoadOutcome, PluginState, RunLimit, WallTime, escape_control,
+};
 
 use crate::screen::Screen;
 use crate::show::{Form, Loaded, Presenter};
-use crate::{logging, signals, table};
+use crate::{logging, problems, signals, table, terminal};
 
 /// How long plugins get to end their calls and to be destroyed.
 const SHUTDOWN_BUDGET: Duration = Duration::from_secs(5);
@@ -48,7 +50,7 @@ pub(crate) struct RunArgs {
     #[arg(
         long,
         value_name = "FILE",
-        help = "A configuration file with [[plugin]] entries"
+        help = "The engine's configuration file, with [[plugin]] entries"
     )]
     config: Option<PathBuf>,
 
@@ -83,11 +85,24 @@ enum Event {
     OutputFailed(io::Error),
 }
 
-/// Why a run did not begin, or not end, as it should; one line.
-struct Failure(String);
+/// Why a run did not begin, or not end, as it should: one line, and what is wrong with the configuration, if that is why.
+struct Failure {
+    text: String,
+    config: Option<ConfigError>,
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self { text, config: None }
+    }
+}
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
+        let error = match error {
+            Error::Config(error) => return Self::misconfigured(error),
+            error => error,
+        };
         let mut text = error.to_string();
         let mut source = error.source();
         while let Some(error) = source {
@@ -98,14 +113,36 @@ impl From<Error> for Failure {
             }
             source = error.source();
         }
-        match error {
-            Error::Discover(_) => text.push_str("; create it, or name another with --plugins"),
-            Error::Config(_) => text.push_str("; correct it, or run without --config"),
-            _ => {}
+        if matches!(error, Error::Discover(_)) {
+            text.push_str("; create it, or name another with --plugins");
         }
         let code = error.code();
-        Self(format!("{text} [{code}]"))
+        format!("{text} [{code}]").into()
     }
+}
+
+impl Failure {
+    fn misconfigured(error: ConfigError) -> Self {
+        let path = error.problems()[0].path();
+        let of = path.map(|path| path.display().to_string());
+        let text = format!(
+            "{}: {} problem{}; correct it, or run without --config",
+            of.unwrap_or_default(),
+            error.count(),
+            if error.count() == 1 { "" } else { "s" }
+        );
+        Self {
+            text,
+            config: Some(error),
+        }
+    }
+}
+
+/// Shows what is wrong with a configuration, above the table if there is one.
+fn show_problems(screen: &Screen, error: &ConfigError) {
+    let text = problems::render(error, terminal::errors_are_coloured());
+    // Nobody can be told that standard error is closed.
+    let _ = screen.write_above(text.as_bytes());
 }
 
 /// Runs, and returns the exit status.
@@ -115,8 +152,11 @@ pub(crate) fn run(args: &RunArgs) -> i32 {
     logging::start(&screen, form.default_log());
     match serve(args, form, &screen) {
         Ok(()) => 0,
-        Err(Failure(text)) => {
+        Err(Failure { text, config }) => {
             screen.close();
+            if let Some(error) = config {
+                show_problems(&screen, &error);
+            }
             screen.say(text);
             1
         }
@@ -130,7 +170,7 @@ fn serve(args: &RunArgs, form: Form, screen: &Arc<Screen>) -> Result<(), Failure
     }
     let engine = builder.build()?;
     let (events, inbox) = mpsc::channel();
-    let cannot_start = |error| Failure(format!("cannot start a thread: {error}"));
+    let cannot_start = |error| Failure::from(format!("cannot start a thread: {error}"));
 
     let told = events.clone();
     signals::listen(Arc::clone(screen), move || {
@@ -157,7 +197,7 @@ fn serve(args: &RunArgs, form: Form, screen: &Arc<Screen>) -> Result<(), Failure
     match end {
         // Nobody reads any more: that is how `| head` ends a program, and no failure.
         End::OutputFailed(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure(format!("cannot write to standard output: {error}")))
+            Err(format!("cannot write to standard output: {error}").into())
         }
         _ if !shown => {
             screen.say("standard output is not read; what was left to write is lost");
@@ -281,7 +321,10 @@ fn report(
     }
     let (good, bad): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(LoadOutcome::is_good);
     for outcome in bad {
-        screen.say(outcome);
+        match &outcome {
+            LoadOutcome::Misconfigured { error, .. } => show_problems(screen, error),
+            outcome => screen.say(outcome),
+        }
     }
     let good = good
         .iter()
@@ -328,7 +371,7 @@ mod tests {
             .plugin_dir("/nonexistent/plugins")
             .build()
             .unwrap();
-        let Failure(text) = Failure::from(engine.try_load_all().unwrap_err());
+        let Failure { text, .. } = Failure::from(engine.try_load_all().unwrap_err());
         assert_eq!(
             text,
             "cannot read the plugin directory /nonexistent/plugins: No such file or directory (os error 2); \

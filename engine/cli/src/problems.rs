@@ -1,0 +1,74 @@
+//! Problems of configurations as a person reads them: the line, what in it is wrong, and what would be right.
+
+use std::fmt::Write as _;
+
+use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
+use plugin_engine::{ConfigError, Problem, escape_control};
+
+/// All problems, one after another, each ending with an empty line.
+pub(crate) fn render(error: &ConfigError, coloured: bool) -> String {
+    let renderer = if coloured {
+        Renderer::styled()
+    } else {
+        Renderer::plain()
+    };
+    let mut text = String::new();
+    for problem in error.problems() {
+        text.push_str(&renderer.render(&[group(problem)]));
+        text.push_str("\n\n");
+    }
+    let more = error.count() - error.problems().len();
+    if more > 0 {
+        // Writing to a string does not fail.
+        let _ = writeln!(text, "and {more} more\n");
+    }
+    text
+}
+
+fn group(problem: &Problem) -> Group<'static> {
+    let title = Level::ERROR
+        .primary_title(harmless(problem.reason()))
+        .id(problem.code().as_str());
+    let mut group = Group::with_title(title);
+    let path = problem
+        .path()
+        .map(|path| harmless(&path.to_string_lossy()))
+        .unwrap_or_default();
+    if problem.line().is_none() && !path.is_empty() {
+        group = group.element(Origin::path(path.clone()));
+    }
+    if let (Some((text, mark)), Some(line), Some(column)) =
+        (problem.source_line(), problem.line(), problem.column())
+    {
+        // Escapes make text longer, so what is meant is found anew.
+        let before = harmless_code(&text[..mark.start]);
+        let meant = harmless_code(&text[mark.clone()]);
+        let after = harmless_code(&text[mark.end..]);
+        let span = before.len()..before.len() + meant.len();
+        let snippet = Snippet::source(format!("{before}{meant}{after}"))
+            .line_start(line)
+            .annotation(AnnotationKind::Primary.span(span));
+        // The column is counted in what is shown, unless that is not what is written.
+        group = if before.chars().count() + 1 == column {
+            group.element(snippet.path(path))
+        } else {
+            let origin = Origin::path(path).line(line).char_column(column);
+            group.element(origin).element(snippet)
+        };
+    }
+    match problem.help_text() {
+        Some(help) => group.element(Level::HELP.message(harmless(help))),
+        None => group,
+    }
+}
+
+/// Text that can neither steer a terminal nor break a line.
+fn harmless(text: &str) -> String {
+    escape_control(text).into_owned()
+}
+
+/// The same, with tabs left to the renderer, which knows how wide they are.
+fn harmless_code(text: &str) -> String {
+    let parts: Vec<_> = text.split('\t').map(harmless).collect();
+    parts.join("\t")
+}

@@ -1,0 +1,259 @@
+//! What holds for every plugin of a directory, and who said it, without running any code of a plugin. A secret is shown as the
+//! reference that stands for it.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use plugin_engine_core::PluginId;
+
+use super::engine_file::{EngineConfig, EngineSays};
+use super::keys;
+use super::plugin::{Holds, PluginConfig, SaidBy};
+use super::source::{Place, Said};
+use crate::discover::discover;
+use crate::error::{Error, LoadError};
+use crate::manifest::Manifest;
+use crate::plugins::LoadOutcome;
+use crate::plugins::plan::{name_unknown_ids, plan};
+use crate::verify::{self, Refused, Rules};
+
+/// Who said a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Origin {
+    /// A configuration file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// The author of the plugin, in its manifest.
+    Manifest,
+    /// Nobody: it is the default.
+    Default,
+}
+
+impl From<&Place> for Origin {
+    fn from(place: &Place) -> Self {
+        Self::File {
+            path: place.path().to_path_buf(),
+            line: place.line(),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File { path, line } => write!(f, "{}:{line}", path.display()),
+            Self::Manifest => f.write_str("manifest"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A value that holds, in the form in which a configuration file has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Effective {
+    /// The key; below tables with dots, as in `settings.start`.
+    pub key: String,
+    /// The value as TOML. A reference to a secret is shown, never what it stands for.
+    pub value: String,
+    /// Who said it.
+    pub origin: Origin,
+}
+
+/// What holds for one plugin.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EffectivePlugin {
+    /// The plugin.
+    pub id: PluginId,
+    /// Its file.
+    pub file: PathBuf,
+    /// Every key, with `id` first and the settings last.
+    pub values: Vec<Effective>,
+}
+
+/// What holds for an engine and its plugins.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct EffectiveConfig {
+    /// The keys of `[engine]` and `[verify]`.
+    pub engine: Vec<Effective>,
+    /// The plugins, by the names of their files.
+    pub plugins: Vec<EffectivePlugin>,
+    /// What keeps files from being plugins, and entries that speak of none.
+    pub refused: Vec<LoadOutcome>,
+}
+
+/// Finds out what would hold for the plugins of `plugin_dir` under the engine's file `config_file`. Reads and verifies the
+/// files, and runs no code of them.
+///
+/// # Errors
+/// The directory or the engine's file cannot be read, or the engine's file has problems.
+pub fn effective(
+    plugin_dir: Option<&Path>,
+    config_file: Option<&Path>,
+) -> Result<EffectiveConfig, Error> {
+    let config = Arc::new(match config_file {
+        Some(path) => super::read_engine(path)?,
+        None => EngineConfig::default(),
+    });
+    let mut engine = config.engine.effective();
+    engine.extend(keys::VERIFY.keys.iter().filter_map(|key| {
+        let said = config
+            .verify_said
+            .iter()
+            .find(|(name, _)| *name == key.name);
+        match said {
+            Some((_, at)) => Some(Effective {
+                key: format!("verify.{}", key.name),
+                value: at.text().to_owned(),
+                origin: Origin::from(at),
+            }),
+            None => default("verify", key),
+        }
+    }));
+    let mut shown = EffectiveConfig {
+        engine,
+        plugins: Vec::new(),
+        refused: Vec::new(),
+    };
+    let Some(dir) = plugin_dir else {
+        return Ok(shown);
+    };
+    let candidates = discover(dir)?;
+    let rules = Rules::new(&config.verify, dir);
+    let mut holders: HashMap<PluginId, PathBuf> = HashMap::new();
+    for planned in plan(dir, candidates, &config, &mut shown.refused) {
+        let manifest = match verify::verify(&planned.candidate, &rules) {
+            Ok(artifact) => artifact.manifest,
+            Err(Refused { error: source, .. }) => {
+                let path = planned.candidate.path.clone();
+                shown.refused.push(LoadOutcome::Refused {
+                    file: path.clone(),
+                    error: Arc::new(LoadError::Verify { path, source }),
+                });
+                continue;
+            }
+        };
+        for (id, config) in planned.plugins(&manifest.id, &mut shown.refused) {
+            let file = planned.candidate.path.clone();
+            if let Some(holder) = holders.insert(id.clone(), file.clone()) {
+                holders.insert(id.clone(), holder.clone());
+                let error = LoadError::Duplicate {
+                    path: file.clone(),
+                    id,
+                    holder,
+                };
+                shown.refused.push(LoadOutcome::Refused {
+                    file,
+                    error: Arc::new(error),
+                });
+                continue;
+            }
+            let values = values(&config, &manifest);
+            shown.plugins.push(EffectivePlugin { id, file, values });
+        }
+    }
+    if let Some(path) = config_file {
+        let known: Vec<_> = shown.plugins.iter().map(|one| one.id.clone()).collect();
+        name_unknown_ids(path, &config, &known, &mut shown.refused);
+    }
+    Ok(shown)
+}
+
+fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
+    let time = |holds: Holds<Duration>| (quoted(&keys::duration_text(holds.value)), holds.said_by);
+    let id = config.id(&manifest.id);
+    let enabled = config.enabled();
+    let values = [
+        ("id", (quoted(id.value.as_str()), id.said_by)),
+        ("enabled", (enabled.value.to_string(), enabled.said_by)),
+        ("interval", time(config.interval(manifest))),
+        ("timeout", time(config.timeout(manifest))),
+        ("jitter", time(config.jitter(manifest))),
+    ];
+    let settings = config.settings().map(|settings| settings.shown());
+    let settings = settings.into_iter().flatten().map(|shown| Effective {
+        origin: Origin::from(&shown.at),
+        key: shown.key,
+        value: shown.written,
+    });
+    values
+        .into_iter()
+        .map(|(key, (value, said_by))| Effective {
+            key: key.to_owned(),
+            value,
+            origin: match said_by {
+                SaidBy::File(place) => Origin::from(&place),
+                SaidBy::Manifest => Origin::Manifest,
+                SaidBy::BuiltIn => Origin::Default,
+            },
+        })
+        .chain(settings)
+        .collect()
+}
+
+/// As TOML writes a text.
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
+}
+
+fn said<T>(
+    section: &str,
+    key: &str,
+    said: Option<&Said<T>>,
+    text: impl Fn(&T) -> String,
+) -> Option<Effective> {
+    let key = format!("{section}.{key}");
+    said.map(|said| Effective {
+        key,
+        value: text(&said.value),
+        origin: Origin::from(&said.at),
+    })
+}
+
+/// What the table of keys has as the default; nothing where the default depends on the machine or is empty.
+fn default(section: &str, key: &keys::Key) -> Option<Effective> {
+    let value = match key.default {
+        keys::Default::None => return None,
+        keys::Default::Flag(flag) => flag.to_string(),
+        keys::Default::Duration(time) => quoted(&keys::duration_text(time)),
+        keys::Default::Count(count) => count.to_string(),
+    };
+    Some(Effective {
+        key: format!("{section}.{}", key.name),
+        value,
+        origin: Origin::Default,
+    })
+}
+
+impl EngineSays {
+    fn effective(&self) -> Vec<Effective> {
+        let time = |time: &Duration| quoted(&keys::duration_text(*time));
+        let find = |name: &str| match name {
+            "workers" => said("engine", name, self.workers.as_ref(), u64::to_string),
+            "threads_max" => said("engine", name, self.threads_max.as_ref(), u64::to_string),
+            "create_timeout" => said("engine", name, self.create_timeout.as_ref(), time),
+            "display_timeout" => said("engine", name, self.display_timeout.as_ref(), time),
+            "destroy_timeout" => said("engine", name, self.destroy_timeout.as_ref(), time),
+            "load_timeout" => said("engine", name, self.load_timeout.as_ref(), time),
+            "startup_budget" => said("engine", name, self.startup_budget.as_ref(), time),
+            "history_bytes_max" => {
+                let bytes = self.history_bytes_max.as_ref();
+                said("engine", name, bytes, u64::to_string)
+            }
+            "backtraces" => said("engine", name, self.backtraces.as_ref(), bool::to_string),
+            _ => None,
+        };
+        let keys = keys::ENGINE.keys.iter();
+        keys.filter_map(|key| find(key.name).or_else(|| default("engine", key)))
+            .collect()
+    }
+}

@@ -1,0 +1,391 @@
+//! THE TABLE OF KEYS: every key that a configuration file may have, what it takes, and what it means. Reading, the schema for
+//! editors and what is shown as a default all come from here. Never how a value is read.
+
+use std::time::Duration;
+
+use plugin_engine_core::{INTERVAL_MAX, INTERVAL_MIN, TIMEOUT_MAX, TIMEOUT_MIN};
+
+/// The interval of a plugin of which nobody says one.
+pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
+/// The timeout of an update, likewise.
+pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
+pub(crate) const DISPLAY_TIMEOUT: Duration = Duration::from_secs(2);
+pub(crate) const DESTROY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const STARTUP_BUDGET: Duration = Duration::from_secs(35);
+pub(crate) const THREADS: u64 = 512;
+pub(crate) const HISTORY_BYTES: u64 = 256 * 1024 * 1024;
+
+pub(crate) const WORKERS_MAX: u64 = 256;
+pub(crate) const THREADS_MAX: u64 = 65_536;
+const HISTORY_BYTES_MIN: u64 = 64 * 1024;
+const HISTORY_BYTES_MAX: u64 = 1 << 40;
+/// The most `[[plugin]]` entries of one file.
+pub(crate) const ENTRIES_MAX: usize = 1 << 20;
+/// The most items of any other list.
+pub(crate) const LIST_LEN_MAX: usize = 1_024;
+
+/// A group of keys.
+pub(crate) struct Section {
+    /// As it is written in a file.
+    pub(crate) name: &'static str,
+    pub(crate) doc: &'static str,
+    pub(crate) keys: &'static [Key],
+}
+
+/// One key.
+pub(crate) struct Key {
+    pub(crate) name: &'static str,
+    pub(crate) kind: Kind,
+    /// What holds where nobody says anything; empty where nothing does.
+    pub(crate) default: Default,
+    pub(crate) doc: &'static str,
+}
+
+/// What holds where nobody says anything.
+#[derive(Clone, Copy)]
+pub(crate) enum Default {
+    None,
+    Flag(bool),
+    Duration(Duration),
+    Count(u64),
+}
+
+/// What a key takes.
+#[derive(Clone, Copy)]
+pub(crate) enum Kind {
+    /// The id of a plugin.
+    Id,
+    /// A path.
+    Path,
+    Flag,
+    /// A text with a unit.
+    Duration {
+        min: Duration,
+        max: Duration,
+    },
+    /// A whole number.
+    Count {
+        min: u64,
+        max: u64,
+    },
+    /// Public keys of minisign.
+    PublicKeys,
+    /// Numbers of users.
+    Owners,
+    /// What only the plugin understands.
+    Settings,
+    Table(&'static Section),
+    Tables(&'static Section),
+}
+
+const fn key(name: &'static str, kind: Kind, default: Default, doc: &'static str) -> Key {
+    Key {
+        name,
+        kind,
+        default,
+        doc,
+    }
+}
+
+const fn interval(min: Duration) -> Kind {
+    Kind::Duration {
+        min,
+        max: INTERVAL_MAX,
+    }
+}
+
+const CALL_TIME: Kind = Kind::Duration {
+    min: TIMEOUT_MIN,
+    max: TIMEOUT_MAX,
+};
+
+const ENABLED: Key = key(
+    "enabled",
+    Kind::Flag,
+    Default::Flag(true),
+    "Whether the plugin is switched on.",
+);
+const PLUGIN_INTERVAL: Key = key(
+    "interval",
+    interval(INTERVAL_MIN),
+    Default::Duration(INTERVAL),
+    "The time between updates.",
+);
+const PLUGIN_TIMEOUT: Key = key(
+    "timeout",
+    CALL_TIME,
+    Default::Duration(TIMEOUT),
+    "How long one update may take.",
+);
+const JITTER: Key = key(
+    "jitter",
+    interval(Duration::ZERO),
+    Default::Duration(Duration::ZERO),
+    "The range over which the first updates of plugins are spread, each at a fixed phase of its own. What is longer than the interval counts as the interval.",
+);
+const ID: Key = key(
+    "id",
+    Kind::Id,
+    Default::None,
+    "The id of the plugin; without one, the id that its file has of itself.",
+);
+const SETTINGS: Key = key(
+    "settings",
+    Kind::Settings,
+    Default::None,
+    "The plugin's own settings. In a text ${NAME} stands for an environment variable, file:PATH for what a file holds; literal: before a text takes it as it is.",
+);
+
+/// A file beside a plugin file.
+pub(crate) static BESIDE: Section = Section {
+    name: "the file beside a plugin",
+    doc: "What is said of one plugin, in a file beside the plugin file.",
+    keys: &[
+        ID,
+        ENABLED,
+        PLUGIN_INTERVAL,
+        PLUGIN_TIMEOUT,
+        JITTER,
+        SETTINGS,
+    ],
+};
+
+/// An entry of the engine's file.
+pub(crate) static PLUGIN: Section = Section {
+    name: "[[plugin]]",
+    doc: "What is said of one plugin.",
+    keys: &[
+        ID,
+        key(
+            "file",
+            Kind::Path,
+            Default::None,
+            "The plugin file, relative to the plugin directory. Several entries with an id each make several plugins of one file.",
+        ),
+        ENABLED,
+        PLUGIN_INTERVAL,
+        PLUGIN_TIMEOUT,
+        JITTER,
+        SETTINGS,
+    ],
+};
+
+/// What holds for plugins of which nothing is said.
+pub(crate) static DEFAULTS: Section = Section {
+    name: "[defaults]",
+    doc: "What holds for every plugin of which neither a configuration nor its own manifest says anything.",
+    keys: &[ENABLED, PLUGIN_INTERVAL, PLUGIN_TIMEOUT, JITTER],
+};
+
+/// The engine itself.
+pub(crate) static ENGINE: Section = Section {
+    name: "[engine]",
+    doc: "The engine itself. Read once, at its start; what a program says in code comes first.",
+    keys: &[
+        key(
+            "workers",
+            Kind::Count {
+                min: 1,
+                max: WORKERS_MAX,
+            },
+            Default::None,
+            "How many plugins are called at the same time when none of them is slow; one per processor if not said.",
+        ),
+        key(
+            "threads_max",
+            Kind::Count {
+                min: 2,
+                max: THREADS_MAX,
+            },
+            Default::Count(THREADS),
+            "The limit of threads that call plugins, hung calls included; at least one more than the workers.",
+        ),
+        key(
+            "create_timeout",
+            CALL_TIME,
+            Default::Duration(CREATE_TIMEOUT),
+            "How long a create may take.",
+        ),
+        key(
+            "display_timeout",
+            CALL_TIME,
+            Default::Duration(DISPLAY_TIMEOUT),
+            "How long a display may take.",
+        ),
+        key(
+            "destroy_timeout",
+            CALL_TIME,
+            Default::Duration(DESTROY_TIMEOUT),
+            "How long a destroy may take.",
+        ),
+        key(
+            "load_timeout",
+            CALL_TIME,
+            Default::Duration(LOAD_TIMEOUT),
+            "How long the code of a file that runs at load is waited for.",
+        ),
+        key(
+            "startup_budget",
+            CALL_TIME,
+            Default::Duration(STARTUP_BUDGET),
+            "How long a load of the directory waits for plugins to be created.",
+        ),
+        key(
+            "history_bytes_max",
+            Kind::Count {
+                min: HISTORY_BYTES_MIN,
+                max: HISTORY_BYTES_MAX,
+            },
+            Default::Count(HISTORY_BYTES),
+            "How much memory the histories of all plugins may take together, in bytes.",
+        ),
+        key(
+            "backtraces",
+            Kind::Flag,
+            Default::None,
+            "Whether panics are recorded with a backtrace; as RUST_BACKTRACE says if not said.",
+        ),
+    ],
+};
+
+/// What a plugin file must fulfil.
+pub(crate) static VERIFY: Section = Section {
+    name: "[verify]",
+    doc: "What a plugin file must fulfil beyond being a good plugin.",
+    keys: &[
+        key(
+            "require_signature",
+            Kind::Flag,
+            Default::Flag(false),
+            "Whether a file without a good signature by one of the trusted keys is refused.",
+        ),
+        key(
+            "trusted_keys",
+            Kind::PublicKeys,
+            Default::None,
+            "Public keys as minisign prints them.",
+        ),
+        key(
+            "lock",
+            Kind::Path,
+            Default::None,
+            "The list of the files that may be loaded, relative to this file; it must then be there.",
+        ),
+        key(
+            "allow_rpath",
+            Kind::Flag,
+            Default::Flag(false),
+            "Whether a file may say where the system's loader searches for libraries (RPATH, RUNPATH).",
+        ),
+        key(
+            "trusted_owners",
+            Kind::Owners,
+            Default::None,
+            "The numbers of users, besides root and the engine's own, whose files are loaded.",
+        ),
+    ],
+};
+
+/// The engine's file.
+pub(crate) static ENGINE_FILE: Section = Section {
+    name: "the engine's file",
+    doc: "The configuration of a plugin engine.",
+    keys: &[
+        key(
+            "plugin",
+            Kind::Tables(&PLUGIN),
+            Default::None,
+            "Plugins, each with an id, or a file, or both.",
+        ),
+        key(
+            "defaults",
+            Kind::Table(&DEFAULTS),
+            Default::None,
+            DEFAULTS.doc,
+        ),
+        key("engine", Kind::Table(&ENGINE), Default::None, ENGINE.doc),
+        key("verify", Kind::Table(&VERIFY), Default::None, VERIFY.doc),
+    ],
+};
+
+/// All sections, for the question where a key belongs that stands in the wrong one.
+pub(crate) static SECTIONS: [&Section; 6] =
+    [&ENGINE_FILE, &PLUGIN, &DEFAULTS, &ENGINE, &VERIFY, &BESIDE];
+
+impl Section {
+    pub(crate) fn find(&self, name: &str) -> Option<&'static Key> {
+        self.keys.iter().find(|key| key.name == name)
+    }
+}
+
+/// A duration as a person would write it: whole days stay days, because 365 days are no number of whole months.
+pub(crate) fn duration_text(duration: Duration) -> String {
+    const DAY: u64 = 24 * 3_600;
+    let seconds = duration.as_secs();
+    if seconds > DAY && seconds.is_multiple_of(DAY) && duration.subsec_nanos() == 0 {
+        return format!("{}days", seconds / DAY);
+    }
+    humantime::format_duration(duration).to_string()
+}
+
+impl Kind {
+    /// What the key takes, for a sentence that says that something else is there.
+    pub(crate) fn wanted(self) -> String {
+        match self {
+            Self::Id => "an id in quotes, of a-z, 0-9, _ and -".to_owned(),
+            Self::Path => "a path in quotes".to_owned(),
+            Self::Flag => "true or false".to_owned(),
+            Self::Duration { min, max } => format!(
+                "a duration in quotes, from \"{}\" to \"{}\", such as \"1s\"",
+                duration_text(min),
+                duration_text(max)
+            ),
+            Self::Count { min, max } => format!("a whole number from {min} to {max}"),
+            Self::PublicKeys => "a list of public keys of minisign, in quotes".to_owned(),
+            Self::Owners => {
+                format!("a list of numbers of users, from 0 to {}", u32::MAX)
+            }
+            Self::Settings | Self::Table(_) => "a table".to_owned(),
+            Self::Tables(section) => format!("a list of tables, each begun with {}", section.name),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_key_stands_twice_and_each_says_what_it_means() {
+        for section in SECTIONS {
+            for (at, key) in section.keys.iter().enumerate() {
+                assert!(key.doc.ends_with('.'), "{}", key.name);
+                assert!(
+                    section.keys[..at]
+                        .iter()
+                        .all(|other| other.name != key.name),
+                    "{}",
+                    key.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn every_default_is_in_its_range() {
+        for key in SECTIONS.iter().flat_map(|section| section.keys) {
+            match (key.kind, key.default) {
+                (_, Default::None) | (Kind::Flag, Default::Flag(_)) => {}
+                (Kind::Duration { min, max }, Default::Duration(value)) => {
+                    assert!((min..=max).contains(&value), "{}", key.name);
+                }
+                (Kind::Count { min, max }, Default::Count(value)) => {
+                    assert!((min..=max).contains(&value), "{}", key.name);
+                }
+                _ => panic!("the default of {} is of another kind", key.name),
+            }
+        }
+    }
+}

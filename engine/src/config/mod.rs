@@ -1,0 +1,122 @@
+//! Configuration: what a person says of plugins and of the engine, in TOML.
+//!
+//! Two kinds of file: one beside a plugin file, of the same name with the ending `.toml`, and one for the engine, given with
+//! [`EngineBuilder::config_file`](crate::EngineBuilder::config_file). Both are read against one table of keys, and every problem
+//! of a file is told with its place.
+//!
+//! What lives here: reading, checking, and what holds where several files speak of one plugin. What never will: what is done
+//! with it.
+
+mod check;
+mod effective;
+mod engine_file;
+mod error;
+pub(crate) mod keys;
+mod nearest;
+mod plugin;
+mod preparation;
+mod reference;
+mod schema;
+pub(crate) mod settings;
+mod settings_schema;
+pub(crate) mod source;
+mod walk;
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::Arc;
+
+use toml::de::DeTable;
+
+use error::Problems;
+use source::Source;
+use walk::Walk;
+
+pub(crate) use engine_file::{EngineConfig, EngineSays};
+pub(crate) use error::code;
+pub(crate) use nearest::nearest;
+pub(crate) use plugin::{Layer, PluginConfig};
+pub(crate) use preparation::Preparation;
+pub(crate) use settings_schema::{SCHEMA_LEN_MAX, SettingsSchema};
+
+pub use check::{FileKind, check};
+pub use effective::{Effective, EffectiveConfig, EffectivePlugin, Origin, effective};
+pub use error::{ConfigError, Problem};
+pub use schema::schema;
+
+/// The longest file with bad syntax of which more than the first mistake is looked for, in bytes: each costs memory.
+const ALL_MISTAKES_LEN_MAX: usize = 256 * 1024;
+
+/// Reads the file beside a plugin file; an absent one says nothing.
+pub(crate) fn read_beside(path: &Path) -> Result<Layer, ConfigError> {
+    match Source::read(path)? {
+        Some(source) => read_beside_text(&source),
+        None => Ok(Layer::default()),
+    }
+}
+
+/// Reads the engine's file.
+pub(crate) fn read_engine(path: &Path) -> Result<EngineConfig, ConfigError> {
+    let absent = || ConfigError::unreadable(path, std::io::Error::from_raw_os_error(ENOENT));
+    read_engine_text(&Source::read(path)?.ok_or_else(absent)?)
+}
+
+/// "No such file or directory", in the words of the system.
+const ENOENT: i32 = rustix::io::Errno::NOENT.raw_os_error();
+
+fn read_beside_text(source: &Arc<Source>) -> Result<Layer, ConfigError> {
+    read(source, |walk, table, span| {
+        let found = walk.table(&keys::BESIDE, table, span);
+        Layer::new(found, walk)
+    })
+}
+
+fn read_engine_text(source: &Arc<Source>) -> Result<EngineConfig, ConfigError> {
+    read(source, |walk, table, span| {
+        let found = walk.table(&keys::ENGINE_FILE, table, span);
+        EngineConfig::new(found, walk)
+    })
+}
+
+/// The tree of a text, as far as it could be read, and its mistakes.
+fn parse(text: &str) -> (toml::Spanned<DeTable<'_>>, Vec<toml::de::Error>) {
+    match DeTable::parse(text) {
+        Ok(table) => (table, Vec::new()),
+        Err(_) if text.len() <= ALL_MISTAKES_LEN_MAX => DeTable::parse_recoverable(text),
+        Err(first) => (toml::Spanned::new(0..0, DeTable::new()), vec![first]),
+    }
+}
+
+/// Parses, and walks what could be parsed. Where both find something in one line, the syntax is what is wrong with it.
+fn read<T>(
+    source: &Arc<Source>,
+    make: impl FnOnce(&mut Walk<'_>, &DeTable<'_>, &Range<usize>) -> T,
+) -> Result<T, ConfigError> {
+    let (table, mistakes) = parse(&source.text);
+    let mut syntax = Problems::default();
+    for mistake in &mistakes {
+        let place = source.place(&mistake.span().unwrap_or(0..0));
+        let reason = mistake.message().trim().replace('\n', " ");
+        let reason = plugin_engine_core::bounded(&reason, 400);
+        syntax.add(Problem::new(code::SYNTAX, &place, reason));
+    }
+    let mut walk = Walk {
+        source,
+        problems: Problems::default(),
+    };
+    let read = make(&mut walk, table.get_ref(), &table.span());
+    let mut problems = walk.problems;
+    if !mistakes.is_empty() {
+        let lines = syntax.lines();
+        problems.keep(|problem| {
+            // What is missing may be what could not be parsed.
+            problem.code() != code::NAMELESS
+                && problem.line().is_none_or(|line| !lines.contains(&line))
+        });
+    }
+    problems.append(syntax);
+    problems.or(read)
+}
+
+#[cfg(test)]
+mod tests;

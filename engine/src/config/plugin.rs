@@ -1,0 +1,263 @@
+//! What is said of one plugin, by whom, and what of it holds. Order: the entry in the engine's file, the file beside the plugin,
+//! the manifest, `[defaults]`, and what is built in.
+//!
+//! The manifest comes before `[defaults]`, because its author knows how often this plugin has something to do, while a default
+//! is for those of which nobody says anything.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use plugin_engine_core::PluginId;
+
+use super::error::{Problem, code};
+use super::keys;
+use super::settings::Settings;
+use super::source::{Place, Said};
+use super::walk::{Found, Walk};
+use crate::manifest::Manifest;
+
+/// What one table of one file says of a plugin.
+#[derive(Debug, Default)]
+pub(crate) struct Layer {
+    /// The table; `None` for a file that is not there.
+    pub(crate) at: Option<Place>,
+    pub(crate) id: Option<Said<PluginId>>,
+    pub(crate) file: Option<Said<PathBuf>>,
+    enabled: Option<Said<bool>>,
+    interval: Option<Said<Duration>>,
+    timeout: Option<Said<Duration>>,
+    jitter: Option<Said<Duration>>,
+    settings: Option<Said<Arc<Settings>>>,
+}
+
+impl Layer {
+    pub(super) fn new(mut found: Found, walk: &mut Walk<'_>) -> Self {
+        let layer = Self {
+            at: Some(found.at.clone()),
+            id: found.id("id"),
+            file: found.path("file"),
+            enabled: found.flag("enabled"),
+            interval: found.duration("interval"),
+            timeout: found.duration("timeout"),
+            jitter: found.duration("jitter"),
+            settings: found.settings("settings"),
+        };
+        if let (Some(jitter), Some(interval)) = (&layer.jitter, &layer.interval)
+            && jitter.value > interval.value
+        {
+            let reason = "`jitter` is longer than `interval`".to_owned();
+            walk.problems.add(
+                Problem::new(code::OUT_OF_RANGE, &jitter.at, reason).help(format!(
+                    "write a duration of at most \"{}\"",
+                    keys::duration_text(interval.value)
+                )),
+            );
+        }
+        layer
+    }
+}
+
+/// Who said a value.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum SaidBy {
+    File(Place),
+    Manifest,
+    BuiltIn,
+}
+
+/// A value that holds, and who said it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Holds<T> {
+    pub(crate) value: T,
+    pub(crate) said_by: SaidBy,
+}
+
+impl<T> From<Said<T>> for Holds<T> {
+    fn from(said: Said<T>) -> Self {
+        Self {
+            value: said.value,
+            said_by: SaidBy::File(said.at),
+        }
+    }
+}
+
+/// What is said of one plugin, in the order in which it counts.
+#[derive(Debug, Clone)]
+pub(crate) struct PluginConfig {
+    pub(crate) entry: Option<Arc<Layer>>,
+    pub(crate) beside: Arc<Layer>,
+    pub(crate) defaults: Arc<Layer>,
+}
+
+impl PluginConfig {
+    fn own<T: Clone>(&self, of: impl Fn(&Layer) -> &Option<Said<T>>) -> Option<Holds<T>> {
+        let entry = self.entry.as_deref().and_then(|layer| of(layer).clone());
+        let said = entry.or_else(|| of(&self.beside).clone());
+        said.map(Holds::from)
+    }
+
+    fn value<T: Clone>(
+        &self,
+        of: impl Fn(&Layer) -> &Option<Said<T>>,
+        manifest: Option<T>,
+        built_in: T,
+    ) -> Holds<T> {
+        self.own(&of)
+            .or_else(|| {
+                manifest.map(|value| Holds {
+                    value,
+                    said_by: SaidBy::Manifest,
+                })
+            })
+            .or_else(|| of(&self.defaults).clone().map(Holds::from))
+            .unwrap_or(Holds {
+                value: built_in,
+                said_by: SaidBy::BuiltIn,
+            })
+    }
+
+    /// The id, if a file says one.
+    pub(crate) fn said_id(&self) -> Option<Holds<PluginId>> {
+        self.own(|layer| &layer.id)
+    }
+
+    pub(crate) fn id(&self, manifest_id: &PluginId) -> Holds<PluginId> {
+        self.said_id().unwrap_or_else(|| Holds {
+            value: manifest_id.clone(),
+            said_by: SaidBy::Manifest,
+        })
+    }
+
+    pub(crate) fn enabled(&self) -> Holds<bool> {
+        self.value(|layer| &layer.enabled, None, true)
+    }
+
+    pub(crate) fn interval(&self, manifest: &Manifest) -> Holds<Duration> {
+        self.value(|layer| &layer.interval, manifest.interval, keys::INTERVAL)
+    }
+
+    pub(crate) fn timeout(&self, manifest: &Manifest) -> Holds<Duration> {
+        self.value(|layer| &layer.timeout, manifest.timeout, keys::TIMEOUT)
+    }
+
+    /// At most the interval.
+    pub(crate) fn jitter(&self, manifest: &Manifest) -> Holds<Duration> {
+        let mut jitter = self.value(|layer| &layer.jitter, None, Duration::ZERO);
+        jitter.value = jitter.value.min(self.interval(manifest).value);
+        jitter
+    }
+
+    /// All settings come from one place: two half sets of settings are none.
+    pub(crate) fn settings(&self) -> Option<Arc<Settings>> {
+        self.own(|layer| &layer.settings)
+            .map(|settings| settings.value)
+    }
+
+    /// Where settings are missing that a plugin insists on.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let entry = self.entry.as_deref().and_then(|layer| layer.at.clone());
+        entry.or_else(|| self.beside.at.clone())
+    }
+
+    /// The delay before the first update: a fixed share of the jitter, by the id, so that it is the same at every start.
+    pub(crate) fn phase(&self, id: &PluginId, manifest: &Manifest) -> Duration {
+        phase(self.jitter(manifest).value, id)
+    }
+}
+
+fn phase(jitter: Duration, id: &PluginId) -> Duration {
+    // FNV-1a, because the phase must not change with a version of some hasher.
+    let hash = id
+        .as_str()
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    jitter.mul_f64((hash >> 11) as f64 / (1_u64 << 53) as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+    use std::path::Path;
+
+    use super::super::source::Source;
+    use super::super::{read_beside_text, read_engine_text};
+    use super::*;
+
+    fn manifest(interval: Option<u64>) -> Manifest {
+        let interval = interval.map(|seconds| format!("interval={seconds}s\n"));
+        let text = format!(
+            "manifest=1\nid=a\nversion=1\napi=0.1.0\ncompiler=c\ntarget=t\npanic=unwind\n{}",
+            interval.unwrap_or_default()
+        );
+        Manifest::parse(text.as_bytes()).unwrap()
+    }
+
+    fn config(entry: &str, beside: &str, defaults: &str) -> PluginConfig {
+        let text = format!("[defaults]\n{defaults}\n[[plugin]]\nid = \"a\"\n{entry}\n");
+        let engine = read_engine_text(&Source::new(Path::new("e.toml"), text)).unwrap();
+        let beside = Source::new(Path::new("a.toml"), beside.to_owned());
+        PluginConfig {
+            entry: engine.by_id("a").cloned(),
+            beside: Arc::new(read_beside_text(&beside).unwrap()),
+            defaults: Arc::clone(&engine.defaults),
+        }
+    }
+
+    #[test]
+    fn the_entry_comes_before_the_file_beside_the_manifest_the_defaults_and_what_is_built_in() {
+        let say = |seconds: u64| format!("interval = \"{seconds}s\"");
+        for (entry, beside, manifest_says, defaults, holds) in [
+            (say(1), say(2), Some(3), say(4), 1),
+            (String::new(), say(2), Some(3), say(4), 2),
+            (String::new(), String::new(), Some(3), say(4), 3),
+            (String::new(), String::new(), None, say(4), 4),
+            (String::new(), String::new(), None, String::new(), 60),
+        ] {
+            let config = config(&entry, &beside, &defaults);
+            let interval = config.interval(&manifest(manifest_says));
+            assert_eq!(interval.value, Duration::from_secs(holds));
+            let from = match (holds, interval.said_by) {
+                (1, SaidBy::File(place)) => format!("{place:?}") == "e.toml:5",
+                (2, SaidBy::File(place)) => format!("{place:?}") == "a.toml:1",
+                (3, by) => by == SaidBy::Manifest,
+                (4, SaidBy::File(place)) => format!("{place:?}") == "e.toml:2",
+                (_, by) => by == SaidBy::BuiltIn,
+            };
+            assert!(from, "{holds}");
+        }
+    }
+
+    #[test]
+    fn settings_come_whole_from_one_place() {
+        let beside = "[settings]\na = 1\nb = 2";
+        let both = config("[plugin.settings]\na = 3", beside, "");
+        assert_eq!(
+            both.settings().unwrap().resolve().unwrap().json,
+            "{\"a\":3}"
+        );
+        let one = config("", beside, "");
+        let json = one.settings().unwrap().resolve().unwrap().json;
+        assert_eq!(json, "{\"a\":1,\"b\":2}");
+    }
+
+    #[test]
+    fn the_phase_is_fixed_and_within_the_jitter() {
+        let second = Duration::from_secs(1);
+        let phases: HashSet<_> = (0..100)
+            .map(|n| phase(second, &PluginId::new(&format!("p{n}")).unwrap()))
+            .collect();
+        assert!(phases.iter().all(|phase| *phase < second));
+        assert!(phases.len() > 90);
+        let id = PluginId::new("clock").unwrap();
+        assert_eq!(phase(second, &id), phase(second, &id));
+    }
+
+    #[test]
+    fn a_jitter_that_others_say_is_never_more_than_the_interval() {
+        let config = config("interval = \"2s\"", "", "jitter = \"1h\"");
+        assert_eq!(config.jitter(&manifest(None)).value, Duration::from_secs(2));
+    }
+}
