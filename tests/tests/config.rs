@@ -151,7 +151,8 @@ fn everything_said(rig: &Rig, id: &str, events: &plugin_engine::Subscription) ->
     for entry in rig.history(id) {
         said += &format!("{entry}\n{entry:?}\n");
     }
-    for line in lines_of(id) {
+    // What a thread says that is in no call is said in the name of the file.
+    for line in lines_of(id).iter().chain(&lines_of("quotes-settings")) {
         said += &format!("{line:?}\n");
     }
     while let Some(event) = events.try_next() {

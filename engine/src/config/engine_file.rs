@@ -89,6 +89,7 @@ fn index(plugins: &[Arc<Layer>], walk: &mut Walk<'_>) -> HashMap<PluginId, Arc<L
     for layer in plugins {
         let Some(id) = &layer.id else {
             if layer.file.is_none()
+                && !layer.is_badly_named
                 && let Some(at) = &layer.at
             {
                 let reason = "a [[plugin]] needs an id, or a file, or both";
@@ -144,11 +145,11 @@ fn verify_config(mut found: Found, walk: &mut Walk<'_>) -> VerifyPolicy {
     let flag = |said: Option<Said<bool>>| said.is_some_and(|said| said.value);
     let required = found.flag("require_signature");
     let given = found.texts("trusted_keys");
-    // A list with a bad key is a problem of its own.
     if let Some(required) = required.as_ref().filter(|said| said.value)
         && given.as_ref().is_none_or(|said| said.value.is_empty())
+        && !found.is_bad("trusted_keys")
     {
-        let reason = "`require_signature` is true, and `trusted_keys` has no good key: every plugin would be refused";
+        let reason = "`require_signature` is true, and `trusted_keys` names no key: every plugin would be refused";
         walk.problems
             .add(Problem::new(code::OUT_OF_RANGE, &required.at, reason));
     }

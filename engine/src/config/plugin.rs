@@ -22,6 +22,8 @@ use crate::manifest::Manifest;
 pub(crate) struct Layer {
     /// The table; `None` for a file that is not there.
     pub(crate) at: Option<Place>,
+    /// Whether it has an id or a file that is a problem of its own.
+    pub(super) is_badly_named: bool,
     pub(crate) id: Option<Said<PluginId>>,
     pub(crate) file: Option<Said<PathBuf>>,
     enabled: Option<Said<bool>>,
@@ -35,6 +37,7 @@ impl Layer {
     pub(super) fn new(mut found: Found, walk: &mut Walk<'_>) -> Self {
         let layer = Self {
             at: Some(found.at.clone()),
+            is_badly_named: found.is_bad("id") || found.is_bad("file"),
             id: found.id("id"),
             file: found.path("file"),
             enabled: found.flag("enabled"),

@@ -116,7 +116,73 @@ impl SettingsSchema {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
     use super::*;
+
+    fn checked(schema: &str, text: &str) -> Vec<String> {
+        let text = format!("[settings]\n{text}");
+        let source = super::super::source::Source::new(Path::new("a.toml"), text);
+        let layer = super::super::read_beside_text(&source).unwrap();
+        let config = super::super::PluginConfig {
+            entry: None,
+            beside: Arc::new(layer),
+            defaults: Arc::default(),
+        };
+        let settings = config.settings().unwrap();
+        let resolved = settings.resolve().unwrap();
+        let none = |_| panic!("every violation has a place");
+        let schema = SettingsSchema::compile(schema).unwrap();
+        match schema.check(&resolved, Some(&settings), &none) {
+            Ok(()) => Vec::new(),
+            Err(error) => error.problems().iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn every_violation_is_told_with_the_place_of_the_value() {
+        let schema = r#"{"properties":{"a":{"type":"integer","minimum":2},"b":{"items":{"maxLength":2}},"c/d":{"type":"string"}},
+            "required":["e"],"additionalProperties":false}"#;
+        assert_eq!(
+            checked(schema, "a = 1\nb = [\"x\", \"xyz\"]\n\"c/d\" = 1\nbb = 1"),
+            [
+                "a.toml:1:1: `settings`: \"e\" is a required property",
+                "a.toml:2:5: `settings.a`: 1 is less than the minimum of 2",
+                "a.toml:3:11: `settings.b.1`: \"xyz\" is longer than 2 characters",
+                "a.toml:4:9: `settings.c/d`: 1 is not of type \"string\"",
+                "a.toml:5:1: unknown key `settings.bb`",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_violation_around_a_secret_quotes_nothing() {
+        let path = std::env::var("PATH").unwrap();
+        for schema in [
+            r#"{"properties":{"a":{"const":"x"}}}"#,
+            r#"{"properties":{"a":{"pattern":"^x$"}}}"#,
+            r#"{"anyOf":[{"properties":{"a":{"type":"integer"}}},{"properties":{"a":{"enum":[1]}}}]}"#,
+            r#"{"not":{"required":["a"]}}"#,
+            r#"{"maxProperties":0}"#,
+            r#"{"properties":{"a":false}}"#,
+        ] {
+            let said = checked(schema, "a = \"${PATH}\"").join("\n");
+            assert!(!said.is_empty() && !said.contains(&path), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_schema_that_refers_to_itself_ends() {
+        assert!(
+            checked(
+                r##"{"properties":{"a":{"$ref":"#"}}}"##,
+                "a = { a = { a = {} } }"
+            )
+            .is_empty()
+        );
+        let _ = checked(r##"{"$ref":"#"}"##, "a = 1");
+    }
 
     #[test]
     fn what_is_no_schema_is_refused_in_words() {

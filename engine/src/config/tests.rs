@@ -217,7 +217,7 @@ fn every_problem_of_the_engines_file_is_told_with_its_place() {
         ),
         (
             "[verify]\nrequire_signature = true",
-            "PE0305 /etc/e.toml:2:21: `require_signature` is true, and `trusted_keys` has no good key: \
+            "PE0305 /etc/e.toml:2:21: `require_signature` is true, and `trusted_keys` names no key: \
              every plugin would be refused",
         ),
     ] {
@@ -228,6 +228,25 @@ fn every_problem_of_the_engines_file_is_told_with_its_place() {
             .any(|line| line == says || says.ends_with(": ") && line.starts_with(says));
         assert!(said, "{text}: {lines:#?}");
     }
+}
+
+#[test]
+fn what_follows_from_another_problem_is_not_told() {
+    let bad = "[verify]\nrequire_signature = true\ntrusted_keys = [\"abc\"]\n[[plugin]]\nid = 7\n[[plugin]]\nfile = 7";
+    let codes: Vec<_> = engine(bad)
+        .unwrap_err()
+        .problems()
+        .iter()
+        .map(|problem| (problem.code(), problem.line()))
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            ("PE0305", Some(3)),
+            ("PE0304", Some(5)),
+            ("PE0304", Some(7))
+        ]
+    );
 }
 
 #[test]

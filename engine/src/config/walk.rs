@@ -37,6 +37,8 @@ pub(super) enum Value {
 pub(super) struct Found {
     pub(super) at: Place,
     values: Vec<(&'static str, Said<Value>)>,
+    /// The keys whose values are problems.
+    bad: Vec<&'static str>,
 }
 
 macro_rules! take {
@@ -57,6 +59,11 @@ impl Found {
     fn take(&mut self, key: &str) -> Option<Said<Value>> {
         let at = self.values.iter().position(|(name, _)| *name == key)?;
         Some(self.values.swap_remove(at).1)
+    }
+
+    /// Whether the key is there, with a value that is a problem of its own.
+    pub(super) fn is_bad(&self, key: &str) -> bool {
+        self.bad.contains(&key)
     }
 
     /// Where each key is said.
@@ -120,7 +127,7 @@ impl Walk<'_> {
         table: &DeTable<'_>,
         span: &Range<usize>,
     ) -> Found {
-        let mut values = Vec::new();
+        let (mut values, mut bad) = (Vec::new(), Vec::new());
         for (name, value) in table {
             let Some(key) = section.find(name.get_ref()) else {
                 self.unknown(section, name);
@@ -132,11 +139,14 @@ impl Walk<'_> {
                     at: self.source.place(&value.span()),
                 };
                 values.push((key.name, said));
+            } else {
+                bad.push(key.name);
             }
         }
         Found {
             at: self.source.place(span),
             values,
+            bad,
         }
     }
 
@@ -299,7 +309,7 @@ impl Walk<'_> {
                 }
             }
         }
-        Some(read)
+        (read.len() == items.len()).then_some(read)
     }
 }
 
