@@ -211,21 +211,27 @@ pub(crate) fn reset(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
     }
 }
 
-/// Creates an instance, if the library is there; if not, because its file was refused, tries the file again.
+/// Creates an instance, if the library is there and its settings were good; if not, tries the file and its configuration again.
 fn start(
     engine: &Arc<Shared>,
     cell: &Arc<Cell>,
     mut guarded: MutexGuard<'_, Guarded>,
     reason: CreateReason,
 ) -> Result<(), Error> {
-    if guarded.loaded.is_none() {
+    if guarded.loaded.is_none() || guarded.misconfigured.is_some() {
         let now = engine.board.ledger.time.now();
-        // The file may have been mended; a load begins at Unloaded.
+        // The file or what is said of it may have been mended; a load begins at Unloaded.
         cell.apply(&engine.board.ledger, &mut guarded, now, Event::Unloaded)
             .map_err(|reason| not_now(cell, reason))?;
+        guarded.misconfigured = None;
+        cell.set_loaded(&mut guarded, None);
         drop(guarded);
         return match plugins::load_again(engine, cell)? {
             LoadOutcome::Failed { id, fault, .. } => Err(Error::Fault { id, fault }),
+            LoadOutcome::Misconfigured { .. } => Err(Error::Fault {
+                id: cell.id.clone(),
+                fault: fault_of(cell),
+            }),
             _ => Ok(()),
         };
     }

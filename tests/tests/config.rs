@@ -287,6 +287,44 @@ fn a_reference_to_nothing_keeps_that_plugin_alone_from_being_created_until_it_is
 }
 
 #[test]
+fn settings_that_were_mended_are_taken_when_the_plugin_is_reset_or_loaded_again() {
+    let rig = Rig::new();
+    rig.drop_as("quotes-settings", "mended", "[settings]\ntoken = 1\n");
+    let _ = rig.load_any();
+    assert_eq!(rig.state("mended"), PluginState::Error);
+    let say = |text: &str| {
+        let text = format!("id = \"mended\"\n{text}");
+        std::fs::write(rig.dir().join("mended.toml"), text).unwrap();
+    };
+    say("[settings]\ntoken = 2\n");
+    let again = rig.engine.reset("mended").unwrap_err();
+    assert!(again.to_string().contains("2 is not of type"), "{again}");
+    say("interval = \"7s\"\n[settings]\ntoken = \"good\"\n");
+    rig.engine.reset("mended").unwrap();
+    assert_eq!(
+        (rig.state("mended"), rig.error("mended")),
+        (PluginState::Enabled, None)
+    );
+    assert_eq!(rig.snapshot("mended").interval(), Duration::from_secs(7));
+
+    say("interval = \"9s\"\nx = 1\n[settings]\ntoken = \"good\"\n");
+    rig.engine.unload("mended").unwrap();
+    match rig.engine.load("mended").unwrap_err() {
+        Error::Config(error) => assert_eq!(error.code(), "PE0303"),
+        other => panic!("{other}"),
+    }
+    assert_eq!(rig.state("mended"), PluginState::Error);
+    assert!(
+        rig.error("mended")
+            .unwrap()
+            .contains("mended.toml:3:1: unknown key `x`")
+    );
+    say("interval = \"9s\"\n[settings]\ntoken = \"good\"\n");
+    rig.engine.reset("mended").unwrap();
+    assert_eq!(rig.snapshot("mended").interval(), Duration::from_secs(9));
+}
+
+#[test]
 fn an_entry_of_no_plugin_is_named_with_the_plugin_that_was_probably_meant() {
     let (rig, _dir) = configured(
         "[[plugin]]\nid = \"nop\"\n[[plugin]]\nid = \"elsewhere\"\n[[plugin]]\nfile = \"libnop.so\"\n",
@@ -453,7 +491,10 @@ fn the_engines_own_section_holds_where_code_says_nothing() {
     ] {
         match built.unwrap_err() {
             Error::Config(error) => {
-                assert_eq!((error.code().as_str(), error.to_string().as_str()), ("PE0312", says));
+                assert_eq!(
+                    (error.code().as_str(), error.to_string().as_str()),
+                    ("PE0312", says)
+                );
             }
             other => panic!("{other}"),
         }

@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 
-use plugin_engine_core::escape_control;
+use plugin_engine_core::{FaultKind, FaultReport, escape_control};
 
 use super::source::Place;
 use crate::code::Code;
@@ -57,6 +57,15 @@ impl ConfigError {
     #[must_use]
     pub fn code(&self) -> Code {
         self.problems[0].code
+    }
+
+    /// The error as what is wrong with a plugin, with the code in place of a type.
+    pub(crate) fn report(&self) -> FaultReport {
+        let code = self.code();
+        FaultReport {
+            type_name: code.to_string(),
+            ..FaultReport::new(FaultKind::Config, format!("{self} [{code}]"))
+        }
     }
 
     pub(crate) fn unreadable(path: &Path, reason: impl fmt::Display) -> Self {

@@ -37,8 +37,7 @@ impl Preparation {
 
     /// Whether the same comes out each time, so that once is enough.
     pub(crate) fn is_constant(&self) -> bool {
-        let refers = self.settings.as_ref().is_some_and(|said| said.refers());
-        self.schema.is_none() && !refers
+        self.settings.as_ref().is_none_or(|said| !said.refers())
     }
 
     /// Makes the settings that the plugin gets, and checks them.

@@ -112,6 +112,12 @@ fn every_problem_beside_a_plugin_is_told_with_its_place_and_what_would_be_right(
                 .to_owned(),
         ),
         (
+            "settings = { \"ü\" = nan }",
+            "PE0305 a.toml:1:20: nan is a number that settings cannot carry; \
+             whole numbers have 64 bits, others are finite"
+                .to_owned(),
+        ),
+        (
             "ü = 1\r\nx",
             "PE0302 a.toml:2:2: key with no value, expected `=`".to_owned(),
         ),
@@ -237,7 +243,7 @@ fn what_follows_from_another_problem_is_not_told() {
         .unwrap_err()
         .problems()
         .iter()
-        .map(|problem| (problem.code(), problem.line()))
+        .map(|problem| (problem.code().as_str(), problem.line()))
         .collect();
     assert_eq!(
         codes,

@@ -130,11 +130,11 @@ impl Caller<'_> {
                 Ok(host)
             }
             Err(error) => {
-                let message = format!("{error} [{}]", error.code());
+                let report = error.report();
                 if current {
                     guarded.misconfigured = Some(Arc::new(error));
                 }
-                Err(FaultReport::new(FaultKind::Config, message))
+                Err(report)
             }
         }
     }

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use plugin_engine_core::{Event, PluginState};
+use plugin_engine_core::{Event, FaultReport, PluginState};
 
 use crate::cell::{Cell, Source};
 use crate::config::{self, ConfigError, EngineConfig};
@@ -73,21 +73,7 @@ fn read_engine_config(engine: &Shared) -> Result<Arc<EngineConfig>, ConfigError>
 pub(crate) fn load_path(engine: &Arc<Shared>, path: &Path) -> Result<Vec<LoadOutcome>, Error> {
     check_running(engine)?;
     let candidate = Candidate::of_path(path);
-    let engine_config = read_engine_config(engine)?;
-    let dir = engine
-        .options
-        .plugin_dir
-        .as_deref()
-        .unwrap_or(Path::new(""));
-    let entries: Vec<_> = engine_config
-        .plugins
-        .iter()
-        .filter(|entry| {
-            let file = entry.file.as_ref();
-            file.is_some_and(|file| dir.join(&file.value) == path)
-        })
-        .collect();
-    let planned = plan_file(&candidate, &entries, &engine_config)?;
+    let planned = plan_one(engine, &candidate)?;
     let (mut outcomes, mut starting) = (Vec::new(), Vec::new());
     let rules = rules(engine, &planned.candidate.root);
     load_file_of_plan(engine, &planned, &rules, &mut outcomes, &mut starting);
@@ -98,7 +84,23 @@ pub(crate) fn load_path(engine: &Arc<Shared>, path: &Path) -> Result<Vec<LoadOut
     Ok(outcomes)
 }
 
-/// Loads a plugin that was unloaded, from where it came.
+/// What the configurations say now of the plugins of one file.
+fn plan_one(engine: &Shared, candidate: &Candidate) -> Result<Planned, ConfigError> {
+    let engine_config = read_engine_config(engine)?;
+    let dir = engine.options.plugin_dir.as_deref();
+    let dir = dir.unwrap_or(Path::new(""));
+    let entries: Vec<_> = engine_config
+        .plugins
+        .iter()
+        .filter(|entry| {
+            let file = entry.file.as_ref();
+            file.is_some_and(|file| dir.join(&file.value) == candidate.path)
+        })
+        .collect();
+    plan_file(candidate, &entries, &engine_config)
+}
+
+/// Loads a plugin that was unloaded, from where it came, as the configurations say now.
 pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadOutcome, Error> {
     check_running(engine)?;
     let source = cell.lock().source.clone();
@@ -108,6 +110,13 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
             known: String::new(),
         });
     };
+    let planned = match plan_one(engine, &candidate) {
+        Ok(planned) => planned,
+        Err(error) => {
+            record_failure(engine, cell, error.report());
+            return Err(error.into());
+        }
+    };
     let rules = rules(engine, &candidate.root);
     let library = match loader::load(&engine.loader, &candidate, &rules) {
         Ok(library) => {
@@ -115,22 +124,16 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
             library
         }
         Err(Refusal { error, .. }) => {
-            let report = report(&error);
-            let mut guarded = cell.lock();
-            let now = engine.board.ledger.time.now();
-            let applied = cell.apply(
-                &engine.board.ledger,
-                &mut guarded,
-                now,
-                Event::LoadFailed(report),
-            );
-            drop(guarded);
-            if let Ok(applied) = applied {
-                applied.log();
-            }
+            record_failure(engine, cell, report(&error));
             return Err(Error::Load(*error));
         }
     };
+    // An id that no configuration gives any more keeps what was said of it when one did.
+    let config = planned
+        .plugins(&library.manifest.id, &mut Vec::new())
+        .into_iter()
+        .find_map(|(id, config)| (id == cell.id).then_some(config))
+        .unwrap_or(config);
     match begin(engine, cell, &candidate, &config, &library) {
         Begun::Starting(starting) => Ok(await_start(starting, Instant::now(), Duration::MAX)),
         Begun::Ended(outcome) => Ok(outcome),
@@ -141,6 +144,21 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
 fn rules(engine: &Shared, root: &Path) -> Arc<Rules> {
     let policy = Arc::clone(&engine.verify_policy.read());
     Arc::new(Rules::new(&policy, root))
+}
+
+fn record_failure(engine: &Shared, cell: &Cell, report: FaultReport) {
+    let ledger = &engine.board.ledger;
+    let mut guarded = cell.lock();
+    let applied = cell.apply(
+        ledger,
+        &mut guarded,
+        ledger.time.now(),
+        Event::LoadFailed(report),
+    );
+    drop(guarded);
+    if let Ok(applied) = applied {
+        applied.log();
+    }
 }
 
 fn check_running(engine: &Shared) -> Result<(), Error> {

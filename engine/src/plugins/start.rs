@@ -48,7 +48,7 @@ pub(super) fn begin(
     let timeout = config.timeout(manifest).value;
     let schedule = Schedule::new(interval, config.phase(&cell.id, manifest));
     let preparation = Preparation::new(config, library.schema.as_ref(), &candidate.config_path());
-    // Settings that are the same each time were checked when they were read.
+    // What is the same each time is made once. Settings that are not good fail in the create, as any others do.
     let constant = preparation
         .is_constant()
         .then(|| preparation.prepare().ok())
