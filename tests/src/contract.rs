@@ -78,19 +78,20 @@ impl Contract {
         ] {
             text.take_all(dir);
         }
+        // Cargo tells packages apart by their place in the workspace, and all these share what is built: so each variant has
+        // a place of its own.
         let members = text.between("Cargo.toml", "members = [", "]");
-        text.edit(
-            "Cargo.toml",
-            &members,
-            "\n    \"plugin-api\",\n    \"fixtures/noop\",\n",
-        );
+        let own = format!("\n    \"{name}/plugin-api\",\n    \"{name}/fixtures/noop\",\n");
+        text.edit("Cargo.toml", &members, &own);
+        let path = format!("path = \"{name}/plugin-api\"");
+        text.edit("Cargo.toml", "path = \"plugin-api\"", &path);
         let version = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
         text.edit("Cargo.toml", &version, &format!("version = \"{VERSION}\""));
         // Each has a file name of its own: they are built into one directory.
         let named = format!("name = \"noop-{name}\"");
         text.edit("fixtures/noop/Cargo.toml", "name = \"noop\"", &named);
         self.apply(&mut text);
-        text.write(workspace);
+        text.write(workspace, name);
     }
 
     fn apply(self, text: &mut Sources) {

@@ -15,7 +15,7 @@ pub fn write_every_plugin(dir: &Path, gate: &Gate) -> Vec<String> {
     names.sort();
     for name in &names {
         std::fs::copy(built(name), dir.join(format!("{name}.so"))).expect("a file can be copied");
-        if let Some(config) = config(name, gate) {
+        if let Some(config) = config(name, dir, gate) {
             std::fs::write(dir.join(format!("{name}.toml")), config)
                 .expect("a file can be written");
         }
@@ -23,9 +23,21 @@ pub fn write_every_plugin(dir: &Path, gate: &Gate) -> Vec<String> {
     names
 }
 
+/// A feed without entries.
+const FEED: &str = "<?xml version=\"1.0\"?>
+<feed xmlns=\"http://www.w3.org/2005/Atom\"><id>urn:none</id><title>none</title>\
+<updated>2026-01-01T00:00:00Z</updated></feed>
+";
+
 /// What a plugin is not created without.
-fn config(name: &str, gate: &Gate) -> Option<String> {
+fn config(name: &str, dir: &Path, gate: &Gate) -> Option<String> {
     match name {
+        "directory-size" => Some(format!("[settings]\npath = {dir:?}\n")),
+        "feed" => {
+            let source = dir.join("feed.xml");
+            std::fs::write(&source, FEED).expect("a file can be written");
+            Some(format!("[settings]\nsource = {source:?}\n"))
+        }
         "gated" => Some(gate.settings("")),
         "settings" => Some("[settings]\ngreeting = \"hello\"\n".to_owned()),
         _ => None,

@@ -54,10 +54,13 @@ impl Sources {
         between.to_owned()
     }
 
-    /// Writes all into `workspace`, leaving alone what is there already, so that nothing is built twice.
-    pub(crate) fn write(&self, workspace: &Path) {
+    /// Writes all into `workspace`, what lies in directories below `name` in it, leaving alone what is there already, so that
+    /// nothing is built twice.
+    pub(crate) fn write(&self, workspace: &Path, name: &str) {
         for (path, text) in &self.files {
-            let file = workspace.join(path);
+            let is_of_the_root = !path.contains('/');
+            let dir = if is_of_the_root { "" } else { name };
+            let file = workspace.join(dir).join(path);
             // Cargo changes the copy of the lock file; what it was is kept beside it.
             let kept = if path == "Cargo.lock" {
                 workspace.join("Cargo.lock.root")
