@@ -55,14 +55,7 @@ pub(crate) fn listen() {
 pub(crate) fn print() {
     let Ok(steps) = STEPS.lock() else { return };
     println!("{:<20} {:>10}", "microseconds a load", "median");
-    for name in [
-        "read_us",
-        "digest_us",
-        "checks_us",
-        "seal_us",
-        "map_us",
-        "contract_us",
-    ] {
+    for name in ["copy_us", "digest_us", "checks_us", "map_us", "contract_us"] {
         let Some(taken) = steps.get(name) else {
             continue;
         };

@@ -113,9 +113,9 @@ pub enum LoadError {
         #[source]
         source: VerifyError,
     },
-    /// A private copy of it could not be made.
-    #[error("{}: cannot make a private copy: {source}", path.display())]
-    Seal {
+    /// The thread that loads files could not be started.
+    #[error("{}: cannot start the thread that loads: {source}", path.display())]
+    Thread {
         /// The file.
         path: PathBuf,
         /// Why.
@@ -188,7 +188,7 @@ impl LoadError {
     pub fn code(&self) -> Code {
         match self {
             Self::Verify { source, .. } => source.code(),
-            Self::Seal { .. } => Code::SEAL_FAILED,
+            Self::Thread { .. } => Code::NO_THREAD,
             Self::Map { .. } => Code::MAP_FAILED,
             Self::Contract { .. } => Code::CONTRACT_MISMATCH,
             Self::Schema { .. } => Code::CONFIG_BAD_SCHEMA,
@@ -204,7 +204,7 @@ impl LoadError {
     pub fn path(&self) -> &Path {
         match self {
             Self::Verify { path, .. }
-            | Self::Seal { path, .. }
+            | Self::Thread { path, .. }
             | Self::Map { path, .. }
             | Self::Contract { path, .. }
             | Self::Schema { path, .. }

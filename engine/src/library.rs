@@ -96,20 +96,12 @@ pub(crate) fn load(
     }
     let VerifiedArtifact {
         path,
-        bytes,
+        mut sealed,
         manifest,
         digest,
         mut steps,
     } = artifact;
-    let name = path
-        .file_name()
-        .map_or_else(|| "plugin".into(), |name| name.to_string_lossy());
-    let sealed = SealedFile::new(&name, &bytes).map_err(|source| LoadError::Seal {
-        path: path.clone(),
-        source,
-    })?;
-    drop(bytes);
-    steps.end(Step::Seal);
+    sealed.let_go_of_bytes();
 
     // SAFETY: the bytes are those that were verified and cannot change. Their constructors run now, on this thread, which
     // holds no lock; that they do no harm is what "plugins are trusted code" means.
@@ -205,10 +197,9 @@ pub(crate) fn load(
     tracing::debug!(
         target: "plugin_engine",
         file = %path.display(),
-        read_us = steps.micros(Step::Read),
+        copy_us = steps.micros(Step::Copy),
         digest_us = steps.micros(Step::Digest),
         checks_us = steps.micros(Step::Checks),
-        seal_us = steps.micros(Step::Seal),
         map_us = steps.micros(Step::Map),
         contract_us = steps.micros(Step::Contract),
         "mapped"

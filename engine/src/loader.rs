@@ -101,7 +101,7 @@ pub(crate) fn load(loader: &Loader, candidate: &Candidate, rules: &Arc<Rules>) -
         return Err(error.into());
     }
     let no_thread = |source| {
-        Refusal::from(LoadError::Seal {
+        Refusal::from(LoadError::Thread {
             path: path(),
             source,
         })

@@ -1,10 +1,13 @@
-//! Puts verified bytes where nobody can change them any more, so that what was verified is what is loaded.
+//! Puts a file's bytes where nobody can change them any more, before they are looked at: what is verified is what is loaded.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
+use memmap2::{Mmap, MmapOptions};
 use rustix::fs::{MemfdFlags, SealFlags};
+use rustix::io::Errno;
 
 /// Bytes in memory that neither this process nor another can change, grow or cut.
 ///
@@ -13,23 +16,64 @@ use rustix::fs::{MemfdFlags, SealFlags};
 #[derive(Debug)]
 pub(crate) struct SealedFile {
     descriptor: OwnedFd,
+    len: u64,
+    /// The bytes; `None` where there are none, and after they were let go.
+    bytes: Option<Mmap>,
+}
+
+/// Why there is no sealed copy.
+#[derive(Debug)]
+pub(crate) enum SealError {
+    /// The file has more bytes than wanted.
+    TooLarge,
+    /// The copy could not be made.
+    Copy(io::Error),
+}
+
+impl From<Errno> for SealError {
+    fn from(errno: Errno) -> Self {
+        Self::Copy(errno.into())
+    }
 }
 
 impl SealedFile {
-    /// Copies `bytes` and seals the copy. `name` is what debuggers and profilers show.
-    pub(crate) fn new(name: &str, bytes: &[u8]) -> io::Result<Self> {
+    /// Copies a file, at most `len_max` bytes of it, and seals the copy. `name` is what debuggers and profilers show.
+    pub(crate) fn copy_of(file: &File, name: &str, len_max: u64) -> Result<Self, SealError> {
         let descriptor =
             rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let written = rustix::io::write(&descriptor, rest)?;
-            rest = &rest[written..];
-        }
+        let len = copy(file, &descriptor, len_max)?;
         rustix::fs::fcntl_add_seals(
             &descriptor,
             SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
         )?;
-        Ok(Self { descriptor })
+        let bytes = if len == 0 {
+            None
+        } else {
+            // SAFETY: the seals that were just set keep everybody from changing or cutting what is mapped, for as long as it exists.
+            Some(
+                unsafe { MmapOptions::new().populate().map(&descriptor) }
+                    .map_err(SealError::Copy)?,
+            )
+        };
+        Ok(Self {
+            descriptor,
+            len,
+            bytes,
+        })
+    }
+
+    /// The bytes.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.bytes.as_deref().unwrap_or_default()
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Unmaps the bytes, of which the system's loader makes a mapping of its own.
+    pub(crate) fn let_go_of_bytes(&mut self) {
+        self.bytes = None;
     }
 
     /// A path under which the system's loader finds the bytes.
@@ -38,16 +82,62 @@ impl SealedFile {
     }
 }
 
+/// Copies to the end of the file, wherever that is by then, and returns how many bytes that were. A file that grows meanwhile is not copied
+/// for ever.
+fn copy(from: &File, to: &OwnedFd, len_max: u64) -> Result<u64, SealError> {
+    let mut len = 0;
+    loop {
+        let rest = usize::try_from(len_max + 1 - len).unwrap_or(usize::MAX);
+        // Within the system: the bytes do not go through this process.
+        let copied = match rustix::fs::sendfile(to, from, None, rest) {
+            Ok(copied) => copied as u64,
+            Err(Errno::INTR) => continue,
+            // A file system that cannot do this.
+            Err(Errno::INVAL | Errno::NOSYS) if len == 0 => {
+                return copy_by_hand(from, to, len_max);
+            }
+            Err(errno) => return Err(errno.into()),
+        };
+        len += copied;
+        if len > len_max {
+            return Err(SealError::TooLarge);
+        }
+        if copied == 0 {
+            return Ok(len);
+        }
+    }
+}
+
+fn copy_by_hand(from: &File, to: &OwnedFd, len_max: u64) -> Result<u64, SealError> {
+    let to = to.try_clone().map_err(SealError::Copy)?;
+    let mut limited = io::Read::take(from, len_max + 1);
+    match io::copy(&mut limited, &mut File::from(to)) {
+        Ok(len) if len > len_max => Err(SealError::TooLarge),
+        Ok(len) => Ok(len),
+        Err(error) => Err(SealError::Copy(error)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::{Seek, Write};
+
     use super::*;
+
+    fn file(bytes: &[u8]) -> File {
+        let mut file = tempfile::tempfile().unwrap();
+        file.write_all(bytes).unwrap();
+        file.rewind().unwrap();
+        file
+    }
 
     #[test]
     fn a_sealed_file_holds_the_bytes_and_cannot_be_changed() {
-        let sealed = SealedFile::new("test", b"verified").unwrap();
+        let sealed = SealedFile::copy_of(&file(b"verified"), "test", 100).unwrap();
+        assert_eq!((sealed.bytes(), sealed.len()), (&b"verified"[..], 8));
         assert_eq!(std::fs::read(sealed.path()).unwrap(), b"verified");
         let write = std::fs::OpenOptions::new().write(true).open(sealed.path());
-        let changed = write.and_then(|mut file| io::Write::write_all(&mut file, b"other"));
+        let changed = write.and_then(|mut file| file.write_all(b"other"));
         assert!(changed.is_err());
         let cut = std::fs::OpenOptions::new()
             .write(true)
@@ -55,5 +145,36 @@ mod tests {
             .and_then(|file| file.set_len(1));
         assert!(cut.is_err());
         assert_eq!(std::fs::read(sealed.path()).unwrap(), b"verified");
+        assert_eq!(sealed.bytes(), b"verified");
+    }
+
+    #[test]
+    fn a_copy_is_complete_up_to_the_limit_and_refused_beyond_it() {
+        let bytes: Vec<_> = (0..300_000_u32).flat_map(u32::to_le_bytes).collect();
+        let len = bytes.len() as u64;
+        let sealed = SealedFile::copy_of(&file(&bytes), "test", len).unwrap();
+        assert!(sealed.bytes() == bytes);
+        let longer = SealedFile::copy_of(&file(&bytes), "test", len - 1);
+        assert!(matches!(longer, Err(SealError::TooLarge)), "{longer:?}");
+        let empty = SealedFile::copy_of(&file(b""), "test", 0).unwrap();
+        assert_eq!((empty.bytes(), empty.len()), (&b""[..], 0));
+    }
+
+    #[test]
+    fn a_copy_by_hand_is_the_same() {
+        let bytes = vec![7; 200_000];
+        let to = rustix::fs::memfd_create("test", MemfdFlags::CLOEXEC).unwrap();
+        assert_eq!(copy_by_hand(&file(&bytes), &to, 200_000).unwrap(), 200_000);
+        let path = format!("/proc/self/fd/{}", to.as_raw_fd());
+        assert!(std::fs::read(path).unwrap() == bytes);
+        let longer = copy_by_hand(&file(&bytes), &to, 199_999);
+        assert!(matches!(longer, Err(SealError::TooLarge)));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_an_error() {
+        let directory = File::open("/").unwrap();
+        let copied = SealedFile::copy_of(&directory, "test", 100);
+        assert!(matches!(copied, Err(SealError::Copy(_))), "{copied:?}");
     }
 }

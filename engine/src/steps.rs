@@ -11,14 +11,12 @@ pub(crate) struct Steps {
 /// A step of a load.
 #[derive(Clone, Copy)]
 pub(crate) enum Step {
-    /// Finding the file, looking at its owner, reading it.
-    Read,
+    /// Finding the file, looking at its owner, and the sealed copy.
+    Copy,
     /// The SHA-256 of all its bytes.
     Digest,
     /// All other checks of the bytes.
     Checks,
-    /// The sealed copy.
-    Seal,
     /// The system's loader, constructors included.
     Map,
     /// Comparing the contract, and the initialisation.

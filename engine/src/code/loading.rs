@@ -2,8 +2,8 @@
 
 super::codes! {
     SEAL_FAILED = "PE0201", "no private copy could be made" {
-        cause: "The verified bytes are copied to where nobody can change them; memory, descriptors or threads for that are used up.",
-        example: "plugins.d/libclock.so: cannot make a private copy: Too many open files (os error 24) [PE0201]",
+        cause: "A file is copied to where nobody can change it before it is looked at. Memory or descriptors for that are used up, or the file cannot be read to its end.",
+        example: "plugins.d/libclock.so: cannot be copied to memory: Too many open files (os error 24) [PE0201]",
         remedy: "Raise the limit that the message names (`ulimit -n`), or load fewer different files.",
     }
     MAP_FAILED = "PE0202", "the system's loader refuses the library" {

@@ -13,6 +13,9 @@ pub enum VerifyError {
     /// It cannot be read.
     #[error("cannot be read: {0}")]
     Read(#[source] std::io::Error),
+    /// No private copy of it could be made, or it could not be read to its end.
+    #[error("cannot be copied to memory: {0}")]
+    Seal(#[source] std::io::Error),
     /// It is a directory, a pipe, a socket or a device.
     #[error("is a {kind}, not a regular file")]
     NotRegular {
@@ -181,6 +184,7 @@ impl VerifyError {
     pub fn code(&self) -> Code {
         match self {
             Self::Read(_) => Code::FILE_UNREADABLE,
+            Self::Seal(_) => Code::SEAL_FAILED,
             Self::NotRegular { .. } => Code::FILE_NOT_REGULAR,
             Self::LinkOut(_) => Code::FILE_LINK_OUT,
             Self::TooLarge { .. } => Code::FILE_TOO_LARGE,

@@ -23,6 +23,7 @@ use sha2::{Digest, Sha256};
 use crate::discover::Candidate;
 use crate::image::{self, Absence, Absent, Image, ImageError};
 use crate::manifest::Manifest;
+use crate::seal::SealedFile;
 use crate::steps::{Step, Steps};
 
 pub use error::VerifyError;
@@ -38,10 +39,11 @@ use ownership::Ownership;
 /// The SHA-256 of a file.
 pub(crate) type FileDigest = [u8; 32];
 
-/// The bytes of a plugin file that passed all checks, with what they say of themselves.
+/// The bytes of a plugin file that passed all checks, with what they say of themselves. They were sealed before they were looked
+/// at, so they are the ones that will be loaded.
 pub(crate) struct VerifiedArtifact {
     pub(crate) path: PathBuf,
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) sealed: SealedFile,
     pub(crate) manifest: Manifest,
     pub(crate) digest: FileDigest,
     pub(crate) steps: Steps,
@@ -53,10 +55,10 @@ pub(crate) struct Refused {
     pub(crate) error: VerifyError,
 }
 
-/// Reads a file once, and checks what was read.
+/// Copies a file once, and checks the copy.
 pub(crate) fn verify(candidate: &Candidate, rules: &Rules) -> Result<VerifiedArtifact, Refused> {
     let Examination {
-        bytes,
+        sealed,
         digest,
         manifest,
         checks,
@@ -76,10 +78,10 @@ pub(crate) fn verify(candidate: &Candidate, rules: &Rules) -> Result<VerifiedArt
             Verdict::Passed(_) | Verdict::NotReached => {}
         }
     }
-    match (bytes, digest, manifest) {
-        (Some(bytes), Some(digest), Some(manifest)) => Ok(VerifiedArtifact {
+    match (sealed, digest, manifest) {
+        (Some(sealed), Some(digest), Some(manifest)) => Ok(VerifiedArtifact {
             path: candidate.path.clone(),
-            bytes,
+            sealed,
             manifest,
             digest,
             steps,
@@ -106,7 +108,7 @@ fn inspect_with(candidate: &Candidate, rules: &Rules) -> Inspection {
     let examination = Examination::new(candidate, rules);
     Inspection {
         path: candidate.path.clone(),
-        len: examination.bytes.as_ref().map(|bytes| bytes.len() as u64),
+        len: examination.sealed.as_ref().map(SealedFile::len),
         sha256: examination.digest.as_ref().map(hex),
         manifest: examination.manifest,
         needed: examination.needed,
@@ -126,7 +128,7 @@ pub(crate) fn hex(digest: &FileDigest) -> String {
 
 /// What is known of a file so far, and the verdicts.
 struct Examination {
-    bytes: Option<Vec<u8>>,
+    sealed: Option<SealedFile>,
     digest: Option<FileDigest>,
     manifest: Option<Manifest>,
     needed: Vec<String>,
@@ -137,7 +139,7 @@ struct Examination {
 impl Examination {
     fn new(candidate: &Candidate, rules: &Rules) -> Self {
         let mut examination = Self {
-            bytes: None,
+            sealed: None,
             digest: None,
             manifest: None,
             needed: Vec::new(),
@@ -168,19 +170,17 @@ impl Examination {
             Err(error) => return self.judge(Check::File, Err(error)),
         };
         self.judge(Check::Owner, owner(&found, candidate, rules));
-        let bytes = match open::read(&found) {
-            Ok(bytes) => bytes,
+        let sealed = match open::seal(&found) {
+            Ok(sealed) => sealed,
             Err(error) => return self.judge(Check::File, Err(error)),
         };
-        let len = bytes.len();
-        self.judge(
-            Check::File,
-            Ok(Verdict::Passed(format!("a regular file, {len} bytes"))),
-        );
-        self.steps.end(Step::Read);
-        let digest: FileDigest = Sha256::digest(&bytes).into();
+        let file = format!("a regular file, {} bytes", sealed.len());
+        self.judge(Check::File, Ok(Verdict::Passed(file)));
+        self.steps.end(Step::Copy);
+        let bytes = sealed.bytes();
+        let digest: FileDigest = Sha256::digest(bytes).into();
         self.steps.end(Step::Digest);
-        match image::read(&bytes) {
+        match image::read(bytes) {
             Ok(image) => self.look_at_image(&image, rules),
             // A library whose notes are broken is one all the same; it is the manifest that cannot be read.
             Err(error @ ImageError::BadNote { .. }) => {
@@ -200,14 +200,14 @@ impl Examination {
                 Ok(Verdict::Passed("there is no lock".to_owned())),
             );
         }
-        let signed = signature::check(&candidate.path, &bytes, rules).map(|comment| {
+        let signed = signature::check(&candidate.path, bytes, rules).map(|comment| {
             Verdict::Passed(match comment {
                 Some(comment) => format!("signed by a trusted key: {comment}"),
                 None => "none is required".to_owned(),
             })
         });
         self.judge(Check::Signature, signed);
-        self.bytes = Some(bytes);
+        self.sealed = Some(sealed);
         self.digest = Some(digest);
     }
 

@@ -1,4 +1,4 @@
-//! Opens a file that may be anything, and reads it once. Never blocks, never disturbs a device, never follows a link out.
+//! Opens a file that may be anything, and copies it once. Never blocks, never disturbs a device, never follows a link out.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,8 +7,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 
+use plugin_engine_core::bounded;
+
 use super::error::VerifyError;
 use crate::discover::Candidate;
+use crate::seal::{SealError, SealedFile};
 
 /// The largest file that is read, in bytes.
 pub(super) const FILE_LEN_MAX: u64 = 512 * 1024 * 1024;
@@ -54,23 +57,24 @@ pub(super) fn find(candidate: &Candidate) -> Result<Found, VerifyError> {
     })
 }
 
-/// Reads what was found.
-pub(super) fn read(found: &Found) -> Result<Vec<u8>, VerifyError> {
+/// Copies what was found to where nobody can change it.
+pub(super) fn seal(found: &Found) -> Result<SealedFile, VerifyError> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
     let file = rustix::fs::open(link_of(&found.place), flags, Mode::empty())
         .map_err(|errno| VerifyError::Read(errno.into()))?;
-    let expected = len(&found.stat);
-    let mut bytes = Vec::new();
-    // Memory that is not there is an error here, not the end of the process.
-    bytes
-        .try_reserve_exact(usize::try_from(expected).unwrap_or(usize::MAX))
-        .map_err(|_| VerifyError::Read(std::io::ErrorKind::OutOfMemory.into()))?;
-    // A file that grows while it is read must not be read for ever.
-    File::from(file)
-        .take(FILE_LEN_MAX)
-        .read_to_end(&mut bytes)
-        .map_err(VerifyError::Read)?;
-    Ok(bytes)
+    let name = found
+        .real_path
+        .file_name()
+        .map_or_else(|| "plugin".into(), |name| name.to_string_lossy());
+    // The system takes no longer name.
+    let name = bounded(&name, 200).replace('\0', "");
+    SealedFile::copy_of(&File::from(file), &name, FILE_LEN_MAX).map_err(|error| match error {
+        SealError::TooLarge => VerifyError::TooLarge {
+            len: len(&found.stat).max(FILE_LEN_MAX + 1),
+            limit: FILE_LEN_MAX,
+        },
+        SealError::Copy(error) => VerifyError::Seal(error),
+    })
 }
 
 fn len(stat: &Stat) -> u64 {
