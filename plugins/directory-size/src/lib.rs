@@ -22,14 +22,17 @@ const PAUSE: Duration = Duration::from_secs(1);
 const LARGEST_MAX: u64 = 100;
 
 /// What is counted, and how much of it is shown.
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, plugin_api::schemars::JsonSchema)]
+#[schemars(crate = "plugin_api::schemars")]
 #[serde(deny_unknown_fields)]
 struct Settings {
     /// The directory whose tree is added up. A relative path starts at the working directory of the engine. The path itself
     /// may be a link; links inside the tree are not followed. There is no default.
+    #[schemars(length(min = 1))]
     path: String,
     /// How many of the largest directories right below the path are shown, from 0 to 100. Default: 10.
     #[serde(default = "default_largest")]
+    #[schemars(range(max = 100))]
     largest: u64,
 }
 
@@ -62,6 +65,10 @@ struct DirectorySize {
 }
 
 impl Plugin for DirectorySize {
+    fn settings_schema() -> Option<String> {
+        plugin_api::schema::<Settings>()
+    }
+
     fn create(cx: &CreateContext) -> Result<Self, PluginError> {
         let settings: Settings = cx
             .settings()

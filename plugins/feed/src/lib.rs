@@ -22,14 +22,17 @@ use crate::seen::Seen;
 use crate::source::Source;
 
 /// Which feed is read (Atom, RSS or JSON Feed), and how much of it is shown.
-#[derive(serde::Deserialize)]
+#[derive(serde::Deserialize, plugin_api::schemars::JsonSchema)]
+#[schemars(crate = "plugin_api::schemars")]
 #[serde(deny_unknown_fields)]
 struct Settings {
     /// Where the feed is: the path of a file, or an address `http://…` whose host is `localhost` or a loopback address such as 127.0.0.1. A
     /// relative path starts at the working directory of the engine. At most 4 MiB are read. There is no default.
+    #[schemars(length(min = 1))]
     source: String,
     /// How many entries are shown, from 1 to 100. Default: 10.
     #[serde(default = "default_limit")]
+    #[schemars(range(min = 1, max = 100))]
     limit: u64,
 }
 
@@ -65,6 +68,10 @@ struct FeedReader {
 }
 
 impl Plugin for FeedReader {
+    fn settings_schema() -> Option<String> {
+        plugin_api::schema::<Settings>()
+    }
+
     fn create(cx: &CreateContext) -> Result<Self, PluginError> {
         let settings: Settings = cx
             .settings()
