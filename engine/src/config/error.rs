@@ -256,6 +256,14 @@ impl Problems {
         }
     }
 
+    /// Counts a problem without telling it, if so many were told that no more are. Finding words for each of a million costs
+    /// minutes.
+    pub(super) fn is_full(&mut self) -> bool {
+        let full = self.found.len() >= PROBLEMS_MAX;
+        self.more += usize::from(full);
+        full
+    }
+
     /// The lines that have a problem.
     pub(super) fn lines(&self) -> std::collections::HashSet<usize> {
         self.found.iter().filter_map(Problem::line).collect()

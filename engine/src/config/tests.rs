@@ -330,6 +330,10 @@ fn what_is_nested_too_deep_is_refused_and_what_is_huge_is_refused_soon() {
     let said = beside(&long).unwrap_err().to_string();
     assert!(said.contains("the limit is 1048576"), "{said}");
 
+    let unknown: String = (0..1_000).map(|n| format!("[a{n}]\n")).collect();
+    let error = engine(&unknown).unwrap_err();
+    assert_eq!((error.problems().len(), error.count()), (100, 1_000));
+
     let garbage = "x\n".repeat(1 << 20);
     assert_eq!(beside(&garbage).unwrap_err().count(), 1);
     let mistakes = beside(&"x\n".repeat(1_000)).unwrap_err();

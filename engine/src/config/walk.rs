@@ -115,6 +115,9 @@ impl Walk<'_> {
         reason: String,
         help: Option<String>,
     ) {
+        if self.problems.is_full() {
+            return;
+        }
         let place = self.source.place(span);
         self.problems
             .add(Problem::new(code, &place, reason).help(help));
@@ -151,6 +154,9 @@ impl Walk<'_> {
     }
 
     fn unknown(&mut self, section: &Section, name: &Spanned<std::borrow::Cow<'_, str>>) {
+        if self.problems.is_full() {
+            return;
+        }
         let word = name.get_ref();
         let known = section.keys.iter().map(|key| key.name);
         let help = if let Some(meant) = nearest(word, known.clone()) {
