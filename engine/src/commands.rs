@@ -212,10 +212,10 @@ pub(crate) fn reset(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
 }
 
 /// Creates an instance, if the library is there and its settings were good; if not, tries the file and its configuration again.
-fn start(
+fn start<'a>(
     engine: &Arc<Shared>,
-    cell: &Arc<Cell>,
-    mut guarded: MutexGuard<'_, Guarded>,
+    cell: &'a Arc<Cell>,
+    mut guarded: MutexGuard<'a, Guarded>,
     reason: CreateReason,
 ) -> Result<(), Error> {
     if guarded.loaded.is_none() || guarded.misconfigured.is_some() {
@@ -226,14 +226,18 @@ fn start(
         guarded.misconfigured = None;
         cell.set_loaded(&mut guarded, None);
         drop(guarded);
-        return match plugins::load_again(engine, cell)? {
-            LoadOutcome::Failed { id, fault, .. } => Err(Error::Fault { id, fault }),
-            LoadOutcome::Misconfigured { .. } => Err(Error::Fault {
-                id: cell.id.clone(),
-                fault: fault_of(cell),
-            }),
-            _ => Ok(()),
-        };
+        match plugins::load_again(engine, cell)? {
+            LoadOutcome::Failed { id, fault, .. } => return Err(Error::Fault { id, fault }),
+            LoadOutcome::Misconfigured { .. } => {
+                return Err(Error::Fault {
+                    id: cell.id.clone(),
+                    fault: fault_of(cell),
+                });
+            }
+            // The configuration says off; whoever gives the command says on.
+            LoadOutcome::Disabled { .. } => guarded = cell.lock(),
+            _ => return Ok(()),
+        }
     }
     plugins::remember_start(engine, &mut guarded);
     drop(guarded);

@@ -80,7 +80,18 @@ impl Engine {
     /// # Errors
     /// The directory or the engine's configuration cannot be read, or the engine was shut down.
     pub fn try_load_all(&self) -> Result<Vec<LoadOutcome>, Error> {
-        plugins::load_all(self.shared())
+        let mut outcomes = Vec::new();
+        self.load_each(|outcome| outcomes.push(outcome))?;
+        Ok(outcomes)
+    }
+
+    /// [`Engine::try_load_all`], with each outcome handed over as soon as it is known, on this thread and under no lock: a refused file
+    /// is told at once, a plugin once it is created.
+    ///
+    /// # Errors
+    /// The directory or the engine's configuration cannot be read, or the engine was shut down. Nothing was told then.
+    pub fn load_each(&self, told: impl FnMut(LoadOutcome)) -> Result<(), Error> {
+        plugins::load_all(self.shared(), told)
     }
 
     /// Loads one file from anywhere, as the configuration beside it says.

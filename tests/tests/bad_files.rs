@@ -1,13 +1,16 @@
 //! Whatever lies in the plugin directory beside good plugins: it is refused in words, none of its code runs, nothing of it
 //! stays, and the good ones run.
 
+use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use plugin_engine::{LoadOutcome, PluginState};
 use plugin_engine_tests::bad_files::{BadFile, write_all};
-use plugin_engine_tests::{Gate, Rig, built, program, write_every_plugin};
+use plugin_engine_tests::{Ended, Gate, Rig, built, command, ended, program, write_every_plugin};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -109,23 +112,44 @@ fn a_refused_file_leaves_no_descriptor_and_no_mapping_behind() {
 }
 
 /// `plugin-engine run` over `dir`, with the constructor of the foreign library told to leave `mark`.
-fn run(dir: &Path, mark: &Path, args: &[&str]) -> (Option<i32>, String, String) {
-    let output = Command::new(program())
+fn command_to_run(dir: &Path, mark: &Path) -> Command {
+    let mut command = command();
+    command
         .args(["run", "--json", "--plugins"])
         .arg(dir)
-        .args(args)
-        .env("PLUGIN_ENGINE_TEST_MARK", mark)
-        .env_remove("RUST_LOG")
-        .env_remove("RUST_BACKTRACE")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let text = |bytes| String::from_utf8(bytes).expect("output is UTF-8");
-    (
-        output.status.code(),
-        text(output.stdout),
-        text(output.stderr),
-    )
+        .env("PLUGIN_ENGINE_TEST_MARK", mark);
+    command
+}
+
+/// Runs until `versioned`, which is the last to be loaded, was updated three times, and then tells it to stop.
+fn run_until_told_to_stop(command: &mut Command) -> Ended {
+    let mut child = command.spawn().unwrap();
+    let mut stderr = child.stderr.take().unwrap();
+    let errors = thread::spawn(move || {
+        let mut err = String::new();
+        stderr.read_to_string(&mut err).expect("output is UTF-8");
+        err
+    });
+    let mut lines = BufReader::new(child.stdout.take().unwrap());
+    let (mut out, mut updates) = (String::new(), 0);
+    while updates < 3 {
+        let mut line = String::new();
+        assert_ne!(
+            lines.read_line(&mut line).unwrap(),
+            0,
+            "it ended by itself: {out}"
+        );
+        let last = line.contains("\"id\":\"versioned\"") && line.contains("update_completed");
+        updates += usize::from(last);
+        out += &line;
+    }
+    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    lines.read_to_string(&mut out).unwrap();
+    Ended {
+        status: child.wait().unwrap().code().expect("it ends by itself"),
+        out,
+        err: errors.join().unwrap(),
+    }
 }
 
 /// The snapshots that a run ends with.
@@ -141,13 +165,18 @@ fn no_constructor_of_a_foreign_library_runs() {
     std::fs::copy(built("noop"), dir.path().join("noop.so")).unwrap();
     let marks = TempDir::new().unwrap();
     let mark = marks.path().join("mark");
-    let (code, stdout, stderr) = run(dir.path(), &mark, &["--cycles", "1"]);
+    let mut run = command_to_run(dir.path(), &mark);
+    let Ended {
+        status,
+        out,
+        err: stderr,
+    } = ended(run.args(["--cycles", "1"]));
     assert!(
         stderr.contains("constructor-mark.so: has no manifest"),
         "{stderr}"
     );
-    assert_eq!(code, Some(0), "{stderr}");
-    let snapshots = snapshots(&stdout);
+    assert_eq!(status, 0, "{stderr}");
+    let snapshots = snapshots(&out);
     let noop = snapshots.iter().find(|one| one["id"] == "noop").unwrap();
     assert_eq!(
         (&noop["state"], &noop["updates"]),
@@ -165,6 +194,13 @@ fn no_constructor_of_a_foreign_library_runs() {
     assert!(status.success() && mark.exists(), "{status}");
 }
 
+fn names_in(dir: &Path) -> Vec<std::ffi::OsString> {
+    let entries = std::fs::read_dir(dir).unwrap();
+    let mut names: Vec<_> = entries.map(|entry| entry.unwrap().file_name()).collect();
+    names.sort();
+    names
+}
+
 #[test]
 fn every_plugin_and_every_bad_file_at_once_keep_no_good_plugin_from_its_ticks() {
     let _alone = alone();
@@ -175,15 +211,22 @@ fn every_plugin_and_every_bad_file_at_once_keep_no_good_plugin_from_its_ticks() 
     let names = write_every_plugin(dir.path(), &gate);
     let marks = TempDir::new().unwrap();
     let mark = marks.path().join("mark");
-    let (code, stdout, stderr) = run(dir.path(), &mark, &["--for", "3s"]);
-    assert_eq!(code, Some(0), "{stderr}");
+    let before = names_in(dir.path());
+    let mut run = command_to_run(dir.path(), &mark);
+    let Ended {
+        status,
+        out,
+        err: stderr,
+    } = run_until_told_to_stop(&mut run);
+    assert_eq!(status, 0, "{stderr}");
+    assert_eq!(names_in(dir.path()), before, "something was left behind");
     assert!(!mark.exists(), "a constructor ran");
     for file in files {
         let refused = format!("refused: {}", dir.path().join(&file.name).display());
         let times = stderr.matches(&refused).count();
         assert_eq!(times, 1, "{file:?}: {stderr}");
     }
-    let snapshots = snapshots(&stdout);
+    let snapshots = snapshots(&out);
     let of = |id: &str| snapshots.iter().find(|one| one["id"] == id);
     for name in &names {
         let is_refused = stderr.contains(&format!("{name}.so: the id"));

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use plugin_engine::{Cause, Command, Engine, Error, PluginState};
-use plugin_engine_tests::{Gate, Rig, lines_of, on_line, wait_for};
+use plugin_engine_tests::{Gate, Rig, built, lines_of, on_line, patched, wait_for};
 
 fn command(engine: &Engine, command: Command, id: &str) -> Result<(), Error> {
     match command {
@@ -383,4 +383,19 @@ fn a_listener_that_hears_of_a_timeout_may_wait_for_a_call_that_times_out_itself(
     wait_for("the other timeout", || {
         rig.snapshot("waits").counts.timeouts == 1
     });
+}
+
+#[test]
+fn switching_on_a_plugin_whose_file_was_mended_comes_before_the_configuration() {
+    for command in [Engine::enable, Engine::reset] {
+        let rig = Rig::new();
+        rig.drop_as("noop", "mine", "enabled = false\n");
+        let file = rig.dir().join("mine.so");
+        patched("noop", "panic=unwind", "panic=aborts", &file);
+        let _ = rig.load_any();
+        assert_eq!(rig.state("mine"), PluginState::Error);
+        std::fs::copy(built("noop"), &file).unwrap();
+        command(&rig.engine, "mine").unwrap();
+        assert_eq!(rig.state("mine"), PluginState::Enabled);
+    }
 }

@@ -188,25 +188,37 @@ fn a_missing_tree_may_come_back_and_a_file_is_none_for_good() {
 #[test]
 fn settings_that_cannot_work_keep_either_plugin_from_starting_and_are_named() {
     for (number, (file, settings, said)) in [
-        ("directory-size", "", "missing field `path`"),
-        ("directory-size", "path = \"\"", "settings.path"),
+        (
+            "directory-size",
+            "",
+            "\"path\" is a required property [PE0310]",
+        ),
+        ("directory-size", "path = \"\"", "`settings.path`: "),
         (
             "directory-size",
             "path = \"/\"\nlargest = 101",
-            "settings.largest",
+            "`settings.largest`: 101 is greater",
         ),
         (
             "directory-size",
             "path = \"/\"\ndepth = 1",
-            "unknown field `depth`",
+            "unknown key `settings.depth`",
         ),
-        ("feed", "", "missing field `source`"),
-        ("feed", "source = \"f\"\nlimit = 0", "settings.limit: 0"),
-        ("feed", "source = \"f\"\nlimit = \"all\"", "settings.limit"),
+        ("feed", "", "\"source\" is a required property"),
+        (
+            "feed",
+            "source = \"f\"\nlimit = 0",
+            "`settings.limit`: 0 is less",
+        ),
+        (
+            "feed",
+            "source = \"f\"\nlimit = \"all\"",
+            "`settings.limit`: \"all\" is not",
+        ),
         (
             "feed",
             "source = \"f\"\nlimits = 1",
-            "unknown field `limits`",
+            "unknown key `settings.limits`",
         ),
         (
             "feed",

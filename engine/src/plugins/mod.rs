@@ -28,11 +28,15 @@ use plan::{Planned, name_unknown_ids, plan, plan_file};
 use refusal::{refuse, refuse_file, report};
 use start::{Begun, Claim, Starting, await_start, begin, cell_of};
 
-/// Loads everything in the plugin directory that is not loaded yet.
-pub(crate) fn load_all(engine: &Arc<Shared>) -> Result<Vec<LoadOutcome>, Error> {
+/// Loads everything in the plugin directory that is not loaded yet, and tells each outcome as soon as it is known: nobody should have
+/// to wait for a slow plugin to learn why another one was refused.
+pub(crate) fn load_all(
+    engine: &Arc<Shared>,
+    mut told: impl FnMut(LoadOutcome),
+) -> Result<(), Error> {
     check_running(engine)?;
     let Some(dir) = engine.options.plugin_dir.clone() else {
-        return Ok(Vec::new());
+        return Ok(());
     };
     let candidates = discover::discover(&dir)?;
     let engine_config = read_engine_config(engine)?;
@@ -44,17 +48,19 @@ pub(crate) fn load_all(engine: &Arc<Shared>) -> Result<Vec<LoadOutcome>, Error> 
     let rules = rules(engine, &dir);
     for planned in plan(&dir, candidates, &engine_config, &mut outcomes) {
         load_file_of_plan(engine, &planned, &rules, &mut outcomes, &mut starting);
+        outcomes.drain(..).for_each(&mut told);
     }
     if let Some(path) = &engine.options.config_file {
         let cells = engine.board.registry.all();
         let known: Vec<_> = cells.map(|cell| cell.id.clone()).collect();
         name_unknown_ids(path, &engine_config, &known, &mut outcomes);
     }
+    outcomes.into_iter().for_each(&mut told);
     let budget = engine.options.startup_budget;
     for starting in starting {
-        outcomes.push(await_start(starting, began, budget));
+        told(await_start(starting, began, budget));
     }
-    Ok(outcomes)
+    Ok(())
 }
 
 /// Reads the engine's file as it is now.

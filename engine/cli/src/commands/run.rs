@@ -77,7 +77,10 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 
 /// What this thread waits for.
 enum Event {
-    Loaded(Result<(Vec<LoadOutcome>, u64), Error>),
+    /// What came of one file or plugin.
+    Outcome(LoadOutcome),
+    /// The directory is loaded; the number of the last transition by then.
+    Loaded(Result<u64, Error>),
     /// The limit of the run is reached.
     RunEnded,
     /// SIGINT or SIGTERM.
@@ -233,10 +236,11 @@ fn start_runner(engine: &Engine, limit: RunLimit, events: Sender<Event>) -> io::
     thread::Builder::new()
         .name("run".to_owned())
         .spawn(move || {
-            let outcomes = engine.try_load_all();
-            let runs = outcomes.is_ok();
-            let seq = engine.last_seq();
-            let _ = events.send(Event::Loaded(outcomes.map(|outcomes| (outcomes, seq))));
+            let loaded = engine.load_each(|outcome| {
+                let _ = events.send(Event::Outcome(outcome));
+            });
+            let runs = loaded.is_ok();
+            let _ = events.send(Event::Loaded(loaded.map(|()| engine.last_seq())));
             if !runs {
                 return;
             }
@@ -272,11 +276,20 @@ fn wait_for_end(
     screen: &Screen,
 ) -> Result<End, Failure> {
     let mut loaded = false;
+    let (mut outcomes, mut good) = (0, Vec::new());
     loop {
         match inbox.recv_timeout(LOOK_EVERY) {
-            Ok(Event::Loaded(outcomes)) => {
-                let (outcomes, seq) = outcomes?;
-                report(args, outcomes, seq, presenter, screen);
+            Ok(Event::Outcome(outcome)) => {
+                outcomes += 1;
+                good.extend(report(&outcome, screen));
+            }
+            Ok(Event::Loaded(seq)) => {
+                let seq = seq?;
+                if outcomes == 0 {
+                    name_empty_directory(args, screen);
+                }
+                let good = std::mem::take(&mut good);
+                presenter.loaded(Loaded { good, seq });
                 loaded = true;
             }
             Ok(Event::OutputFailed(error)) => return Ok(End::OutputFailed(error)),
@@ -304,33 +317,22 @@ fn nothing_will_be_due(engine: &Engine) -> bool {
     engine.next_due().is_none() && engine.snapshots().iter().all(|one| rests(one.state))
 }
 
-/// Says what came of each file: the good ones where the run is shown, the others on standard error.
-fn report(
-    args: &RunArgs,
-    outcomes: Vec<LoadOutcome>,
-    seq: u64,
-    presenter: &Presenter,
-    screen: &Screen,
-) {
-    if outcomes.is_empty() {
-        screen.say(format_args!(
-            "no plugin files in {}; a plugin file is named *{}",
-            args.plugins.display(),
-            std::env::consts::DLL_SUFFIX
-        ));
+fn name_empty_directory(args: &RunArgs, screen: &Screen) {
+    screen.say(format_args!(
+        "no plugin files in {}; a plugin file is named *{}",
+        args.plugins.display(),
+        std::env::consts::DLL_SUFFIX
+    ));
+}
+
+/// Says on standard error why a file or plugin does not run; returns the line of one that does, for where the run is shown.
+fn report(outcome: &LoadOutcome, screen: &Screen) -> Option<String> {
+    match outcome {
+        good if good.is_good() => return Some(format!("{}\n", escape_control(&good.to_string()))),
+        LoadOutcome::Misconfigured { error, .. } => show_problems(screen, error),
+        outcome => screen.say(outcome),
     }
-    let (good, bad): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(LoadOutcome::is_good);
-    for outcome in bad {
-        match &outcome {
-            LoadOutcome::Misconfigured { error, .. } => show_problems(screen, error),
-            outcome => screen.say(outcome),
-        }
-    }
-    let good = good
-        .iter()
-        .map(|outcome| format!("{}\n", escape_control(&outcome.to_string())))
-        .collect();
-    presenter.loaded(Loaded { good, seq });
+    None
 }
 
 fn name_stuck_calls(engine: &Engine, screen: &Screen) {
