@@ -35,6 +35,7 @@ mod commands;
 pub mod config;
 mod contract;
 mod discover;
+pub mod effective;
 mod engine;
 mod error;
 mod events;

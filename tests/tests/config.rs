@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use plugin_engine::config::{Origin, effective};
+use plugin_engine::effective::{Origin, effective};
 use plugin_engine::{Error, FaultKind, LoadOutcome, PluginState};
 use plugin_engine_tests::{Rig, built, lines_of, misconfigured, problem_lines};
 use tempfile::TempDir;

@@ -5,7 +5,6 @@ use std::path::Path;
 
 use super::error::ConfigError;
 use super::keys::{self, Section};
-use super::source::Source;
 use super::{read_beside_text, read_engine_text};
 
 /// What a configuration file speaks of.
@@ -25,7 +24,7 @@ pub enum FileKind {
 /// The file cannot be read, or has problems: all of them.
 pub fn check(path: &Path) -> Result<FileKind, ConfigError> {
     let absent = || std::io::Error::from(rustix::io::Errno::NOENT);
-    let source = Source::read(path)?.ok_or_else(|| ConfigError::unreadable(path, absent()))?;
+    let source = super::source(path)?.ok_or_else(|| ConfigError::unreadable(path, absent()))?;
     let engine = read_engine_text(&source).map(|_| FileKind::Engine);
     let plugin = read_beside_text(&source).map(|_| FileKind::Plugin);
     let problems = |read: &Result<FileKind, ConfigError>| match read {

@@ -9,8 +9,9 @@ use plugin_engine_core::PluginId;
 
 use super::error::{ConfigError, Problem, code};
 use super::plugin::Layer;
+use super::reading::Reading;
 use super::source::{Place, Said};
-use super::walk::{Found, Walk};
+use super::walk::Found;
 use crate::verify::VerifyPolicy;
 
 /// What the engine's file says; the default where there is none.
@@ -42,7 +43,7 @@ pub(crate) struct EngineSays {
 }
 
 impl EngineConfig {
-    pub(super) fn new(mut found: Found, walk: &mut Walk<'_>) -> Self {
+    pub(super) fn new(mut found: Found, walk: &mut Reading<'_>) -> Self {
         let entries = found.tables("plugin").map_or(Vec::new(), |said| said.value);
         let plugins: Vec<_> = entries
             .into_iter()
@@ -83,7 +84,7 @@ impl EngineConfig {
 }
 
 /// Finds the entries without a file by id, and refuses ids that stand twice and entries that speak of nothing.
-fn index(plugins: &[Arc<Layer>], walk: &mut Walk<'_>) -> HashMap<PluginId, Arc<Layer>> {
+fn index(plugins: &[Arc<Layer>], walk: &mut Reading<'_>) -> HashMap<PluginId, Arc<Layer>> {
     let mut seen: HashMap<PluginId, &Place> = HashMap::new();
     let mut by_id = HashMap::new();
     for layer in plugins {
@@ -141,7 +142,7 @@ impl VerifyPolicy {
     }
 }
 
-fn verify_config(mut found: Found, walk: &mut Walk<'_>) -> VerifyPolicy {
+fn verify_config(mut found: Found, walk: &mut Reading<'_>) -> VerifyPolicy {
     let flag = |said: Option<Said<bool>>| said.is_some_and(|said| said.value);
     let required = found.flag("require_signature");
     let given = found.texts("trusted_keys");

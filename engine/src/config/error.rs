@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use plugin_engine_core::{FaultKind, FaultReport, escape_control};
 
-use super::source::Place;
+use super::source::{Place, Spot};
 use crate::code::Code;
 
 /// How many problems of one file are told; further ones are counted.
@@ -133,16 +133,6 @@ pub struct Problem {
     spot: Option<Spot>,
     reason: String,
     help: Option<String>,
-}
-
-/// Where in a file a problem is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Spot {
-    pub(super) line: usize,
-    pub(super) column: usize,
-    pub(super) length: usize,
-    pub(super) text: String,
-    pub(super) mark: Range<usize>,
 }
 
 impl Problem {

@@ -8,13 +8,13 @@
 //! with it.
 
 mod check;
-mod effective;
 mod engine_file;
 mod error;
 pub(crate) mod keys;
 mod nearest;
 mod plugin;
 mod preparation;
+mod reading;
 mod reference;
 mod schema;
 pub(crate) mod settings;
@@ -29,18 +29,17 @@ use std::sync::Arc;
 use toml::de::DeTable;
 
 use error::Problems;
+use reading::Reading;
 use source::Source;
-use walk::Walk;
 
 pub(crate) use engine_file::{EngineConfig, EngineSays};
 pub(crate) use error::code;
 pub(crate) use nearest::nearest;
-pub(crate) use plugin::{Layer, PluginConfig};
+pub(crate) use plugin::{Holds, Layer, PluginConfig, SaidBy};
 pub(crate) use preparation::Preparation;
 pub(crate) use settings_schema::{SCHEMA_LEN_MAX, SettingsSchema};
 
 pub use check::{FileKind, check};
-pub use effective::{Effective, EffectiveConfig, EffectivePlugin, Origin, effective};
 pub use error::{ConfigError, Problem};
 pub use schema::schema;
 
@@ -49,7 +48,7 @@ const ALL_MISTAKES_LEN_MAX: usize = 256 * 1024;
 
 /// Reads the file beside a plugin file; an absent one says nothing.
 pub(crate) fn read_beside(path: &Path) -> Result<Layer, ConfigError> {
-    match Source::read(path)? {
+    match source(path)? {
         Some(source) => read_beside_text(&source),
         None => Ok(Layer::default()),
     }
@@ -58,7 +57,12 @@ pub(crate) fn read_beside(path: &Path) -> Result<Layer, ConfigError> {
 /// Reads the engine's file.
 pub(crate) fn read_engine(path: &Path) -> Result<EngineConfig, ConfigError> {
     let absent = || ConfigError::unreadable(path, std::io::Error::from_raw_os_error(ENOENT));
-    read_engine_text(&Source::read(path)?.ok_or_else(absent)?)
+    read_engine_text(&source(path)?.ok_or_else(absent)?)
+}
+
+/// A file's text; an absent one is `None`.
+fn source(path: &Path) -> Result<Option<Arc<Source>>, ConfigError> {
+    Source::read(path).map_err(|error| ConfigError::unreadable(path, error))
 }
 
 /// "No such file or directory", in the words of the system.
@@ -90,7 +94,7 @@ fn parse(text: &str) -> (toml::Spanned<DeTable<'_>>, Vec<toml::de::Error>) {
 /// Parses, and walks what could be parsed. Where both find something in one line, the syntax is what is wrong with it.
 fn read<T>(
     source: &Arc<Source>,
-    make: impl FnOnce(&mut Walk<'_>, &DeTable<'_>, &Range<usize>) -> T,
+    make: impl FnOnce(&mut Reading<'_>, &DeTable<'_>, &Range<usize>) -> T,
 ) -> Result<T, ConfigError> {
     let (table, mistakes) = parse(&source.text);
     let mut syntax = Problems::default();
@@ -100,7 +104,7 @@ fn read<T>(
         let reason = plugin_engine_core::bounded(&reason, 400);
         syntax.add(Problem::new(code::SYNTAX, &place, reason));
     }
-    let mut walk = Walk {
+    let mut walk = Reading {
         source,
         problems: Problems::default(),
     };

@@ -12,9 +12,10 @@ use plugin_engine_core::PluginId;
 
 use super::error::{Problem, code};
 use super::keys;
+use super::reading::Reading;
 use super::settings::Settings;
 use super::source::{Place, Said};
-use super::walk::{Found, Walk};
+use super::walk::Found;
 use crate::manifest::Manifest;
 
 /// What one table of one file says of a plugin.
@@ -34,7 +35,7 @@ pub(crate) struct Layer {
 }
 
 impl Layer {
-    pub(super) fn new(mut found: Found, walk: &mut Walk<'_>) -> Self {
+    pub(super) fn new(mut found: Found, walk: &mut Reading<'_>) -> Self {
         let layer = Self {
             at: Some(found.at.clone()),
             is_badly_named: found.is_bad("id") || found.is_bad("file"),

@@ -11,9 +11,9 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, Problem, Problems, code};
+use super::reading::Reading;
 use super::reference::{Reference, Text};
 use super::source::{Place, Source, Span};
-use super::walk::Walk;
 
 /// The longest settings of one plugin as JSON, in bytes.
 const JSON_LEN_MAX: usize = 1024 * 1024;
@@ -66,7 +66,7 @@ pub(crate) struct Shown {
 
 impl Settings {
     /// Reads the tree, and puts what is wrong with it among the problems of the walk.
-    pub(super) fn read(walk: &mut Walk<'_>, table: &DeTable<'_>, span: &Range<usize>) -> Self {
+    pub(super) fn read(walk: &mut Reading<'_>, table: &DeTable<'_>, span: &Range<usize>) -> Self {
         let mut reader = Reader {
             walk,
             refers: false,
@@ -219,7 +219,7 @@ impl Node {
 
 /// Makes the tree.
 struct Reader<'a, 'b> {
-    walk: &'a mut Walk<'b>,
+    walk: &'a mut Reading<'b>,
     refers: bool,
 }
 

@@ -8,8 +8,6 @@ use std::sync::{Arc, OnceLock};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::error::{ConfigError, Spot};
-
 /// The longest configuration file that is read, in bytes.
 pub(crate) const FILE_LEN_MAX: u64 = 16 * 1024 * 1024;
 /// How much of a line is shown before and after what is meant, in bytes.
@@ -33,11 +31,11 @@ impl Source {
     }
 
     /// Reads a file; an absent one is `None`.
-    pub(crate) fn read(path: &Path) -> Result<Option<Arc<Self>>, ConfigError> {
+    pub(crate) fn read(path: &Path) -> std::io::Result<Option<Arc<Self>>> {
         match read_regular(path, FILE_LEN_MAX, "16 MiB") {
             Ok(text) => Ok(Some(Self::new(path, text))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(ConfigError::unreadable(path, error)),
+            Err(error) => Err(error),
         }
     }
 
@@ -98,6 +96,16 @@ impl Span {
     pub(crate) fn of(self, source: &Arc<Source>) -> Place {
         source.place(&self.range())
     }
+}
+
+/// Where in a file a problem is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Spot {
+    pub(super) line: usize,
+    pub(super) column: usize,
+    pub(super) length: usize,
+    pub(super) text: String,
+    pub(super) mark: Range<usize>,
 }
 
 /// A place in a configuration file.

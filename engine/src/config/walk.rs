@@ -10,12 +10,12 @@ use plugin_engine_core::{PluginId, bounded};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::error::{Problem, Problems, code};
+use super::error::code;
 use super::keys::{ENTRIES_MAX, Key, Kind, LIST_LEN_MAX, SECTIONS, Section};
 use super::nearest::nearest;
+use super::reading::Reading;
 use super::settings::Settings;
-use super::source::{Place, Said, Source};
-use crate::code::Code;
+use super::source::{Place, Said};
 
 /// A value of one of the kinds of the table.
 #[derive(Debug)]
@@ -97,32 +97,7 @@ impl Drop for Found {
     }
 }
 
-/// The walk through one file.
-pub(super) struct Walk<'a> {
-    pub(super) source: &'a Arc<Source>,
-    pub(super) problems: Problems,
-}
-
-impl Walk<'_> {
-    pub(super) fn problem(&mut self, code: Code, span: &Range<usize>, reason: String) {
-        self.problem_with_help(code, span, reason, None);
-    }
-
-    pub(super) fn problem_with_help(
-        &mut self,
-        code: Code,
-        span: &Range<usize>,
-        reason: String,
-        help: Option<String>,
-    ) {
-        if self.problems.is_full() {
-            return;
-        }
-        let place = self.source.place(span);
-        self.problems
-            .add(Problem::new(code, &place, reason).help(help));
-    }
-
+impl Reading<'_> {
     /// Reads a table whose keys are those of `section`.
     pub(super) fn table(
         &mut self,

@@ -8,7 +8,8 @@ use std::sync::Arc;
 
 use super::inspection::Inspection;
 use super::lock::{LOCK_FORMAT, LOCK_NAME, LockText, LockedFile};
-use super::policy::{Rules, VerifyPolicy};
+use super::policy::VerifyPolicy;
+use super::rules::Rules;
 use crate::discover::{self, DiscoverError};
 
 const HEAD: &str = "\

@@ -11,6 +11,7 @@ mod locking;
 mod open;
 mod ownership;
 mod policy;
+mod rules;
 mod signature;
 
 use std::fmt::Write;
@@ -31,7 +32,8 @@ pub use inspection::{Check, Inspection, Verdict};
 pub use lock::LockedFile;
 pub use locking::{DirectoryLock, lock_directory};
 pub use policy::VerifyPolicy;
-pub(crate) use policy::{Rules, check as check_policy};
+pub(crate) use policy::check as check_policy;
+pub(crate) use rules::Rules;
 
 use open::Found;
 use ownership::Ownership;

@@ -1,11 +1,8 @@
 //! What a file must fulfil beyond being a good plugin, as the embedder or the operator says.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::PathBuf;
 
 use minisign_verify::PublicKey;
-
-use super::lock::Lock;
 
 /// What a plugin file must fulfil beyond being a good plugin. The default asks for nothing more, and trusts nobody but root and the
 /// user of the engine.
@@ -24,40 +21,6 @@ pub struct VerifyPolicy {
     pub allow_rpath: bool,
     /// The numbers of users, besides root and the engine's, whose files are loaded.
     pub trusted_owners: Vec<u32>,
-}
-
-/// A policy made ready: keys decoded, the lock read. Made anew for each load of a directory, so that a lock that was just written holds.
-pub(crate) struct Rules {
-    pub(super) policy: Arc<VerifyPolicy>,
-    pub(super) keys: Vec<PublicKey>,
-    pub(super) lock: Option<Lock>,
-}
-
-impl Rules {
-    /// Rules for somebody who is about to make the lock.
-    pub(super) fn without_lock(policy: &Arc<VerifyPolicy>) -> Self {
-        Self {
-            policy: Arc::clone(policy),
-            keys: keys(policy),
-            lock: None,
-        }
-    }
-
-    /// `root` is the directory of the plugin files.
-    pub(crate) fn new(policy: &Arc<VerifyPolicy>, root: &Path) -> Self {
-        Self {
-            policy: Arc::clone(policy),
-            keys: keys(policy),
-            lock: Lock::read(policy, root),
-        }
-    }
-}
-
-/// Checked when the policy was taken; a key that is none can only be one fewer that is trusted.
-fn keys(policy: &VerifyPolicy) -> Vec<PublicKey> {
-    let keys = policy.trusted_keys.iter();
-    keys.filter_map(|key| PublicKey::from_base64(key).ok())
-        .collect()
 }
 
 /// What is wrong with a policy that was given by code: the first key that is none, or signatures asked for without any key.

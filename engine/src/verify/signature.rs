@@ -8,7 +8,7 @@ use plugin_engine_core::{bounded, escape_control};
 
 use super::error::VerifyError;
 use super::open::read_beside;
-use super::policy::Rules;
+use super::rules::Rules;
 
 /// The longest signature file that is read: four lines, two of them comments of at most 8 KiB.
 const SIGNATURE_LEN_MAX: u64 = 20 * 1024;

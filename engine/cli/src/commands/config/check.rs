@@ -4,7 +4,8 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use plugin_engine::config::{FileKind, check, effective};
+use plugin_engine::config::{FileKind, check};
+use plugin_engine::effective::effective;
 use plugin_engine::{ConfigError, Error, LoadOutcome};
 use serde::Serialize;
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use clap::Args;
-use plugin_engine::config::{Effective, EffectiveConfig, Origin, effective};
+use plugin_engine::effective::{Effective, EffectiveConfig, Origin, effective};
 use plugin_engine::{LoadOutcome, escape_control};
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;

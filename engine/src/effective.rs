@@ -9,10 +9,9 @@ use std::time::Duration;
 
 use plugin_engine_core::PluginId;
 
-use super::engine_file::{EngineConfig, EngineSays};
-use super::keys;
-use super::plugin::{Holds, PluginConfig, SaidBy};
-use super::source::{Place, Said};
+use crate::config::keys;
+use crate::config::source::{Place, Said};
+use crate::config::{self, EngineConfig, EngineSays, Holds, PluginConfig, SaidBy};
 use crate::discover::discover;
 use crate::error::{Error, LoadError};
 use crate::manifest::Manifest;
@@ -101,7 +100,7 @@ pub fn effective(
     config_file: Option<&Path>,
 ) -> Result<EffectiveConfig, Error> {
     let config = Arc::new(match config_file {
-        Some(path) => super::read_engine(path)?,
+        Some(path) => config::read_engine(path)?,
         None => EngineConfig::default(),
     });
     let mut engine = config.engine.effective();
