@@ -52,10 +52,14 @@ impl Manifest {
                 .map(|(_, value)| *value)
         };
         let need = |key: &str| {
-            find(key)
+            let value = find(key)
                 .filter(|value| !value.is_empty())
-                .map(|value| bounded(value, 256).to_owned())
-                .ok_or_else(|| format!("the key {key} is missing"))
+                .ok_or_else(|| format!("the key {key} is missing"))?;
+            // No compiler or author writes any, and everybody who shows a value would have to think of them.
+            if escape_control(value) != value {
+                return Err(format!("the value of {key} has control characters"));
+            }
+            Ok(bounded(value, 256).to_owned())
         };
         if find("manifest") != Some("1") {
             return Err("its format is not version 1".to_owned());
@@ -114,6 +118,16 @@ mod tests {
             ("manifest=1", "manifest=2", "not version 1"),
             ("interval=1s", "interval=0s", "not a duration from"),
             ("target=x", "id=b", "stands twice"),
+            (
+                "rustc 1.95.0",
+                "rustc\u{1b}[31m",
+                "compiler has control characters",
+            ),
+            (
+                "target=x",
+                "target=\u{202e}x",
+                "target has control characters",
+            ),
         ] {
             let error = Manifest::parse(GOOD.replace(from, to).as_bytes()).unwrap_err();
             assert!(error.to_string().contains(says), "{to}: {error}");

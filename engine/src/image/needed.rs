@@ -18,6 +18,9 @@ use super::{SearchPath, loader_cache};
 /// The most bytes that are read of the loader's cache, and of the list of what is mapped.
 const FILE_LEN_MAX: u64 = 16 * 1024 * 1024;
 
+/// The most directories of search paths that are looked into. One file can name millions of them.
+const DIRS_MAX: usize = 64;
+
 /// Why a needed library was not found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Absence {
@@ -155,7 +158,11 @@ impl SystemLoader {
             .iter()
             .flat_map(|path| path.split([':', ';']));
         let own = own_paths.iter().flat_map(|path| path.path.split(':'));
-        for dir in variable.chain(own) {
+        for (index, dir) in variable.chain(own).enumerate() {
+            if index == DIRS_MAX {
+                dirs.are_more = true;
+                break;
+            }
             if dir.contains('$') {
                 dirs.are_more = true;
             } else {

@@ -191,3 +191,21 @@ fn this_process_has_its_library_of_c() {
         assert_eq!(absent[0].library, "libno-such-library.so.1");
     }
 }
+
+#[test]
+fn only_some_directories_of_a_search_path_without_end_are_looked_into() {
+    let system = system();
+    let behind = |dirs: usize| {
+        run_path(&format!(
+            "{}{}",
+            "/nowhere:".repeat(dirs),
+            system.path("own")
+        ))
+    };
+    let absence = |dirs| system.absence_with("libown.so.1", &[behind(dirs)]);
+    assert_eq!(absence(DIRS_MAX - 1), None);
+    // It may be in one of those that were not looked into.
+    assert_eq!(absence(DIRS_MAX), Some(Absence::Unknown));
+    let endless = vec![run_path(&":".repeat(4_096)); 1_024];
+    assert!(system.loader.dirs(&endless).found.len() <= DIRS_MAX + 1);
+}

@@ -17,8 +17,9 @@ use crate::manifest::Manifest;
 pub(super) const LOCK_NAME: &str = "plugins.lock";
 /// The version of the lock's format that this engine reads and writes.
 pub(super) const LOCK_FORMAT: u32 = 1;
-/// The longest lock that is read: some hundred thousand entries.
-const LOCK_LEN_MAX: u64 = 64 * 1024 * 1024;
+/// The longest lock that is read, some 25,000 entries. What is no lock at all can take eighty times its length of memory until that is
+/// found out.
+pub(super) const LOCK_LEN_MAX: u64 = 4 * 1024 * 1024;
 
 /// A lock as it lies in a file.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -113,7 +114,7 @@ pub(super) fn read_text(path: &Path) -> Result<Vec<u8>, String> {
 }
 
 /// Reads a lock's text strictly: whatever is not exactly as it is written is a lock that does not hold.
-pub(super) fn parse(bytes: &[u8]) -> Result<HashMap<String, LockedFile>, String> {
+pub(crate) fn parse(bytes: &[u8]) -> Result<HashMap<String, LockedFile>, String> {
     let text = std::str::from_utf8(bytes).map_err(|_| "it is no UTF-8 text".to_owned())?;
     let lock: LockText = toml::from_str(text).map_err(|error| {
         let line = error.span().map_or(1, |span| {
@@ -123,7 +124,9 @@ pub(super) fn parse(bytes: &[u8]) -> Result<HashMap<String, LockedFile>, String>
                 + 1
         });
         let reason = error.message().trim().replace('\n', " ");
-        format!("line {line}: {}", escape_control(bounded(&reason, 200)))
+        // Escaped, a text may be several times as long.
+        let reason = escape_control(bounded(&reason, 200));
+        format!("line {line}: {}", bounded(&reason, 400))
     })?;
     if lock.format != LOCK_FORMAT {
         return Err(format!(
@@ -185,6 +188,14 @@ mod tests {
                 .contains("listed twice")
         );
         assert!(parse(&[0xff]).unwrap_err().contains("UTF-8"));
+    }
+
+    #[test]
+    fn what_a_lock_holds_instead_is_told_in_one_short_line() {
+        let text = format!("\"{}\" = 1\n", "\\u001b".repeat(1_000));
+        let error = parse(text.as_bytes()).unwrap_err();
+        assert!(error.contains("unknown field `\\u{1b}"), "{error}");
+        assert!(error.len() < 450, "{} bytes", error.len());
     }
 
     #[test]

@@ -1,13 +1,16 @@
 //! Makes the lock of a directory.
 
+use std::borrow::Cow;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use plugin_engine_core::{bounded, escape_control};
+
 use super::inspection::Inspection;
-use super::lock::{LOCK_FORMAT, LOCK_NAME, LockText, LockedFile};
+use super::lock::{LOCK_FORMAT, LOCK_LEN_MAX, LOCK_NAME, LockText, LockedFile};
 use super::policy::VerifyPolicy;
 use super::rules::Rules;
 use crate::discover::{self, DiscoverError};
@@ -78,8 +81,15 @@ impl DirectoryLock {
     /// Writes the lock: whole or not at all, also when the machine stops in the middle.
     ///
     /// # Errors
-    /// The file cannot be written; what was there before is still there then.
+    /// The file cannot be written, or would be longer than one that is read; what was there before is still there then.
     pub fn write(&self) -> io::Result<()> {
+        let text = self.text();
+        if text.len() as u64 > LOCK_LEN_MAX {
+            return Err(io::Error::other(format!(
+                "it would have {} bytes; the limit is {LOCK_LEN_MAX}: use a directory for each part of the plugins",
+                text.len()
+            )));
+        }
         let mut name = self.path.file_name().unwrap_or_default().to_owned();
         name.push(format!(".{}", std::process::id()));
         let mut hidden = std::ffi::OsString::from(".");
@@ -92,7 +102,7 @@ impl DirectoryLock {
             .mode(0o644)
             .open(&temporary)
             .and_then(|mut file| {
-                file.write_all(self.text().as_bytes())?;
+                file.write_all(text.as_bytes())?;
                 file.sync_all()
             })
             .and_then(|()| fs::rename(&temporary, &self.path));
@@ -113,13 +123,13 @@ impl DirectoryLock {
         let mut differences = Vec::new();
         for file in &self.files {
             match known.remove(&file.name) {
-                None => differences.push(format!("{}: is not listed", file.name)),
+                None => differences.push(format!("{}: is not listed", shown(&file.name))),
                 Some(locked) if locked != *file => differences.push(format!(
                     "{}: version {} of {}, the lock says version {} of {}",
-                    file.name,
+                    shown(&file.name),
                     file.version,
                     short(&file.sha256),
-                    locked.version,
+                    shown(&locked.version),
                     short(&locked.sha256)
                 )),
                 Some(_) => {}
@@ -129,13 +139,71 @@ impl DirectoryLock {
         absent.sort();
         for name in absent {
             differences.push(format!(
-                "{name}: is listed, and is absent or would be refused"
+                "{}: is listed, and is absent or would be refused",
+                shown(&name)
             ));
         }
         Ok(differences)
     }
 }
 
+/// A lock may hold any text.
+fn shown(text: &str) -> Cow<'_, str> {
+    escape_control(bounded(text, 80))
+}
+
 fn short(sha256: &str) -> &str {
     sha256.get(..12).unwrap_or(sha256)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(name: &str, version: &str) -> LockedFile {
+        LockedFile {
+            name: name.to_owned(),
+            id: "a".to_owned(),
+            version: version.to_owned(),
+            sha256: "0".repeat(64),
+        }
+    }
+
+    #[test]
+    fn a_lock_that_could_not_be_read_again_is_not_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut lock = DirectoryLock {
+            path: dir.path().join(LOCK_NAME),
+            files: (0..20_000)
+                .map(|n| listed(&format!("{n}.so"), "1"))
+                .collect(),
+            refused: Vec::new(),
+        };
+        lock.write().unwrap();
+        assert_eq!(lock.differences(), Ok(Vec::new()));
+        lock.files = vec![listed("a.so", &"x".repeat(LOCK_LEN_MAX as usize))];
+        let error = lock.write().unwrap_err().to_string();
+        assert!(error.contains("the limit is 4194304"), "{error}");
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn differences_are_lines_whatever_the_lock_holds() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut lock = DirectoryLock {
+            path: dir.path().join(LOCK_NAME),
+            files: vec![
+                listed("a.so", "1\u{1b}[31m"),
+                listed(&format!("b\n{}.so", "x".repeat(5_000)), "1"),
+            ],
+            refused: Vec::new(),
+        };
+        lock.write().unwrap();
+        assert_eq!(lock.differences(), Ok(Vec::new()));
+        lock.files = vec![listed("a.so", "1")];
+        let differences = lock.differences().unwrap();
+        assert_eq!(differences.len(), 2);
+        assert!(differences[0].ends_with("the lock says version 1\\u{1b}[31m of 000000000000"));
+        assert!(differences[1].starts_with("b\\nxxx") && differences[1].len() < 200);
+    }
 }

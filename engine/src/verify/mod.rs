@@ -38,6 +38,9 @@ pub(crate) use rules::Rules;
 use open::Found;
 use ownership::Ownership;
 
+/// The longest list of names in a verdict, in bytes.
+const LIST_LEN_MAX: usize = 400;
+
 /// The SHA-256 of a file.
 pub(crate) type FileDigest = [u8; 32];
 
@@ -296,7 +299,7 @@ fn needs(image: &Image<'_>, rules: &Rules) -> Result<Verdict, VerifyError> {
         absent.into_iter().partition(|one| refused(one.absence));
     let words = |absent: &[Absent]| {
         let words: Vec<_> = absent.iter().take(8).map(ToString::to_string).collect();
-        words.join("; ")
+        cut(words.join("; "))
     };
     if !refused.is_empty() {
         return Err(VerifyError::Needs {
@@ -308,8 +311,18 @@ fn needs(image: &Image<'_>, rules: &Rules) -> Result<Verdict, VerifyError> {
     }
     Ok(Verdict::Passed(match image.needed.len() {
         0 => "no library of the system".to_owned(),
-        _ => image.needed.join(", "),
+        _ => cut(image.needed.join(", ")),
     }))
+}
+
+/// A list of names, each of which a file may make as long as it likes.
+fn cut(mut list: String) -> String {
+    let shown = plugin_engine_core::bounded(&list, LIST_LEN_MAX).len();
+    if shown < list.len() {
+        list.truncate(shown);
+        list.push('…');
+    }
+    list
 }
 
 impl From<ImageError> for VerifyError {
@@ -336,5 +349,21 @@ impl From<ImageError> for VerifyError {
                 expected: format!("libraries for {expected}"),
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_names_has_a_longest_length() {
+        let fits = "é".repeat(LIST_LEN_MAX / 2);
+        assert_eq!(cut(fits.clone()), fits);
+        assert_eq!(cut(format!("{fits}é")), format!("{fits}…"));
+        assert_eq!(
+            cut(format!("x{fits}")).len(),
+            LIST_LEN_MAX - 1 + '…'.len_utf8()
+        );
     }
 }
