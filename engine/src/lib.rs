@@ -40,6 +40,9 @@ mod engine;
 mod error;
 mod events;
 mod executor;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod history;
 mod host;
 mod image;

@@ -82,6 +82,16 @@ fn read_engine_text(source: &Arc<Source>) -> Result<EngineConfig, ConfigError> {
     })
 }
 
+/// Reads a text as each of the two kinds of file, for those who have no file.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn read_text(text: &str) -> [Result<(), ConfigError>; 2] {
+    let source = Source::new(Path::new("text"), text.to_owned());
+    [
+        read_engine_text(&source).map(drop),
+        read_beside_text(&source).map(drop),
+    ]
+}
+
 /// The tree of a text, as far as it could be read, and its mistakes.
 fn parse(text: &str) -> (toml::Spanned<DeTable<'_>>, Vec<toml::de::Error>) {
     match DeTable::parse(text) {

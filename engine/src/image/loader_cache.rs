@@ -28,7 +28,7 @@ const MACHINE: Option<u32> = if cfg!(all(target_arch = "x86_64", target_pointer_
 };
 
 /// The names of all libraries for this machine, or `None` if the bytes are no such cache.
-pub(super) fn names(bytes: &[u8]) -> Option<HashSet<String>> {
+pub(crate) fn names(bytes: &[u8]) -> Option<HashSet<String>> {
     // Texts are counted from where the header of the present format stands.
     let cache = bytes.get(start(bytes)?..)?;
     if !cache.starts_with(MAGIC) || !is_of_this_byte_order(*cache.get(28)?) {

@@ -23,12 +23,14 @@ use std::fmt;
 use plugin_engine_core::escape_control;
 
 pub(crate) use error::ImageError;
+#[cfg(any(test, fuzzing))]
+pub(crate) use loader_cache::names as names_in_cache;
 pub(crate) use needed::{Absence, Absent, missing};
 
-/// The longest name of a library, and the longest search path, in bytes.
-const TEXT_LEN_MAX: usize = 4_096;
+/// The longest name of a library, and the longest search path, in bytes of the file.
+pub(crate) const TEXT_LEN_MAX: usize = 4_096;
 /// The most names and search paths that one file may have together.
-const TEXTS_MAX: usize = 1_024;
+pub(crate) const TEXTS_MAX: usize = 1_024;
 
 /// The format of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -34,6 +34,8 @@ pub use locking::{DirectoryLock, lock_directory};
 pub use policy::VerifyPolicy;
 pub(crate) use policy::check as check_policy;
 pub(crate) use rules::Rules;
+#[cfg(any(test, fuzzing))]
+pub(crate) use {lock::parse as parse_lock, signature::judge as judge_signature};
 
 use open::Found;
 use ownership::Ownership;
@@ -110,9 +112,21 @@ pub fn inspect(path: &Path, policy: &VerifyPolicy) -> Inspection {
 }
 
 fn inspect_with(candidate: &Candidate, rules: &Rules) -> Inspection {
-    let examination = Examination::new(candidate, rules);
+    inspection(&candidate.path, Examination::new(candidate, rules))
+}
+
+/// What an inspection says of bytes that lie in no file: what is asked of files and of what lies beside them is not reached, or absent.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn inspect_bytes(bytes: &[u8], policy: VerifyPolicy) -> Inspection {
+    let path = Path::new("bytes");
+    let mut examination = Examination::begin();
+    examination.look_at_bytes(bytes, path, &Rules::without_lock(&Arc::new(policy)));
+    inspection(path, examination.complete())
+}
+
+fn inspection(path: &Path, examination: Examination) -> Inspection {
     Inspection {
-        path: candidate.path.clone(),
+        path: path.to_owned(),
         len: examination.sealed.as_ref().map(SealedFile::len),
         sha256: examination.digest.as_ref().map(hex),
         manifest: examination.manifest,
@@ -143,25 +157,34 @@ struct Examination {
 
 impl Examination {
     fn new(candidate: &Candidate, rules: &Rules) -> Self {
-        let mut examination = Self {
+        let mut examination = Self::begin();
+        examination.look(candidate, rules);
+        examination.complete()
+    }
+
+    fn begin() -> Self {
+        Self {
             sealed: None,
             digest: None,
             manifest: None,
             needed: Vec::new(),
             checks: Vec::with_capacity(Check::ALL.len()),
             steps: Steps::begin(),
-        };
-        examination.look(candidate, rules);
-        examination.steps.end(Step::Checks);
-        let made = |check| examination.checks.iter().any(|(done, _)| *done == check);
+        }
+    }
+
+    /// Says of every check that was not made that it was not, and puts all in their order.
+    fn complete(mut self) -> Self {
+        self.steps.end(Step::Checks);
+        let made = |check| self.checks.iter().any(|(done, _)| *done == check);
         let rest: Vec<_> = Check::ALL
             .into_iter()
             .filter(|check| !made(*check))
             .collect();
         let rest = rest.into_iter().map(|check| (check, Verdict::NotReached));
-        examination.checks.extend(rest);
-        examination.checks.sort_by_key(|(check, _)| *check as usize);
-        examination
+        self.checks.extend(rest);
+        self.checks.sort_by_key(|(check, _)| *check as usize);
+        self
     }
 
     fn judge(&mut self, check: Check, result: Result<Verdict, VerifyError>) {
@@ -182,7 +205,12 @@ impl Examination {
         let file = format!("a regular file, {} bytes", sealed.len());
         self.judge(Check::File, Ok(Verdict::Passed(file)));
         self.steps.end(Step::Copy);
-        let bytes = sealed.bytes();
+        self.look_at_bytes(sealed.bytes(), &candidate.path, rules);
+        self.sealed = Some(sealed);
+    }
+
+    /// `path` is whose bytes they are: a lock goes by its name, and a signature lies beside it.
+    fn look_at_bytes(&mut self, bytes: &[u8], path: &Path, rules: &Rules) {
         let digest: FileDigest = Sha256::digest(bytes).into();
         self.steps.end(Step::Digest);
         match image::read(bytes) {
@@ -196,7 +224,7 @@ impl Examination {
         if let Some(manifest) = &self.manifest
             && let Some(lock) = &rules.lock
         {
-            let locked = lock.check(&candidate.path, &digest, manifest);
+            let locked = lock.check(path, &digest, manifest);
             let passed = || Verdict::Passed("listed with these bytes".to_owned());
             self.judge(Check::Lock, locked.map(|()| passed()));
         } else if rules.lock.is_none() {
@@ -205,14 +233,13 @@ impl Examination {
                 Ok(Verdict::Passed("there is no lock".to_owned())),
             );
         }
-        let signed = signature::check(&candidate.path, bytes, rules).map(|comment| {
+        let signed = signature::check(path, bytes, rules).map(|comment| {
             Verdict::Passed(match comment {
                 Some(comment) => format!("signed by a trusted key: {comment}"),
                 None => "none is required".to_owned(),
             })
         });
         self.judge(Check::Signature, signed);
-        self.sealed = Some(sealed);
         self.digest = Some(digest);
     }
 

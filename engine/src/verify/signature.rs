@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use minisign_verify::{Error, Signature};
+use minisign_verify::{Error, PublicKey, Signature};
 use plugin_engine_core::{bounded, escape_control};
 
 use super::error::VerifyError;
@@ -42,15 +42,20 @@ pub(super) fn check(
         Ok(None) => return Ok(None),
         Err(reason) => return Err(bad(reason)),
     };
-    let text = String::from_utf8(text).map_err(|_| bad("it is no text".to_owned()))?;
-    let signature =
-        Signature::decode(&text).map_err(|_| bad("it is no signature of minisign".to_owned()))?;
+    judge(&text, bytes, &rules.keys)
+        .map(Some)
+        .map_err(|reason| bad(reason.to_owned()))
+}
+
+/// Whether this text is a signature of these bytes by one of the keys: the comment that the signer vouches for, or what is wrong.
+pub(crate) fn judge(text: &[u8], bytes: &[u8], keys: &[PublicKey]) -> Result<String, &'static str> {
+    let text = std::str::from_utf8(text).map_err(|_| "it is no text")?;
+    let signature = Signature::decode(text).map_err(|_| "it is no signature of minisign")?;
     let mut last = "it was made with a key that is not trusted";
-    for key in &rules.keys {
+    for key in keys {
         last = match key.verify(bytes, &signature, false) {
             Ok(()) => {
-                let comment = escape_control(bounded(signature.trusted_comment(), 200)).to_string();
-                return Ok(Some(comment));
+                return Ok(escape_control(bounded(signature.trusted_comment(), 200)).into_owned());
             }
             // Another key may be the right one.
             Err(Error::UnexpectedKeyId) => continue,
@@ -60,7 +65,7 @@ pub(super) fn check(
             Err(_) => "it was made for other bytes, or was changed",
         };
     }
-    Err(bad(last.to_owned()))
+    Err(last)
 }
 
 #[cfg(test)]
