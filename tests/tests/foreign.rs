@@ -35,10 +35,11 @@ fn libraries(root: &str) -> Vec<PathBuf> {
     found
 }
 
-/// What of this process's memory is mapped from which file.
+/// The files from which code is mapped into this process. Bytes that are only looked at are mapped too, but not to be run.
 fn mapped() -> HashSet<String> {
     let maps = fs::read_to_string("/proc/self/maps").expect("the own mappings can be read");
     maps.lines()
+        .filter(|line| line.split(' ').nth(1).is_some_and(|rights| rights.contains('x')))
         .filter_map(|line| line.find('/').map(|at| line[at..].to_owned()))
         .collect()
 }

@@ -102,7 +102,7 @@ fn texts(writer: &mut Writer<'_>) {
             "an id that steers a terminal",
             "id=counter",
             b"id=\x1b[31mxx",
-            "is no plugin id",
+            "has control characters",
         ),
         (
             "api-other",
