@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::RwLock;
-
 use crate::board::Board;
 use crate::clock::{Clock, SystemClock, TimeSource};
 use crate::config::keys::{self, Kind};
@@ -145,7 +143,6 @@ impl EngineBuilder {
             None => EngineConfig::default(),
         };
         let (options, start) = self.settle(&file.engine)?;
-        let verify_policy = options.verify_policy.clone().unwrap_or(file.verify);
         let StartOptions {
             workers,
             backtraces,
@@ -185,7 +182,6 @@ impl EngineBuilder {
             libraries,
             loader,
             refused: RefusedFiles::default(),
-            verify_policy: RwLock::new(verify_policy),
             starts: AtomicU64::new(0),
             options,
         });
