@@ -56,6 +56,7 @@ impl EngineBuilder {
 
     /// The engine's configuration file. Its `[engine]` is read by [`EngineBuilder::build`], where what is said here by code comes
     /// first; `[[plugin]]`, `[defaults]` and `[verify]` are read by every [`Engine::load_all`] and [`Engine::load_file`].
+    /// A file that no longer requires signatures, or no longer names a lock, as it did at the build, is an error of the load.
     pub fn config_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.config_file = Some(file.into());
         self
@@ -182,6 +183,7 @@ impl EngineBuilder {
             libraries,
             loader,
             refused: RefusedFiles::default(),
+            verify_at_start: file.verify,
             starts: AtomicU64::new(0),
             options,
         });

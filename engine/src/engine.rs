@@ -78,7 +78,8 @@ impl Engine {
     /// [`Engine::load_all`], with what keeps all of it from being done as an error instead of a line of log.
     ///
     /// # Errors
-    /// The directory or the engine's configuration cannot be read, or the engine was shut down.
+    /// The directory or the engine's configuration cannot be read, or that asks for less of plugin files than when the engine was
+    /// built, or the engine was shut down.
     pub fn try_load_all(&self) -> Result<Vec<LoadOutcome>, Error> {
         let mut outcomes = Vec::new();
         self.load_each(|outcome| outcomes.push(outcome))?;

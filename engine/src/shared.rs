@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) libraries: Arc<Libraries>,
     pub(crate) loader: Loader,
     pub(crate) refused: RefusedFiles,
+    /// What plugin files had to fulfil when the engine was built, as its file said.
+    pub(crate) verify_at_start: Arc<VerifyPolicy>,
     /// How many plugins have been started.
     pub(crate) starts: AtomicU64,
 }

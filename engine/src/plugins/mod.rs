@@ -72,12 +72,22 @@ pub(crate) fn load_all(
     Ok(())
 }
 
-/// Reads the engine's file as it is now.
+/// Reads the engine's file as it is now. What it asked of plugin files at the start it still has to ask: a file that somebody is just
+/// writing is empty or cut for a moment, and must not let in what was to be kept out.
 fn read_engine_config(engine: &Shared) -> Result<Arc<EngineConfig>, ConfigError> {
-    let config = match &engine.options.config_file {
-        Some(path) => config::read_engine(path)?,
-        None => EngineConfig::default(),
+    let Some(path) = &engine.options.config_file else {
+        return Ok(Arc::default());
     };
+    let config = config::read_engine(path)?;
+    if engine.options.verify_policy.is_none() {
+        let (then, now) = (&engine.verify_at_start, &config.verify);
+        if then.require_signature && !now.require_signature {
+            return Err(ConfigError::loosened(path, "require_signature = true"));
+        }
+        if then.lock.is_some() && now.lock.is_none() {
+            return Err(ConfigError::loosened(path, "lock"));
+        }
+    }
     Ok(Arc::new(config))
 }
 
