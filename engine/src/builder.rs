@@ -5,8 +5,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::RwLock;
-
 use crate::board::Board;
 use crate::clock::{Clock, SystemClock, TimeSource};
 use crate::config::keys::{self, Kind};
@@ -58,6 +56,7 @@ impl EngineBuilder {
 
     /// The engine's configuration file. Its `[engine]` is read by [`EngineBuilder::build`], where what is said here by code comes
     /// first; `[[plugin]]`, `[defaults]` and `[verify]` are read by every [`Engine::load_all`] and [`Engine::load_file`].
+    /// A file that no longer requires signatures, or no longer names a lock, as it did at the build, is an error of the load.
     pub fn config_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.config_file = Some(file.into());
         self
@@ -145,7 +144,6 @@ impl EngineBuilder {
             None => EngineConfig::default(),
         };
         let (options, start) = self.settle(&file.engine)?;
-        let verify_policy = options.verify_policy.clone().unwrap_or(file.verify);
         let StartOptions {
             workers,
             backtraces,
@@ -185,7 +183,7 @@ impl EngineBuilder {
             libraries,
             loader,
             refused: RefusedFiles::default(),
-            verify_policy: RwLock::new(verify_policy),
+            verify_at_start: file.verify,
             starts: AtomicU64::new(0),
             options,
         });

@@ -34,6 +34,22 @@ impl Candidate {
         }
     }
 
+    /// A file that somebody named, where one directory has a name already: a file in it is the same file whichever way it was named.
+    pub(crate) fn of_path_beside(path: &Path, dir: Option<&Path>) -> Self {
+        let named = Self::of_path(path);
+        let same = |dir: &Path| match (dir.canonicalize(), named.root.canonicalize()) {
+            (Ok(dir), Ok(root)) => dir == root,
+            _ => false,
+        };
+        match (dir.filter(|dir| same(dir)), path.file_name()) {
+            (Some(dir), Some(name)) => Self {
+                path: dir.join(name),
+                root: dir.to_owned(),
+            },
+            _ => named,
+        }
+    }
+
     /// The file's name without its ending, which is what a configuration beside it is called.
     pub(crate) fn config_path(&self) -> PathBuf {
         self.path.with_extension("toml")

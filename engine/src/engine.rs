@@ -64,7 +64,7 @@ impl Engine {
     /// created, within the start-up budget. One outcome per plugin, or per file that is none.
     ///
     /// A bad file, a bad configuration or a slow plugin keeps no other from being loaded. A directory or an engine
-    /// configuration that cannot be read is an outcome too, see [`Engine::try_load_all`].
+    /// configuration that cannot be read is a line of log and no outcome; [`Engine::try_load_all`] returns it as an error.
     pub fn load_all(&self) -> Vec<LoadOutcome> {
         match self.try_load_all() {
             Ok(outcomes) => outcomes,
@@ -78,7 +78,8 @@ impl Engine {
     /// [`Engine::load_all`], with what keeps all of it from being done as an error instead of a line of log.
     ///
     /// # Errors
-    /// The directory or the engine's configuration cannot be read, or the engine was shut down.
+    /// The directory or the engine's configuration cannot be read, or that asks for less of plugin files than when the engine was
+    /// built, or the engine was shut down.
     pub fn try_load_all(&self) -> Result<Vec<LoadOutcome>, Error> {
         let mut outcomes = Vec::new();
         self.load_each(|outcome| outcomes.push(outcome))?;
@@ -89,12 +90,15 @@ impl Engine {
     /// is told at once, a plugin once it is created.
     ///
     /// # Errors
-    /// The directory or the engine's configuration cannot be read, or the engine was shut down. Nothing was told then.
+    /// The directory or the engine's configuration cannot be read: nothing was told then. Or the engine was shut down, which may come
+    /// between two files: those after it are not loaded, and how those before it ended is in the history.
     pub fn load_each(&self, told: impl FnMut(LoadOutcome)) -> Result<(), Error> {
         plugins::load_all(self.shared(), told)
     }
 
-    /// Loads one file from anywhere, as the configuration beside it says.
+    /// Loads one file from anywhere, as the configuration beside it says. A file of the plugin directory, whichever way it is named, is
+    /// loaded as [`Engine::load_all`] would; elsewhere a `plugins.lock` of the directory in which the file is named holds, if there is
+    /// one, unless the policy names a lock.
     ///
     /// # Errors
     /// The configuration beside it is not good, or the engine was shut down. What is wrong with the file itself is in the

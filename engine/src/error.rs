@@ -172,6 +172,25 @@ pub enum LoadError {
         /// The file that has it.
         holder: PathBuf,
     },
+    /// The file that a plugin came from is another plugin by now.
+    #[error("{}: is the plugin {found} by now, not {expected}", path.display())]
+    AnotherPlugin {
+        /// The file.
+        path: PathBuf,
+        /// The id that its manifest has.
+        found: PluginId,
+        /// The id of the plugin that was to be loaded from it.
+        expected: PluginId,
+    },
+    /// What is said of it is not good, so that it cannot be told which plugins it is.
+    #[error("{}: {source}", path.display())]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: Arc<ConfigError>,
+    },
     /// There is room for no more plugins.
     #[error("{}: there are {limit} plugins already, which is the most that an engine holds", path.display())]
     TooManyPlugins {
@@ -195,6 +214,8 @@ impl LoadError {
             Self::Timeout { .. } => Code::LOAD_TIMEOUT,
             Self::LoaderBusy { .. } => Code::LOADER_BUSY,
             Self::Duplicate { .. } => Code::ID_TAKEN,
+            Self::AnotherPlugin { .. } => Code::ANOTHER_PLUGIN,
+            Self::Config { source, .. } => source.code(),
             Self::TooManyPlugins { .. } => Code::TOO_MANY_PLUGINS,
         }
     }
@@ -211,6 +232,8 @@ impl LoadError {
             | Self::Timeout { path, .. }
             | Self::LoaderBusy { path, .. }
             | Self::Duplicate { path, .. }
+            | Self::AnotherPlugin { path, .. }
+            | Self::Config { path, .. }
             | Self::TooManyPlugins { path, .. } => path,
         }
     }

@@ -196,7 +196,7 @@ impl HostContext {
             level,
             &target,
             bounded(&message, LOG_LEN_MAX),
-            &spans,
+            bounded(&spans, LOG_LEN_MAX),
         );
     }
 

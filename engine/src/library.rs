@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::mem::ManuallyDrop;
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 
 use abi_stable::StableAbi;
@@ -57,6 +58,25 @@ pub(crate) struct LoadedLibrary {
 #[derive(Default)]
 pub(crate) struct Libraries {
     mapped: Mutex<HashMap<FileDigest, Arc<LoadedLibrary>>>,
+    /// Those that turned out to be no plugins only once they were mapped. They stay mapped like any other, so the same bytes are
+    /// not mapped again to find out the same.
+    unfit: Mutex<HashMap<FileDigest, Unfit>>,
+}
+
+/// Why a file whose code is mapped is no plugin after all.
+#[derive(Clone)]
+enum Unfit {
+    Contract(String),
+    Schema(String),
+}
+
+impl Unfit {
+    fn of(self, path: PathBuf) -> LoadError {
+        match self {
+            Self::Contract(reason) => LoadError::Contract { path, reason },
+            Self::Schema(reason) => LoadError::Schema { path, reason },
+        }
+    }
 }
 
 impl Libraries {
@@ -64,8 +84,9 @@ impl Libraries {
         self.mapped.lock().get(digest).cloned()
     }
 
+    /// How many are mapped, fit or not.
     pub(crate) fn count(&self) -> usize {
-        self.mapped.lock().len()
+        self.mapped.lock().len() + self.unfit.lock().len()
     }
 
     fn has_header(&self, header: usize) -> bool {
@@ -82,7 +103,8 @@ impl Libraries {
     }
 }
 
-/// Maps an artifact, or finds that its bytes are mapped already. Runs code of the file: its constructors, and `init`.
+/// Maps an artifact, or finds that its bytes are mapped already, be it as a plugin or as what is none. Runs code of the file: its
+/// constructors, and `init`.
 ///
 /// Called on the loader's thread only, which holds no lock meanwhile.
 pub(crate) fn load(
@@ -93,6 +115,10 @@ pub(crate) fn load(
 ) -> Result<Arc<LoadedLibrary>, LoadError> {
     if let Some(library) = libraries.get(&artifact.digest) {
         return Ok(library);
+    }
+    let known = libraries.unfit.lock().get(&artifact.digest).cloned();
+    if let Some(unfit) = known {
+        return Err(unfit.of(artifact.path));
     }
     let VerifiedArtifact {
         path,
@@ -117,66 +143,16 @@ pub(crate) fn load(
     // open, too.
     let handle = ManuallyDrop::new(handle);
     let sealed = ManuallyDrop::new(sealed);
-    let contract = |reason: String| LoadError::Contract {
-        path: path.clone(),
-        reason,
-    };
-    // SAFETY: only the address is looked at, whatever lies there.
-    let symbol = unsafe { handle.get::<*const AbiHeader>(plugin_api::HEADER_SYMBOL.as_bytes()) }
-        .map_err(|error| contract(format!("it has no header: {}", describe(&error))))?;
-    let address = symbol.into_raw().addr();
-    if address == 0 || !address.is_multiple_of(align_of::<AbiHeader>()) {
-        return Err(contract(format!(
-            "it has no header: the symbol stands for the address {address:#x}"
-        )));
-    }
-    // SAFETY: the symbol is a `LibHeader` of abi_stable, which begins with the `AbiHeader` that `upgrade` checks before
-    // anything behind it is looked at; its manifest said that it is one of ours.
-    let header_ref = unsafe { handle.get::<AbiHeaderRef>(plugin_api::HEADER_SYMBOL.as_bytes()) }
-        .map_err(|error| contract(format!("it has no header: {}", describe(&error))))?;
-    let header_ref: AbiHeaderRef = *header_ref;
-    if libraries.has_header(address) {
-        return Err(contract(
-            "the system's loader returned code that was mapped before".to_owned(),
-        ));
-    }
-    let header = header_ref.upgrade().map_err(|error| {
-        contract(match error {
-            LibraryError::InvalidAbiHeader(_) => {
-                "what it exports as its header is none; export the plugin with export_plugin!"
-                    .to_owned()
-            }
-            error => first_line(&error.to_string()),
-        })
+    let opened = open(libraries, listener, clock, &manifest, digest, &handle);
+    let Opened {
+        address,
+        module,
+        secrets,
+        schema,
+    } = opened.map_err(|unfit| {
+        libraries.unfit.lock().insert(digest, unfit.clone());
+        unfit.of(path.clone())
     })?;
-    check_layout(header).map_err(|reason| {
-        contract(format!(
-            "{reason} (it was built against plugin-api {})",
-            manifest.api_version
-        ))
-    })?;
-    // SAFETY: the layout was compared just now, structurally, and fits.
-    let module = unsafe { header.unchecked_layout::<PluginModuleRef>() }
-        .map_err(|error| contract(first_line(&error.to_string())))?;
-
-    let secrets = Arc::<Secrets>::default();
-    let host = HostContext::new(
-        Weak::clone(listener),
-        clock,
-        HostOf::File(digest),
-        manifest.id.clone(),
-        "{}",
-        Arc::clone(&secrets),
-        Arc::default(),
-    );
-    // SAFETY: the handle is valid during the call, and `init` retains it if it keeps it.
-    unsafe { module.init()(services::handle(&host), services::SERVICES) };
-
-    let schema = schema(module).map_err(|reason| LoadError::Schema {
-        path: path.clone(),
-        reason,
-    })?;
-
     let library = Arc::new(LoadedLibrary {
         calls: CallTable {
             create: module.create(),
@@ -184,7 +160,7 @@ pub(crate) fn load(
             display: module.display(),
             destroy: module.destroy(),
         },
-        schema: schema.map(Arc::new),
+        schema,
         secrets,
         manifest,
         digest,
@@ -205,6 +181,83 @@ pub(crate) fn load(
         "mapped"
     );
     Ok(library)
+}
+
+/// What was found in a mapped file.
+struct Opened {
+    address: usize,
+    module: PluginModuleRef,
+    secrets: Arc<Secrets>,
+    schema: Option<Arc<SettingsSchema>>,
+}
+
+/// Checks the contract of a mapped file, initialises it, and asks it for the schema of its settings.
+fn open(
+    libraries: &Libraries,
+    listener: &Weak<dyn Listener>,
+    clock: &Arc<dyn Clock>,
+    manifest: &Manifest,
+    digest: FileDigest,
+    handle: &Library,
+) -> Result<Opened, Unfit> {
+    // SAFETY: only the address is looked at, whatever lies there.
+    let symbol = unsafe { handle.get::<*const AbiHeader>(plugin_api::HEADER_SYMBOL.as_bytes()) }
+        .map_err(|error| Unfit::Contract(format!("it has no header: {}", describe(&error))))?;
+    let address = symbol.into_raw().addr();
+    if address == 0 || !address.is_multiple_of(align_of::<AbiHeader>()) {
+        return Err(Unfit::Contract(format!(
+            "it has no header: the symbol stands for the address {address:#x}"
+        )));
+    }
+    // SAFETY: the symbol is a `LibHeader` of abi_stable, which begins with the `AbiHeader` that `upgrade` checks before
+    // anything behind it is looked at; its manifest said that it is one of ours.
+    let header_ref = unsafe { handle.get::<AbiHeaderRef>(plugin_api::HEADER_SYMBOL.as_bytes()) }
+        .map_err(|error| Unfit::Contract(format!("it has no header: {}", describe(&error))))?;
+    let header_ref: AbiHeaderRef = *header_ref;
+    if libraries.has_header(address) {
+        return Err(Unfit::Contract(
+            "the system's loader returned code that was mapped before".to_owned(),
+        ));
+    }
+    let header = header_ref.upgrade().map_err(|error| {
+        Unfit::Contract(match error {
+            LibraryError::InvalidAbiHeader(_) => {
+                "what it exports as its header is none; export the plugin with export_plugin!"
+                    .to_owned()
+            }
+            error => first_line(&error.to_string()),
+        })
+    })?;
+    check_layout(header).map_err(|reason| {
+        Unfit::Contract(format!(
+            "{reason} (it was built against plugin-api {})",
+            manifest.api_version
+        ))
+    })?;
+    // SAFETY: the layout was compared just now, structurally, and fits.
+    let module = unsafe { header.unchecked_layout::<PluginModuleRef>() }
+        .map_err(|error| Unfit::Contract(first_line(&error.to_string())))?;
+
+    let secrets = Arc::<Secrets>::default();
+    let host = HostContext::new(
+        Weak::clone(listener),
+        clock,
+        HostOf::File(digest),
+        manifest.id.clone(),
+        "{}",
+        Arc::clone(&secrets),
+        Arc::default(),
+    );
+    // SAFETY: the handle is valid during the call, and `init` retains it if it keeps it.
+    unsafe { module.init()(services::handle(&host), services::SERVICES) };
+
+    let schema = schema(module).map_err(Unfit::Schema)?;
+    Ok(Opened {
+        address,
+        module,
+        secrets,
+        schema: schema.map(Arc::new),
+    })
 }
 
 /// What the file says of its settings, asked for once. `None` for a file that says nothing, or is older than the question.

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use parking_lot::RwLock;
-use plugin_engine_core::{PluginId, bounded};
+use plugin_engine_core::{PluginId, bounded, escape_control};
 use tracing_core::callsite::{Callsite, Identifier};
 use tracing_core::field::{FieldSet, Value};
 use tracing_core::subscriber::Interest;
@@ -15,6 +15,8 @@ use tracing_core::{Event, Kind, Level, Metadata, dispatcher};
 
 /// How many call sites are made.
 const SITES_MAX: usize = 1_024;
+/// The longest target, in bytes.
+const TARGET_LEN_MAX: usize = 128;
 /// The target of what comes beyond that.
 const OVERFLOW_TARGET: &str = "plugin";
 
@@ -68,7 +70,9 @@ fn level_of(number: u8) -> Level {
 }
 
 fn site(target: &str, level: u8) -> &'static Site {
-    let target = bounded(target, 128);
+    // Formatters write it as it is.
+    let target = escape_control(target);
+    let target = bounded(&target, TARGET_LEN_MAX);
     let level = level.clamp(1, 5);
     // A borrowed pair cannot be looked up in a map of owned ones; a plugin's line costs far more than this copy.
     let key = (Box::from(target), level);
@@ -113,7 +117,7 @@ pub(crate) fn emit(id: &PluginId, level: u8, target: &str, message: &str, spans:
         else {
             return;
         };
-        let message = plugin_engine_core::escape_control(message);
+        let message = escape_control(message);
         let message = format_args!("{message}");
         let within_value = (!spans.is_empty()).then_some(spans);
         let values = [
@@ -126,4 +130,17 @@ pub(crate) fn emit(id: &PluginId, level: u8, target: &str, message: &str, spans:
         ];
         dispatch.event(&Event::new(metadata, &metadata.fields().value_set(&values)));
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_bounded_and_cannot_steer_a_terminal() {
+        let target = |given: &str| site(given, 3).metadata.get().unwrap().target();
+        assert_eq!(target("a::b"), "a::b");
+        assert_eq!(target("a\x1b[31m\nb"), "a\\u{1b}[31m\\nb");
+        assert_eq!(target(&"x".repeat(10_000)).len(), TARGET_LEN_MAX);
+    }
 }

@@ -22,14 +22,16 @@ pub(crate) struct Secrets {
 }
 
 impl Secrets {
-    /// From now on these texts are masked, also as they look when they are quoted.
+    /// From now on these texts are masked, also without the white space around them, which whoever uses them takes away, and as they
+    /// look when they are quoted.
     pub(crate) fn add(&self, secrets: impl IntoIterator<Item = String>) {
         let mut texts = self.texts.write();
         for secret in secrets {
             let quoted = format!("{secret:?}");
             let json = serde_json::Value::from(secret.as_str()).to_string();
             let inside = |quoted: &str| quoted[1..quoted.len() - 1].to_owned();
-            for form in [inside(&quoted), inside(&json), secret] {
+            let trimmed = secret.trim().to_owned();
+            for form in [inside(&quoted), inside(&json), trimmed, secret] {
                 if form.len() >= LEN_MIN && texts.iter().all(|known| **known != form) {
                     if texts.len() >= TEXTS_MAX {
                         texts.remove(0);
@@ -118,6 +120,17 @@ mod tests {
             let masked = secrets.mask(&text);
             assert!(masked.contains(MASK) && !masked.contains("two"), "{masked}");
         }
+    }
+
+    #[test]
+    fn a_secret_is_masked_also_without_the_white_space_around_it() {
+        let secrets = secrets(&["hunter2\r\n", " \tspaced "]);
+        assert_eq!(secrets.mask("hunter2"), MASK);
+        assert_eq!(secrets.mask("it is hunter2\r\n!"), "it is [secret]!");
+        assert_eq!(secrets.mask("spaced"), MASK);
+        // What is left of one may be too short to be looked for.
+        secrets.add(["ab\n\n\n".to_owned()]);
+        assert_eq!(secrets.mask("about"), "about");
     }
 
     #[test]

@@ -5,8 +5,6 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use parking_lot::RwLock;
-
 use crate::board::Board;
 use crate::executor::Executor;
 use crate::host::Listener;
@@ -38,8 +36,8 @@ pub(crate) struct Shared {
     pub(crate) libraries: Arc<Libraries>,
     pub(crate) loader: Loader,
     pub(crate) refused: RefusedFiles,
-    /// What plugin files must fulfil, as the engine's file said when it was last read, or as code said.
-    pub(crate) verify_policy: RwLock<Arc<VerifyPolicy>>,
+    /// What plugin files had to fulfil when the engine was built, as its file said.
+    pub(crate) verify_at_start: Arc<VerifyPolicy>,
     /// How many plugins have been started.
     pub(crate) starts: AtomicU64,
 }

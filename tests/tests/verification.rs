@@ -289,6 +289,34 @@ fn where_signatures_are_required_only_a_good_one_lets_a_file_in() {
 }
 
 #[test]
+fn a_file_of_the_engine_that_asks_for_less_than_at_the_start_lets_nothing_in() {
+    let key = Signer::new().public();
+    let signed = format!("[verify]\nrequire_signature = true\ntrusted_keys = [\"{key}\"]\n");
+    let locked = "[verify]\nlock = \"plugins.lock\"\n".to_owned();
+    for asks in [signed, locked] {
+        let dir = tempfile::TempDir::new().unwrap();
+        let config = dir.path().join("engine.toml");
+        std::fs::write(&config, &asks).unwrap();
+        let rig = Rig::with(|builder| builder.config_file(&config));
+        let file = put(&rig, "noop", "noop.so");
+        assert_eq!(refused(&rig).len(), 1);
+        // As somebody leaves it who is about to write it anew.
+        std::fs::write(&config, "").unwrap();
+        for error in [
+            rig.engine.try_load_all().unwrap_err(),
+            rig.engine.load_file(&file).unwrap_err(),
+            rig.engine.reset("noop").unwrap_err(),
+        ] {
+            assert_eq!(error.code(), Code::CONFIG_LOOSENED, "{error}");
+        }
+        assert_eq!(rig.state("noop"), PluginState::Error);
+        std::fs::write(&config, &asks).unwrap();
+        assert_eq!(refused(&rig).len(), 1);
+        assert_eq!(rig.engine.usage().libraries, 0);
+    }
+}
+
+#[test]
 fn a_policy_that_cannot_hold_is_refused_when_the_engine_is_built() {
     let build = |policy| {
         plugin_engine::Engine::builder()

@@ -48,17 +48,22 @@ super::codes! {
     }
     CONFIG_SETTINGS = "PE0310", "the settings do not fit the plugin's schema" {
         cause: "The plugin says by a JSON Schema which settings it takes. They are compared before an instance is created.",
-        example: "libcounter.toml:4:9: settings.start: \"three\" is not of type \"integer\" [PE0310]",
+        example: "libcounter.toml:4:9: `settings.start`: \"three\" is not of type \"integer\" [PE0310]",
         remedy: "Correct the setting as the message says.",
     }
     CONFIG_BAD_SCHEMA = "PE0311", "the plugin's schema of its settings is none" {
         cause: "What the plugin's `settings_schema` returns is no JSON Schema, is too long, or it panicked.",
-        example: "plugins.d/libcounter.so: its schema of settings cannot be used: it is no JSON [PE0311]",
+        example: "plugins.d/libcounter.so: the schema of its settings is none: it is no JSON object [PE0311]",
         remedy: "This is a mistake in the plugin: return what `plugin_api::schema::<Settings>()` makes.",
     }
     CONFIG_RANGE = "PE0312", "a value given by code is out of its range" {
         cause: "The program that embeds the engine has given its builder a value that it does not take.",
         example: "workers must be from 1 to 256, not 0 [PE0312]",
         remedy: "Choose a value in the range that the message names.",
+    }
+    CONFIG_LOOSENED = "PE0313", "the file asks for less than when the engine was started" {
+        cause: "A load reads the engine's configuration anew, and it no longer requires signatures, or no longer names the lock, as it did when the engine was started. A file that is just being written looks the same, so nothing is loaded by it.",
+        example: "engine.toml: no longer has `require_signature = true`, which held when the engine was started; start it anew if that is meant [PE0313]",
+        remedy: "Restore the line; or, if that is meant, restart the engine.",
     }
 }

@@ -36,6 +36,11 @@ super::codes! {
         example: "plugins.d/libclock.so: there are 1048576 plugins already, which is the most that an engine holds [PE0207]",
         remedy: "Use a second engine, or fewer `[[plugin]]` entries.",
     }
+    ANOTHER_PLUGIN = "PE0208", "the file is another plugin by now" {
+        cause: "A plugin was to be loaded again from the file that it came from, and that file has been replaced by one whose manifest has another id.",
+        example: "plugins.d/libclock.so: is the plugin counter by now, not clock [PE0208]",
+        remedy: "Put the plugin's own file back, or load the directory again to get the other plugin.",
+    }
     CREATE_FAILED = "PE0210", "the instance could not be created" {
         cause: "The file is good, but its `create` returned an error, panicked or passed its deadline. The history and the state Error have the details.",
         example: "clock: could not be created, from plugins.d/libclock.so: failed: no such time zone [PE0210]",

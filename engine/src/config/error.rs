@@ -27,6 +27,7 @@ pub(crate) mod code {
     pub(crate) const NO_SUCH_PLUGIN: Code = Code::CONFIG_NO_SUCH_PLUGIN;
     pub(crate) const REFERENCE: Code = Code::CONFIG_REFERENCE;
     pub(crate) const SETTINGS: Code = Code::CONFIG_SETTINGS;
+    pub(crate) const LOOSENED: Code = Code::CONFIG_LOOSENED;
     pub(crate) const BY_CODE: Code = Code::CONFIG_RANGE;
 }
 
@@ -53,7 +54,7 @@ impl ConfigError {
         self.problems.len() + self.more
     }
 
-    /// The stable code of the first problem, `PE0301` to `PE0312`.
+    /// The stable code of the first problem, `PE0301` to `PE0313`.
     #[must_use]
     pub fn code(&self) -> Code {
         self.problems[0].code
@@ -77,6 +78,14 @@ impl ConfigError {
             help: None,
         }
         .into()
+    }
+
+    /// The engine's file asks for less than it did.
+    pub(crate) fn loosened(path: &Path, line: &str) -> Self {
+        let reason = format!(
+            "no longer has `{line}`, which held when the engine was started; start it anew if that is meant"
+        );
+        Problem::of_file(code::LOOSENED, path, reason).into()
     }
 
     /// What files must fulfil, as it was given by code, cannot be.
@@ -162,7 +171,7 @@ impl Problem {
         self
     }
 
-    /// The stable code, `PE0301` to `PE0312`.
+    /// The stable code, `PE0301` to `PE0313`.
     #[must_use]
     pub fn code(&self) -> Code {
         self.code

@@ -173,6 +173,27 @@ mod tests {
     }
 
     #[test]
+    fn a_violation_around_a_list_with_a_secret_quotes_nothing() {
+        let secret = std::env::var("CARGO_PKG_DESCRIPTION").unwrap();
+        for schema in [
+            r#"{"properties":{"a":{"prefixItems":[{}],"unevaluatedItems":false}}}"#,
+            r#"{"properties":{"a":{"prefixItems":[{}],"items":false}}}"#,
+            r#"{"$schema":"http://json-schema.org/draft-07/schema#","properties":{"a":{"items":[{}],"additionalItems":false}}}"#,
+            r#"{"properties":{"a":{"uniqueItems":true}}}"#,
+            r#"{"properties":{"a":{"contains":{"type":"integer"}}}}"#,
+            r#"{"properties":{"a":{"maxItems":1}}}"#,
+            r#"{"properties":{"a":{"items":{"type":"integer"}}}}"#,
+        ] {
+            let said = checked(
+                schema,
+                "a = [\"${CARGO_PKG_DESCRIPTION}\", \"${CARGO_PKG_DESCRIPTION}\"]",
+            );
+            let said = said.join("\n");
+            assert!(!said.is_empty() && !said.contains(&secret), "{said}");
+        }
+    }
+
+    #[test]
     fn a_schema_that_refers_to_itself_ends() {
         assert!(
             checked(

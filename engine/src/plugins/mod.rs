@@ -6,17 +6,17 @@ mod refusal;
 mod start;
 
 use std::collections::HashSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use plugin_engine_core::{Event, FaultReport, PluginState};
+use plugin_engine_core::{Event, FaultReport, PluginId, PluginState};
 
 use crate::cell::{Cell, Source};
 use crate::config::{self, ConfigError, EngineConfig};
 use crate::discover::{self, Candidate};
-use crate::error::Error;
+use crate::error::{Error, LoadError};
 use crate::loader::{self, Refusal};
 use crate::shared::Shared;
 use crate::verify::Rules;
@@ -45,9 +45,18 @@ pub(crate) fn load_all(
     let mut starting = Vec::new();
     let there: HashSet<_> = candidates.iter().map(|one| one.path.clone()).collect();
     engine.refused.keep_only(&dir, |path| there.contains(path));
-    let rules = rules(engine, &dir);
-    for planned in plan(&dir, candidates, &engine_config, &mut outcomes) {
-        load_file_of_plan(engine, &planned, &rules, &mut outcomes, &mut starting);
+    let rules = rules(engine, &engine_config, &dir);
+    let plan = plan(&dir, candidates, &engine_config, &mut outcomes);
+    remember_misconfigured(engine, &there, &outcomes);
+    for planned in plan {
+        load_file_of_plan(
+            engine,
+            &planned,
+            &rules,
+            Claim::Found,
+            &mut outcomes,
+            &mut starting,
+        )?;
         outcomes.drain(..).for_each(&mut told);
     }
     if let Some(path) = &engine.options.config_file {
@@ -63,14 +72,21 @@ pub(crate) fn load_all(
     Ok(())
 }
 
-/// Reads the engine's file as it is now.
+/// Reads the engine's file as it is now. What it asked of plugin files at the start it still has to ask: a file that somebody is just
+/// writing is empty or cut for a moment, and must not let in what was to be kept out.
 fn read_engine_config(engine: &Shared) -> Result<Arc<EngineConfig>, ConfigError> {
-    let config = match &engine.options.config_file {
-        Some(path) => config::read_engine(path)?,
-        None => EngineConfig::default(),
+    let Some(path) = &engine.options.config_file else {
+        return Ok(Arc::default());
     };
+    let config = config::read_engine(path)?;
     if engine.options.verify_policy.is_none() {
-        *engine.verify_policy.write() = Arc::clone(&config.verify);
+        let (then, now) = (&engine.verify_at_start, &config.verify);
+        if then.require_signature && !now.require_signature {
+            return Err(ConfigError::loosened(path, "require_signature = true"));
+        }
+        if then.lock.is_some() && now.lock.is_none() {
+            return Err(ConfigError::loosened(path, "lock"));
+        }
     }
     Ok(Arc::new(config))
 }
@@ -78,11 +94,18 @@ fn read_engine_config(engine: &Shared) -> Result<Arc<EngineConfig>, ConfigError>
 /// Loads one file, as the configuration beside it and the engine's file say.
 pub(crate) fn load_path(engine: &Arc<Shared>, path: &Path) -> Result<Vec<LoadOutcome>, Error> {
     check_running(engine)?;
-    let candidate = Candidate::of_path(path);
+    let candidate = Candidate::of_path_beside(path, engine.options.plugin_dir.as_deref());
     let planned = plan_one(engine, &candidate)?;
     let (mut outcomes, mut starting) = (Vec::new(), Vec::new());
-    let rules = rules(engine, &planned.candidate.root);
-    load_file_of_plan(engine, &planned, &rules, &mut outcomes, &mut starting);
+    let rules = rules(engine, planned.engine_config(), &candidate.root);
+    load_file_of_plan(
+        engine,
+        &planned,
+        &rules,
+        Claim::Named,
+        &mut outcomes,
+        &mut starting,
+    )?;
     let began = Instant::now();
     for starting in starting {
         outcomes.push(await_start(starting, began, Duration::MAX));
@@ -123,7 +146,7 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
             return Err(error.into());
         }
     };
-    let rules = rules(engine, &candidate.root);
+    let rules = rules(engine, planned.engine_config(), &candidate.root);
     let library = match loader::load(&engine.loader, &candidate, &rules) {
         Ok(library) => {
             engine.refused.forget(&candidate.path);
@@ -134,22 +157,50 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
             return Err(Error::Load(*error));
         }
     };
-    // An id that no configuration gives any more keeps what was said of it when one did.
-    let config = planned
-        .plugins(&library.manifest.id, &mut Vec::new())
+    let manifest_id = &library.manifest.id;
+    let now_said = planned
+        .plugins(manifest_id, &mut Vec::new())
         .into_iter()
-        .find_map(|(id, config)| (id == cell.id).then_some(config))
-        .unwrap_or(config);
-    match begin(engine, cell, &candidate, &config, &library) {
+        .find_map(|(id, config)| (id == cell.id).then_some(config));
+    // An id that no configuration gives any more keeps what was said of it when one did. One that the file gave itself is not this
+    // file's any more.
+    let config = now_said.or_else(|| (config.id(manifest_id).value == cell.id).then_some(config));
+    let Some(config) = config else {
+        let error = LoadError::AnotherPlugin {
+            path: candidate.path,
+            found: manifest_id.clone(),
+            expected: cell.id.clone(),
+        };
+        record_failure(engine, cell, report(&error));
+        return Err(error.into());
+    };
+    match begin(engine, cell, &candidate, &config, &library)? {
         Begun::Starting(starting) => Ok(await_start(starting, Instant::now(), Duration::MAX)),
         Begun::Ended(outcome) => Ok(outcome),
+        Begun::Taken(error) => Err(error.into()),
     }
 }
 
-/// What files of a directory must fulfil, with the lock as it is now.
-fn rules(engine: &Shared, root: &Path) -> Arc<Rules> {
-    let policy = Arc::clone(&engine.verify_policy.read());
-    Arc::new(Rules::new(&policy, root))
+/// What files of a directory must fulfil, as code said or else the engine's file, with the lock as it is now.
+fn rules(engine: &Shared, engine_config: &EngineConfig, root: &Path) -> Arc<Rules> {
+    let by_code = engine.options.verify_policy.as_ref();
+    Arc::new(Rules::new(by_code.unwrap_or(&engine_config.verify), root))
+}
+
+/// Lists the files that are no plugins because of what is said of them, unless an earlier configuration made plugins of them.
+fn remember_misconfigured(engine: &Shared, there: &HashSet<PathBuf>, outcomes: &[LoadOutcome]) {
+    for outcome in outcomes {
+        if let LoadOutcome::Misconfigured { file, error } = outcome
+            && there.contains(file)
+            && loaded_from(engine, file).plugins.is_empty()
+        {
+            let error = Arc::new(LoadError::Config {
+                path: file.clone(),
+                source: Arc::clone(error),
+            });
+            engine.refused.insert(file, &error, Vec::new());
+        }
+    }
 }
 
 fn record_failure(engine: &Shared, cell: &Cell, report: FaultReport) {
@@ -174,23 +225,42 @@ fn check_running(engine: &Shared) -> Result<(), Error> {
     Ok(())
 }
 
+/// Loads a file and begins its plugins, but for those that are loaded from it already.
+///
+/// # Errors
+/// The engine was shut down meanwhile: no further file is mapped then.
 fn load_file_of_plan(
     engine: &Arc<Shared>,
     planned: &Planned,
     rules: &Arc<Rules>,
+    claim: Claim,
     outcomes: &mut Vec<LoadOutcome>,
     starting: &mut Vec<Starting>,
-) {
+) -> Result<(), Error> {
+    check_running(engine)?;
     let path = &planned.candidate.path;
-    if let Some(known) = loaded_from(engine, path) {
-        outcomes.extend(known);
-        return;
+    let known = loaded_from(engine, path);
+    let is_known = |id: &PluginId| known.plugins.iter().any(|(known, _)| known == id);
+    outcomes.extend(known.plugins.iter().map(|(id, state)| {
+        let (id, state) = (id.clone(), *state);
+        LoadOutcome::AlreadyLoaded { id, state }
+    }));
+    if !known.plugins.is_empty() {
+        // What the file says of itself is not known where all its plugins were unloaded.
+        let plugins = known.manifest_id.iter();
+        let mut plugins = plugins.flat_map(|id| planned.plugins(id, &mut Vec::new()));
+        if plugins.all(|(id, _)| is_known(&id)) {
+            return Ok(());
+        }
     }
     match loader::load(&engine.loader, &planned.candidate, rules) {
         Ok(library) => {
             engine.refused.forget(path);
             for (id, config) in planned.plugins(&library.manifest.id, outcomes) {
-                let cell = match cell_of(engine, &id, path, Claim::Good) {
+                if is_known(&id) {
+                    continue;
+                }
+                let cell = match cell_of(engine, &id, path, claim) {
                     Ok(cell) => cell,
                     Err(error) => {
                         outcomes.push(refuse(engine, path, error));
@@ -198,19 +268,29 @@ fn load_file_of_plan(
                     }
                 };
                 let _turn = cell.take_turn();
-                match begin(engine, &cell, &planned.candidate, &config, &library) {
+                match begin(engine, &cell, &planned.candidate, &config, &library)? {
                     Begun::Starting(plugin) => starting.push(plugin),
                     Begun::Ended(outcome) => outcomes.push(outcome),
+                    Begun::Taken(error) => outcomes.push(refuse(engine, path, error)),
                 }
             }
         }
         Err(refusal) => outcomes.push(refuse_file(engine, planned, refusal)),
     }
+    Ok(())
+}
+
+/// The plugins that come from a file already.
+#[derive(Default)]
+struct FromFile {
+    plugins: Vec<(PluginId, PluginState)>,
+    /// What the file says of itself, if it is loaded.
+    manifest_id: Option<PluginId>,
 }
 
 /// The plugins that are loaded from this file already.
-fn loaded_from(engine: &Shared, path: &Path) -> Option<Vec<LoadOutcome>> {
-    let mut known = Vec::new();
+fn loaded_from(engine: &Shared, path: &Path) -> FromFile {
+    let mut known = FromFile::default();
     for cell in engine.board.registry.all() {
         let guarded = cell.lock();
         let state = guarded.machine.state();
@@ -220,11 +300,11 @@ fn loaded_from(engine: &Shared, path: &Path) -> Option<Vec<LoadOutcome>> {
             .is_some_and(|source| source.candidate.path == path);
         // A plugin that was unloaded stays so until it is loaded by name.
         if same && (guarded.loaded.is_some() || state == PluginState::Unloaded) {
-            known.push(LoadOutcome::AlreadyLoaded {
-                id: cell.id.clone(),
-                state,
-            });
+            known.plugins.push((cell.id.clone(), state));
+            if let Some(loaded) = &guarded.loaded {
+                known.manifest_id = Some(loaded.library.manifest.id.clone());
+            }
         }
     }
-    (!known.is_empty()).then_some(known)
+    known
 }

@@ -87,16 +87,34 @@ pub(super) fn plan_file(
 }
 
 impl Planned {
+    /// What the engine's file says, as it was when this was planned.
+    pub(crate) fn engine_config(&self) -> &EngineConfig {
+        &self.engine_config
+    }
+
     /// What is said of each plugin of the file, now that the manifest's id is known, by its id.
     pub(crate) fn plugins(
         &self,
         manifest_id: &PluginId,
         outcomes: &mut Vec<LoadOutcome>,
     ) -> Vec<(PluginId, PluginConfig)> {
-        let mut plugins = Vec::new();
+        let mut plugins: Vec<(PluginId, PluginConfig)> = Vec::new();
         for config in &self.configs {
             let id = config.id(manifest_id).value;
             let mut config = config.clone();
+            // Ids that entries say were compared when they were read; these may come from beside the file, or from within.
+            if let Some((_, first)) = plugins.iter().find(|(known, _)| *known == id) {
+                if let (Some(at), Some(first)) = (config.place(), first.place()) {
+                    let reason = format!(
+                        "the entry in line {} makes the plugin \"{id}\" of this file already",
+                        first.line()
+                    );
+                    let problem = Problem::new(code::DUPLICATE_ID, &at, reason)
+                        .help("give each entry of one file an `id`".to_owned());
+                    outcomes.push(misconfigured(self.candidate.path.clone(), problem.into()));
+                }
+                continue;
+            }
             match (&config.entry, self.engine_config.by_id(id.as_str())) {
                 (None, of_id) => config.entry = of_id.cloned(),
                 (Some(entry), Some(of_id)) if entry.id.is_none() => {

@@ -14,7 +14,7 @@ use super::outcome::LoadOutcome;
 use crate::cell::{Applied, Cell, Guarded, Loaded, Source};
 use crate::config::{ConfigError, PluginConfig, Preparation, keys};
 use crate::discover::Candidate;
-use crate::error::LoadError;
+use crate::error::{Error, LoadError};
 use crate::executor::{TaskCall, TaskEnd, Verdict, Waiter};
 use crate::host::{HostContext, HostOf};
 use crate::library::LoadedLibrary;
@@ -33,16 +33,21 @@ pub(super) struct Starting {
 pub(super) enum Begun {
     Starting(Starting),
     Ended(LoadOutcome),
+    /// Another file was faster since this one was found to have the id.
+    Taken(LoadError),
 }
 
 /// Makes a mapped library this plugin's, and begins to create the instance.
+///
+/// # Errors
+/// The engine was shut down.
 pub(super) fn begin(
     engine: &Arc<Shared>,
     cell: &Arc<Cell>,
     candidate: &Candidate,
     config: &PluginConfig,
     library: &Arc<LoadedLibrary>,
-) -> Begun {
+) -> Result<Begun, Error> {
     let manifest = &library.manifest;
     let interval = config.interval(manifest).value;
     let timeout = config.timeout(manifest).value;
@@ -65,6 +70,10 @@ pub(super) fn begin(
     );
 
     let mut guarded = cell.lock();
+    // Looked at inside the lock: a shutdown that comes later finds the plugin and unloads it.
+    if engine.board.stopping.load(Ordering::SeqCst) {
+        return Err(Error::ShutDown);
+    }
     let now = engine.board.ledger.time.now();
     // The file was refused before, and is good now.
     let forgotten = forget_refusal(engine, cell, &mut guarded, now);
@@ -76,9 +85,14 @@ pub(super) fn begin(
     let mapped = match mapped {
         Ok(mapped) => mapped,
         Err(_) => {
-            return Begun::Ended(LoadOutcome::AlreadyLoaded {
-                id: cell.id.clone(),
-                state,
+            let id = cell.id.clone();
+            let source = guarded.source.as_ref();
+            let holder = source.map(|source| source.candidate.path.clone());
+            drop(guarded);
+            let path = candidate.path.clone();
+            return Ok(match holder.filter(|holder| *holder != path) {
+                Some(holder) => Begun::Taken(LoadError::Duplicate { path, id, holder }),
+                None => Begun::Ended(LoadOutcome::AlreadyLoaded { id, state }),
             });
         }
     };
@@ -93,6 +107,8 @@ pub(super) fn begin(
         preparation: constant.is_none().then(|| Arc::new(preparation)),
     };
     cell.set_loaded(&mut guarded, Some(loaded));
+    // What was wrong with the settings of an earlier load says nothing of these.
+    guarded.misconfigured = None;
     let mut entries = vec![
         forgotten.and_then(|applied| applied.notable),
         mapped.notable,
@@ -108,18 +124,18 @@ pub(super) fn begin(
         log(&entry);
     }
     if off {
-        return Begun::Ended(LoadOutcome::Disabled {
+        return Ok(Begun::Ended(LoadOutcome::Disabled {
             id: cell.id.clone(),
             file: candidate.path.clone(),
-        });
+        }));
     }
     let call = TaskCall::Create(CreateReason::Load);
-    Begun::Starting(Starting {
+    Ok(Begun::Starting(Starting {
         cell: Arc::clone(cell),
         file: candidate.path.clone(),
         version: manifest.version.clone(),
         waiter: engine.executor.submit_task(cell, call),
-    })
+    }))
 }
 
 /// Plugins are stopped in the reverse of the order in which they were last started.
@@ -208,12 +224,15 @@ pub(super) fn forget_refusal(
 /// What a file that claims an id is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Claim {
-    Good,
+    /// Good, and found in the plugin directory.
+    Found,
+    /// Good, and named by somebody.
+    Named,
     Refused,
 }
 
 /// The cell of an id, unless another file has it. A good file takes the id from one that was refused: a bad file keeps no good one
-/// from starting.
+/// from starting. One that was unloaded keeps the id for as long as it is there, or until somebody names another one.
 pub(super) fn cell_of(
     engine: &Arc<Shared>,
     id: &PluginId,
@@ -236,21 +255,27 @@ pub(super) fn cell_of(
     let guarded = cell.lock();
     let state = guarded.machine.state();
     let was_refused = state == PluginState::Error && guarded.loaded.is_none();
-    if let Some(source) = &guarded.source
-        && source.candidate.path != path
-        && state != PluginState::Unloaded
-    {
-        if claim == Claim::Good && was_refused {
-            drop(guarded);
-            engine.refused.take_id(id);
-            return Ok(Arc::clone(cell));
-        }
+    let source = guarded.source.as_ref();
+    let holder = source.map(|source| source.candidate.path.clone());
+    drop(guarded);
+    let Some(holder) = holder.filter(|holder| holder != path) else {
+        return Ok(Arc::clone(cell));
+    };
+    let is_free = match (state, claim) {
+        (PluginState::Unloaded, Claim::Named) => true,
+        (PluginState::Unloaded, _) => holder.symlink_metadata().is_err(),
+        (_, Claim::Refused) => false,
+        _ => was_refused,
+    };
+    if !is_free {
         return Err(LoadError::Duplicate {
             path: path.to_owned(),
             id: id.clone(),
-            holder: source.candidate.path.clone(),
+            holder,
         });
     }
-    drop(guarded);
+    if was_refused {
+        engine.refused.take_id(id);
+    }
     Ok(Arc::clone(cell))
 }

@@ -74,7 +74,8 @@ impl Dynamic {
         let mut dynamic = Self::default();
         for (tag, value) in &entries {
             let path_tag = match *tag {
-                elf::DT_NEEDED => None,
+                // The loader maps what a filter names just as what is needed.
+                elf::DT_NEEDED | elf::DT_FILTER | elf::DT_AUXILIARY => None,
                 elf::DT_RPATH => Some("RPATH"),
                 elf::DT_RUNPATH => Some("RUNPATH"),
                 elf::DT_SONAME => {

@@ -75,6 +75,15 @@ fn a_library_of_every_class_and_byte_order_is_read() {
 }
 
 #[test]
+fn what_a_filter_names_is_needed_like_any_other() {
+    for tag in [elf::DT_FILTER, elf::DT_AUXILIARY] {
+        let tag = u64_of(tag.0 as usize);
+        let bytes = patched(ELF_X86_64, &[(entry(elf::DT_NEEDED), &tag)]);
+        assert_eq!(read(&bytes).unwrap().needed, ["libneeded.so.1"]);
+    }
+}
+
+#[test]
 fn a_library_without_section_headers_is_read() {
     let bytes = patched(ELF_X86_64, &[(SHOFF, &[0; 8]), (SHNUM, &[0; 4])]);
     assert_eq!(read(&bytes), read(ELF_X86_64));
