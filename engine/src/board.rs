@@ -47,14 +47,14 @@ impl Listener for Board {
         match of {
             HostOf::Plugin(index) => self.record_thread_panic(*index, report),
             // A thread knows which file it runs code of, not which plugin: every plugin of that file is told.
-            HostOf::File(digest) => {
+            HostOf::File(fingerprint) => {
                 let of_file: Vec<u32> = self
                     .registry
                     .all()
                     .filter(|cell| {
                         let guarded = cell.lock();
                         let loaded = guarded.loaded.as_ref();
-                        loaded.is_some_and(|loaded| loaded.library.digest == *digest)
+                        loaded.is_some_and(|loaded| loaded.library.fingerprint == *fingerprint)
                     })
                     .map(|cell| cell.index)
                     .collect();

@@ -328,7 +328,7 @@ impl Cell {
                 .source
                 .as_ref()
                 .map(|source| Arc::from(&*source.candidate.path));
-            facts.sha256 = Some(hexadecimal(&library.digest).into());
+            facts.sha256 = Some(Arc::clone(&library.sha256));
             guarded.heard = Some(Arc::clone(&loaded.host));
         } else {
             facts.version = None;
@@ -425,17 +425,6 @@ impl Applied {
             log(transition);
         }
     }
-}
-
-fn hexadecimal(digest: &[u8; 32]) -> String {
-    use std::fmt::Write as _;
-    digest
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a string does not fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 /// Keeps the compiler honest about what may cross threads.

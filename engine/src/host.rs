@@ -37,7 +37,7 @@ pub(crate) enum HostOf {
     /// A plugin, by the index of its cell.
     Plugin(u32),
     /// A file, for threads that are in no call.
-    File(crate::verify::FileDigest),
+    File(crate::digest::Fingerprint),
 }
 
 /// The engine's side of one plugin, or of one file.

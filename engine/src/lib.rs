@@ -34,6 +34,7 @@ mod code;
 mod commands;
 pub mod config;
 mod contract;
+mod digest;
 mod discover;
 pub mod effective;
 mod engine;

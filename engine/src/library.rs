@@ -16,6 +16,7 @@ use plugin_engine_core::bounded;
 use crate::clock::Clock;
 use crate::config::{SCHEMA_LEN_MAX, SettingsSchema};
 use crate::contract;
+use crate::digest::{Fingerprint, LazyDigest};
 use crate::error::LoadError;
 use crate::host::{HostContext, HostOf, Listener};
 use crate::manifest::Manifest;
@@ -23,7 +24,7 @@ use crate::seal::SealedFile;
 use crate::secrets::Secrets;
 use crate::services;
 use crate::steps::Step;
-use crate::verify::{FileDigest, VerifiedArtifact};
+use crate::verify::VerifiedArtifact;
 
 /// The functions of a plugin file, copied out of its table so that a call does not go through two more pointers.
 #[derive(Clone, Copy)]
@@ -40,7 +41,9 @@ pub(crate) struct CallTable {
 /// ever ran the code lives on, which cannot be known from here.
 pub(crate) struct LoadedLibrary {
     pub(crate) manifest: Manifest,
-    pub(crate) digest: FileDigest,
+    pub(crate) fingerprint: Fingerprint,
+    /// The SHA-256 of its bytes, for people.
+    pub(crate) sha256: Arc<LazyDigest>,
     pub(crate) calls: CallTable,
     /// What settings must fulfil, if the author says so.
     pub(crate) schema: Option<Arc<SettingsSchema>>,
@@ -49,18 +52,18 @@ pub(crate) struct LoadedLibrary {
     header: usize,
     /// Never closed either, because the code stays mapped: the system's loader would take a new file with the same number,
     /// be it another engine's, for this one.
-    _sealed: ManuallyDrop<SealedFile>,
+    _sealed: ManuallyDrop<Arc<SealedFile>>,
     /// Never closed. Last, so that nothing of the library is dropped after it.
     _handle: ManuallyDrop<Library>,
 }
 
-/// All libraries that were mapped, by the digest of their bytes. The same bytes are mapped once.
+/// All libraries that were mapped, by the fingerprint of their bytes. The same bytes are mapped once.
 #[derive(Default)]
 pub(crate) struct Libraries {
-    mapped: Mutex<HashMap<FileDigest, Arc<LoadedLibrary>>>,
+    mapped: Mutex<HashMap<Fingerprint, Arc<LoadedLibrary>>>,
     /// Those that turned out to be no plugins only once they were mapped. They stay mapped like any other, so the same bytes are
     /// not mapped again to find out the same.
-    unfit: Mutex<HashMap<FileDigest, Unfit>>,
+    unfit: Mutex<HashMap<Fingerprint, Unfit>>,
 }
 
 /// Why a file whose code is mapped is no plugin after all.
@@ -80,8 +83,8 @@ impl Unfit {
 }
 
 impl Libraries {
-    pub(crate) fn get(&self, digest: &FileDigest) -> Option<Arc<LoadedLibrary>> {
-        self.mapped.lock().get(digest).cloned()
+    pub(crate) fn get(&self, fingerprint: &Fingerprint) -> Option<Arc<LoadedLibrary>> {
+        self.mapped.lock().get(fingerprint).cloned()
     }
 
     /// How many are mapped, fit or not.
@@ -99,7 +102,7 @@ impl Libraries {
     fn insert(&self, library: &Arc<LoadedLibrary>) {
         self.mapped
             .lock()
-            .insert(library.digest, Arc::clone(library));
+            .insert(library.fingerprint, Arc::clone(library));
     }
 }
 
@@ -113,10 +116,10 @@ pub(crate) fn load(
     clock: &Arc<dyn Clock>,
     artifact: VerifiedArtifact,
 ) -> Result<Arc<LoadedLibrary>, LoadError> {
-    if let Some(library) = libraries.get(&artifact.digest) {
+    if let Some(library) = libraries.get(&artifact.fingerprint) {
         return Ok(library);
     }
-    let known = libraries.unfit.lock().get(&artifact.digest).cloned();
+    let known = libraries.unfit.lock().get(&artifact.fingerprint).cloned();
     if let Some(unfit) = known {
         return Err(unfit.of(artifact.path));
     }
@@ -124,7 +127,8 @@ pub(crate) fn load(
         path,
         mut sealed,
         manifest,
-        digest,
+        fingerprint,
+        sha256,
         mut steps,
     } = artifact;
     sealed.let_go_of_bytes();
@@ -142,15 +146,15 @@ pub(crate) fn load(
     // From here on the code stays mapped, whatever is found: it may have started threads already. So the descriptor stays
     // open, too.
     let handle = ManuallyDrop::new(handle);
-    let sealed = ManuallyDrop::new(sealed);
-    let opened = open(libraries, listener, clock, &manifest, digest, &handle);
+    let sealed = ManuallyDrop::new(Arc::new(sealed));
+    let opened = open(libraries, listener, clock, &manifest, fingerprint, &handle);
     let Opened {
         address,
         module,
         secrets,
         schema,
     } = opened.map_err(|unfit| {
-        libraries.unfit.lock().insert(digest, unfit.clone());
+        libraries.unfit.lock().insert(fingerprint, unfit.clone());
         unfit.of(path.clone())
     })?;
     let library = Arc::new(LoadedLibrary {
@@ -163,7 +167,8 @@ pub(crate) fn load(
         schema,
         secrets,
         manifest,
-        digest,
+        fingerprint,
+        sha256: Arc::new(LazyDigest::new(&sealed, sha256)),
         header: address,
         _sealed: sealed,
         _handle: handle,
@@ -197,7 +202,7 @@ fn open(
     listener: &Weak<dyn Listener>,
     clock: &Arc<dyn Clock>,
     manifest: &Manifest,
-    digest: FileDigest,
+    fingerprint: Fingerprint,
     handle: &Library,
 ) -> Result<Opened, Unfit> {
     // SAFETY: only the address is looked at, whatever lies there.
@@ -242,7 +247,7 @@ fn open(
     let host = HostContext::new(
         Weak::clone(listener),
         clock,
-        HostOf::File(digest),
+        HostOf::File(fingerprint),
         manifest.id.clone(),
         "{}",
         Arc::clone(&secrets),

@@ -46,14 +46,9 @@ impl SealedFile {
             &descriptor,
             SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
         )?;
-        let bytes = if len == 0 {
-            None
-        } else {
-            // SAFETY: the seals that were just set keep everybody from changing or cutting what is mapped, for as long as it exists.
-            Some(
-                unsafe { MmapOptions::new().populate().map(&descriptor) }
-                    .map_err(SealError::Copy)?,
-            )
+        let bytes = match len {
+            0 => None,
+            _ => Some(map(&descriptor).map_err(SealError::Copy)?),
         };
         Ok(Self {
             descriptor,
@@ -65,6 +60,15 @@ impl SealedFile {
     /// The bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.as_deref().unwrap_or_default()
+    }
+
+    /// The bytes, also after they were let go: mapped for as long as `look` takes.
+    pub(crate) fn with_bytes<R>(&self, look: impl FnOnce(&[u8]) -> R) -> io::Result<R> {
+        if self.len == 0 || self.bytes.is_some() {
+            return Ok(look(self.bytes()));
+        }
+        let mapped = map(&self.descriptor)?;
+        Ok(look(&mapped))
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -80,6 +84,12 @@ impl SealedFile {
     pub(crate) fn path(&self) -> PathBuf {
         PathBuf::from(format!("/proc/self/fd/{}", self.descriptor.as_raw_fd()))
     }
+}
+
+/// Maps a sealed copy.
+fn map(sealed: &OwnedFd) -> io::Result<Mmap> {
+    // SAFETY: it was sealed before, so nobody can change or cut what is mapped, for as long as it exists.
+    unsafe { MmapOptions::new().populate().map(sealed) }
 }
 
 /// Copies to the end of the file, wherever that is by then, and returns how many bytes that were. A file that grows meanwhile is not copied

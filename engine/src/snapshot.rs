@@ -15,6 +15,7 @@ use plugin_engine_core::{
 };
 
 use crate::append_list::AppendList;
+use crate::digest::LazyDigest;
 
 /// Everything that is known of one plugin at one moment. A copy: nothing in the engine changes through it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,10 +90,11 @@ impl Snapshot {
         self.facts.file.as_deref()
     }
 
-    /// The SHA-256 of the file that is loaded, in hexadecimal.
+    /// The SHA-256 of the file that is loaded, in hexadecimal. Worked out when it is first asked for, once per file, which takes about a
+    /// millisecond per MiB.
     #[must_use]
     pub fn sha256(&self) -> Option<&str> {
-        self.facts.sha256.as_deref()
+        self.facts.sha256.as_ref()?.text()
     }
 
     /// The interval between updates.
@@ -125,7 +127,7 @@ pub(crate) struct Facts {
     pub(crate) id: PluginId,
     pub(crate) version: Option<Arc<str>>,
     pub(crate) file: Option<Arc<Path>>,
-    pub(crate) sha256: Option<Arc<str>>,
+    pub(crate) sha256: Option<Arc<LazyDigest>>,
     pub(crate) interval: Duration,
     pub(crate) timeout: Duration,
 }

@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use plugin_engine_core::{bounded, escape_control};
 use serde::{Deserialize, Serialize};
 
-use super::FileDigest;
 use super::error::VerifyError;
 use super::open::read_beside;
 use super::ownership;
 use super::policy::VerifyPolicy;
+use crate::digest::FileDigest;
 use crate::manifest::Manifest;
 
 /// What the lock of a directory is called.
@@ -85,7 +85,7 @@ impl Lock {
         let Some(locked) = name.and_then(|name| files.get(name)) else {
             return Err(VerifyError::NotLocked { lock: lock() });
         };
-        let found = super::hex(digest);
+        let found = crate::digest::hex(digest);
         for (what, found, locked) in [
             ("SHA-256", found.as_str(), locked.sha256.as_str()),
             ("version", &manifest.version, &locked.version),

@@ -14,13 +14,12 @@ mod policy;
 mod rules;
 mod signature;
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use plugin_engine_core::PluginId;
-use sha2::{Digest, Sha256};
 
+use crate::digest::{self, FileDigest, Fingerprint};
 use crate::discover::Candidate;
 use crate::image::{self, Absence, Absent, Image, ImageError};
 use crate::manifest::Manifest;
@@ -43,16 +42,15 @@ use ownership::Ownership;
 /// The longest list of names in a verdict, in bytes.
 const LIST_LEN_MAX: usize = 400;
 
-/// The SHA-256 of a file.
-pub(crate) type FileDigest = [u8; 32];
-
 /// The bytes of a plugin file that passed all checks, with what they say of themselves. They were sealed before they were looked
 /// at, so they are the ones that will be loaded.
 pub(crate) struct VerifiedArtifact {
     pub(crate) path: PathBuf,
     pub(crate) sealed: SealedFile,
     pub(crate) manifest: Manifest,
-    pub(crate) digest: FileDigest,
+    pub(crate) fingerprint: Fingerprint,
+    /// Known where a lock asked for it.
+    pub(crate) sha256: Option<FileDigest>,
     pub(crate) steps: Steps,
 }
 
@@ -66,7 +64,8 @@ pub(crate) struct Refused {
 pub(crate) fn verify(candidate: &Candidate, rules: &Rules) -> Result<VerifiedArtifact, Refused> {
     let Examination {
         sealed,
-        digest,
+        fingerprint,
+        sha256,
         manifest,
         checks,
         steps,
@@ -85,12 +84,13 @@ pub(crate) fn verify(candidate: &Candidate, rules: &Rules) -> Result<VerifiedArt
             Verdict::Passed(_) | Verdict::NotReached => {}
         }
     }
-    match (sealed, digest, manifest) {
-        (Some(sealed), Some(digest), Some(manifest)) => Ok(VerifiedArtifact {
+    match (sealed, fingerprint, manifest) {
+        (Some(sealed), Some(fingerprint), Some(manifest)) => Ok(VerifiedArtifact {
             path: candidate.path.clone(),
             sealed,
             manifest,
-            digest,
+            fingerprint,
+            sha256,
             steps,
         }),
         // An examination that refuses nothing has found all of them.
@@ -125,30 +125,25 @@ pub(crate) fn inspect_bytes(bytes: &[u8], policy: VerifyPolicy) -> Inspection {
 }
 
 fn inspection(path: &Path, examination: Examination) -> Inspection {
+    let sealed = examination.sealed.as_ref();
+    let digest = examination
+        .sha256
+        .or_else(|| sealed.map(|sealed| digest::sha256(sealed.bytes())));
     Inspection {
         path: path.to_owned(),
-        len: examination.sealed.as_ref().map(SealedFile::len),
-        sha256: examination.digest.as_ref().map(hex),
+        len: sealed.map(SealedFile::len),
+        sha256: digest.as_ref().map(digest::hex),
         manifest: examination.manifest,
         needed: examination.needed,
         checks: examination.checks,
     }
 }
 
-/// A digest as people write it.
-pub(crate) fn hex(digest: &FileDigest) -> String {
-    digest
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-}
-
 /// What is known of a file so far, and the verdicts.
 struct Examination {
     sealed: Option<SealedFile>,
-    digest: Option<FileDigest>,
+    fingerprint: Option<Fingerprint>,
+    sha256: Option<FileDigest>,
     manifest: Option<Manifest>,
     needed: Vec<String>,
     checks: Vec<(Check, Verdict)>,
@@ -165,7 +160,8 @@ impl Examination {
     fn begin() -> Self {
         Self {
             sealed: None,
-            digest: None,
+            fingerprint: None,
+            sha256: None,
             manifest: None,
             needed: Vec::new(),
             checks: Vec::with_capacity(Check::ALL.len()),
@@ -211,7 +207,8 @@ impl Examination {
 
     /// `path` is whose bytes they are: a lock goes by its name, and a signature lies beside it.
     fn look_at_bytes(&mut self, bytes: &[u8], path: &Path, rules: &Rules) {
-        let digest: FileDigest = Sha256::digest(bytes).into();
+        self.fingerprint = Some(digest::fingerprint(bytes));
+        self.sha256 = rules.lock.as_ref().map(|_| digest::sha256(bytes));
         self.steps.end(Step::Digest);
         match image::read(bytes) {
             Ok(image) => self.look_at_image(&image, rules),
@@ -223,8 +220,9 @@ impl Examination {
         }
         if let Some(manifest) = &self.manifest
             && let Some(lock) = &rules.lock
+            && let Some(digest) = &self.sha256
         {
-            let locked = lock.check(path, &digest, manifest);
+            let locked = lock.check(path, digest, manifest);
             let passed = || Verdict::Passed("listed with these bytes".to_owned());
             self.judge(Check::Lock, locked.map(|()| passed()));
         } else if rules.lock.is_none() {
@@ -240,7 +238,6 @@ impl Examination {
             })
         });
         self.judge(Check::Signature, signed);
-        self.digest = Some(digest);
     }
 
     fn look_at_image(&mut self, image: &Image<'_>, rules: &Rules) {
