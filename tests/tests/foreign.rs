@@ -39,7 +39,11 @@ fn libraries(root: &str) -> Vec<PathBuf> {
 fn mapped() -> HashSet<String> {
     let maps = fs::read_to_string("/proc/self/maps").expect("the own mappings can be read");
     maps.lines()
-        .filter(|line| line.split(' ').nth(1).is_some_and(|rights| rights.contains('x')))
+        .filter(|line| {
+            line.split(' ')
+                .nth(1)
+                .is_some_and(|rights| rights.contains('x'))
+        })
         .filter_map(|line| line.find('/').map(|at| line[at..].to_owned()))
         .collect()
 }
