@@ -113,8 +113,8 @@ pub enum LoadError {
         #[source]
         source: VerifyError,
     },
-    /// The thread that loads files could not be started.
-    #[error("{}: cannot start the thread that loads: {source}", path.display())]
+    /// The thread that loads files could not be started, or failed.
+    #[error("{}: cannot be loaded by the thread that loads: {source}", path.display())]
     Thread {
         /// The file.
         path: PathBuf,

@@ -202,6 +202,7 @@ pub fn lock(bytes: &[u8]) {
                 assert!(file.sha256.len() == 64 && file.sha256.is_ascii());
             }
             let again = DirectoryLock {
+                policy: std::sync::Arc::default(),
                 path: PathBuf::new(),
                 files: files.values().cloned().collect(),
                 refused: Vec::new(),

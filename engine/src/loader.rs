@@ -3,7 +3,8 @@
 //! The system's loader is one for the whole process and holds a lock while constructors run. A constructor that hangs is
 //! therefore waited for no longer than a deadline, and whoever comes next is told which file it is.
 
-use std::path::PathBuf;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
 
@@ -170,23 +171,46 @@ fn run(requests: &Receiver<Request>, stuck: &Mutex<Option<PathBuf>>) {
         answer,
     } in requests
     {
-        let result = verify::verify(&candidate, &rules)
-            .map_err(|Refused { id, error }| Refusal {
+        let result = caught(&candidate.path, || {
+            let artifact =
+                verify::verify(&candidate, &rules).map_err(|Refused { id, error }| {
+                    let path = candidate.path.clone();
+                    let source = error;
+                    let error = Box::new(LoadError::Verify { path, source });
+                    Refusal { id, error }
+                })?;
+            let id = Some(artifact.manifest.id.clone());
+            library::load(&libraries, &listener, &clock, artifact).map_err(|error| Refusal {
                 id,
-                error: Box::new(LoadError::Verify {
-                    path: candidate.path.clone(),
-                    source: error,
-                }),
+                error: Box::new(error),
             })
-            .and_then(|artifact| {
-                let id = Some(artifact.manifest.id.clone());
-                library::load(&libraries, &listener, &clock, artifact).map_err(|error| Refusal {
-                    id,
-                    error: Box::new(error),
-                })
-            });
+        });
         // Who asked may have gone; the library, if it came, stays known by its bytes and is found at the next load.
         let _ = answer.send(result);
         *stuck.lock() = None;
+    }
+}
+
+/// Loads with a panic as a refusal: one in the embedder's subscriber, which hears of loads on this thread, must not end loading for
+/// good.
+fn caught(path: &Path, load: impl FnOnce() -> Answer) -> Answer {
+    catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|_| {
+        Err(Refusal::from(LoadError::Thread {
+            path: path.to_owned(),
+            source: std::io::Error::other("a panic came up on it"),
+        }))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_while_a_file_is_loaded_is_a_refusal_of_that_file() {
+        let answer = caught(Path::new("a.so"), || panic!("in a subscriber"));
+        let error = answer.err().expect("nothing was loaded").error;
+        assert!(error.to_string().starts_with("a.so: "), "{error}");
+        assert!(error.to_string().contains("panic"), "{error}");
     }
 }

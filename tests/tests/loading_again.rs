@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use plugin_engine::{Code, Error, LoadOutcome, PluginState};
-use plugin_engine_tests::{Rig, built};
+use plugin_engine_tests::{Gate, Rig, built, wait_for};
 use tempfile::TempDir;
 
 fn codes(outcomes: &[LoadOutcome]) -> Vec<Option<Code>> {
@@ -209,4 +209,39 @@ fn what_was_wrong_with_the_settings_of_an_earlier_load_does_not_make_a_reset_loa
         (snapshot.state, snapshot.error),
         (PluginState::Enabled, None)
     );
+}
+
+#[test]
+fn of_two_files_that_wait_for_one_id_the_slower_is_refused_with_both_paths() {
+    let (rig, gate) = (Rig::new(), Gate::new());
+    let waits = gate.settings("in_call = \"destroy\"");
+    rig.drop_as("gated", "one", &waits);
+    rig.load();
+    std::thread::scope(|scope| {
+        // Holds the turn of the id until its destroy is let go, with the id unloaded.
+        let unload = scope.spawn(|| rig.engine.unload("one"));
+        gate.await_entry(1);
+        let load = |fixture: &str| {
+            put(&rig, fixture, &format!("{fixture}.so"));
+            let beside = rig.dir().join(format!("{fixture}.toml"));
+            std::fs::write(beside, "id = \"one\"\n").unwrap();
+            let file = rig.dir().join(format!("{fixture}.so"));
+            let engine = rig.engine.clone();
+            scope.spawn(move || engine.load_file(file).unwrap())
+        };
+        let loads = ["noop", "counter"].map(load);
+        wait_for("both files to be mapped", || {
+            rig.engine.usage().libraries == 3
+        });
+        gate.open(1);
+        unload.join().unwrap().unwrap();
+        let outcomes: Vec<_> = loads
+            .into_iter()
+            .flat_map(|load| load.join().unwrap())
+            .collect();
+        let mut codes = codes(&outcomes);
+        codes.sort_by_key(Option::is_some);
+        assert_eq!(codes, [None, Some(Code::ID_TAKEN)], "{outcomes:?}");
+    });
+    assert_eq!(rig.engine.refused().len(), 1);
 }

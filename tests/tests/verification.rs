@@ -216,6 +216,10 @@ fn a_lock_that_does_not_hold_lets_nothing_in() {
     std::fs::write(&lock, &good).unwrap();
     set(&lock, 0o646);
     assert_eq!(refused(&rig), bad);
+    // Whoever compares must not be told that all is well.
+    let made = lock_directory(rig.dir(), &VerifyPolicy::default()).unwrap();
+    let reason = made.differences().unwrap_err();
+    assert!(reason.contains("everybody may write"), "{reason}");
     std::fs::remove_file(&lock).unwrap();
     symlink("nowhere", &lock).unwrap();
     assert_eq!(refused(&rig), bad);

@@ -104,10 +104,10 @@ impl Lock {
     }
 }
 
-/// The bytes of a lock that must be there.
-pub(super) fn read_text(path: &Path) -> Result<Vec<u8>, String> {
+/// The bytes of a lock that must be there, and that would hold at a load.
+pub(super) fn read_text(path: &Path, policy: &VerifyPolicy) -> Result<Vec<u8>, String> {
     match read_beside(path, LOCK_LEN_MAX) {
-        Ok(Some((bytes, _))) => Ok(bytes),
+        Ok(Some((bytes, stat))) => ownership::check_beside(&stat, policy).map(|()| bytes),
         Ok(None) => Err("there is none".to_owned()),
         Err(reason) => Err(format!("it cannot be read: {reason}")),
     }

@@ -30,6 +30,7 @@ pub struct DirectoryLock {
     pub files: Vec<LockedFile>,
     /// The files that would be refused, lock or no lock; they are not listed.
     pub refused: Vec<Inspection>,
+    pub(crate) policy: Arc<VerifyPolicy>,
 }
 
 /// Looks at all plugin files of a directory, as if there were no lock yet. Runs no code of any file.
@@ -37,7 +38,8 @@ pub struct DirectoryLock {
 /// # Errors
 /// The directory cannot be read.
 pub fn lock_directory(dir: &Path, policy: &VerifyPolicy) -> Result<DirectoryLock, DiscoverError> {
-    let rules = Rules::without_lock(&Arc::new(policy.clone()));
+    let policy = Arc::new(policy.clone());
+    let rules = Rules::without_lock(&policy);
     let (mut files, mut refused) = (Vec::new(), Vec::new());
     for candidate in discover::discover(dir)? {
         let inspection = super::inspect_with(&candidate, &rules);
@@ -63,6 +65,7 @@ pub fn lock_directory(dir: &Path, policy: &VerifyPolicy) -> Result<DirectoryLock
         path,
         files,
         refused,
+        policy,
     })
 }
 
@@ -116,9 +119,10 @@ impl DirectoryLock {
     /// How the lock that lies there differs from this one, in a line each; empty if it does not.
     ///
     /// # Errors
-    /// The lock is absent, cannot be read or is damaged; in words.
+    /// The lock is absent, cannot be read, is damaged, or could have been written by anybody, so that a load would not go by it; in
+    /// words.
     pub fn differences(&self) -> Result<Vec<String>, String> {
-        let bytes = super::lock::read_text(&self.path)?;
+        let bytes = super::lock::read_text(&self.path, &self.policy)?;
         let mut known = super::lock::parse(&bytes)?;
         let mut differences = Vec::new();
         for file in &self.files {
@@ -173,6 +177,7 @@ mod tests {
     fn a_lock_that_could_not_be_read_again_is_not_written() {
         let dir = tempfile::tempdir().unwrap();
         let mut lock = DirectoryLock {
+            policy: Arc::default(),
             path: dir.path().join(LOCK_NAME),
             files: (0..20_000)
                 .map(|n| listed(&format!("{n}.so"), "1"))
@@ -191,6 +196,7 @@ mod tests {
     fn differences_are_lines_whatever_the_lock_holds() {
         let dir = tempfile::tempdir().unwrap();
         let mut lock = DirectoryLock {
+            policy: Arc::default(),
             path: dir.path().join(LOCK_NAME),
             files: vec![
                 listed("a.so", "1\u{1b}[31m"),
