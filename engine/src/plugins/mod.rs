@@ -5,7 +5,7 @@ pub(crate) mod plan;
 mod refusal;
 mod start;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -47,11 +47,15 @@ pub(crate) fn load_all(
     engine.refused.keep_only(&dir, |path| there.contains(path));
     let rules = rules(engine, &engine_config, &dir);
     let plan = plan(&dir, candidates, &engine_config, &mut outcomes);
-    remember_misconfigured(engine, &there, &outcomes);
+    // Asked once for all files: a directory may have thousands, and each may make thousands of plugins.
+    let mut known = loaded_by_file(engine);
+    remember_misconfigured(engine, &there, &known, &outcomes);
     for planned in plan {
+        let known = known.remove(&planned.candidate.path);
         load_file_of_plan(
             engine,
             &planned,
+            &known.unwrap_or_default(),
             &rules,
             Claim::Found,
             &mut outcomes,
@@ -98,9 +102,11 @@ pub(crate) fn load_path(engine: &Arc<Shared>, path: &Path) -> Result<Vec<LoadOut
     let planned = plan_one(engine, &candidate)?;
     let (mut outcomes, mut starting) = (Vec::new(), Vec::new());
     let rules = rules(engine, planned.engine_config(), &candidate.root);
+    let known = loaded_by_file(engine).remove(&candidate.path);
     load_file_of_plan(
         engine,
         &planned,
+        &known.unwrap_or_default(),
         &rules,
         Claim::Named,
         &mut outcomes,
@@ -188,11 +194,16 @@ fn rules(engine: &Shared, engine_config: &EngineConfig, root: &Path) -> Arc<Rule
 }
 
 /// Lists the files that are no plugins because of what is said of them, unless an earlier configuration made plugins of them.
-fn remember_misconfigured(engine: &Shared, there: &HashSet<PathBuf>, outcomes: &[LoadOutcome]) {
+fn remember_misconfigured(
+    engine: &Shared,
+    there: &HashSet<PathBuf>,
+    known: &HashMap<PathBuf, FromFile>,
+    outcomes: &[LoadOutcome],
+) {
     for outcome in outcomes {
         if let LoadOutcome::Misconfigured { file, error } = outcome
             && there.contains(file)
-            && loaded_from(engine, file).plugins.is_empty()
+            && !known.contains_key(file)
         {
             let error = Arc::new(LoadError::Config {
                 path: file.clone(),
@@ -232,6 +243,7 @@ fn check_running(engine: &Shared) -> Result<(), Error> {
 fn load_file_of_plan(
     engine: &Arc<Shared>,
     planned: &Planned,
+    known: &FromFile,
     rules: &Arc<Rules>,
     claim: Claim,
     outcomes: &mut Vec<LoadOutcome>,
@@ -239,7 +251,6 @@ fn load_file_of_plan(
 ) -> Result<(), Error> {
     check_running(engine)?;
     let path = &planned.candidate.path;
-    let known = loaded_from(engine, path);
     let is_known = |id: &PluginId| known.plugins.iter().any(|(known, _)| known == id);
     outcomes.extend(known.plugins.iter().map(|(id, state)| {
         let (id, state) = (id.clone(), *state);
@@ -288,23 +299,24 @@ struct FromFile {
     manifest_id: Option<PluginId>,
 }
 
-/// The plugins that are loaded from this file already.
-fn loaded_from(engine: &Shared, path: &Path) -> FromFile {
-    let mut known = FromFile::default();
+/// The plugins that are loaded already, by their files.
+fn loaded_by_file(engine: &Shared) -> HashMap<PathBuf, FromFile> {
+    let mut by_file = HashMap::<PathBuf, FromFile>::new();
     for cell in engine.board.registry.all() {
         let guarded = cell.lock();
         let state = guarded.machine.state();
-        let same = guarded
-            .source
-            .as_ref()
-            .is_some_and(|source| source.candidate.path == path);
+        let Some(source) = &guarded.source else {
+            continue;
+        };
         // A plugin that was unloaded stays so until it is loaded by name.
-        if same && (guarded.loaded.is_some() || state == PluginState::Unloaded) {
-            known.plugins.push((cell.id.clone(), state));
-            if let Some(loaded) = &guarded.loaded {
-                known.manifest_id = Some(loaded.library.manifest.id.clone());
-            }
+        if guarded.loaded.is_none() && state != PluginState::Unloaded {
+            continue;
+        }
+        let known = by_file.entry(source.candidate.path.clone()).or_default();
+        known.plugins.push((cell.id.clone(), state));
+        if let Some(loaded) = &guarded.loaded {
+            known.manifest_id = Some(loaded.library.manifest.id.clone());
         }
     }
-    known
+    by_file
 }
