@@ -29,6 +29,7 @@ pub struct EngineBuilder {
     config_file: Option<PathBuf>,
     workers: Option<usize>,
     threads_max: Option<usize>,
+    libraries_max: Option<usize>,
     create_timeout: Option<Duration>,
     display_timeout: Option<Duration>,
     destroy_timeout: Option<Duration>,
@@ -73,6 +74,14 @@ impl EngineBuilder {
     /// longer called, and say so.
     pub fn threads_max(mut self, count: usize) -> Self {
         self.threads_max = Some(count);
+        self
+    }
+
+    /// How many different plugin files may be mapped, each of which stays so: 1 to 1,000,000, by default 900. A process has keys for
+    /// thread-local values for about a thousand files that use them (with glibc); a load that would leave fewer than 64 is refused
+    /// whatever is said here.
+    pub fn libraries_max(mut self, count: usize) -> Self {
+        self.libraries_max = Some(count);
         self
     }
 
@@ -148,6 +157,7 @@ impl EngineBuilder {
             workers,
             backtraces,
             history_bytes_max,
+            libraries_max,
             clock,
         } = start;
         let clock = clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
@@ -160,7 +170,7 @@ impl EngineBuilder {
         });
         let executor = Executor::new(Arc::clone(&board), workers, options.threads_max);
         let executor = Arc::new(executor);
-        let libraries = Arc::<Libraries>::default();
+        let libraries = Arc::new(Libraries::new(libraries_max));
         let listener: Weak<Board> = Arc::downgrade(&board);
         let loader = Loader::new(
             Arc::clone(&libraries),
@@ -198,6 +208,7 @@ struct StartOptions {
     workers: usize,
     backtraces: bool,
     history_bytes_max: usize,
+    libraries_max: usize,
     clock: Option<Arc<dyn Clock>>,
 }
 
@@ -221,6 +232,12 @@ impl EngineBuilder {
             threads,
         )?;
         file.check_threads(workers, threads_max, self.threads_max.is_some())?;
+        let libraries_max = count(
+            "libraries_max",
+            self.libraries_max,
+            file.libraries_max.as_ref(),
+            keys::LIBRARIES,
+        )?;
         if let Some(policy) = &self.verify_policy {
             verify::check_policy(policy).map_err(ConfigError::policy)?;
         }
@@ -269,6 +286,7 @@ impl EngineBuilder {
                 .unwrap_or_else(|| {
                     std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0")
                 }),
+            libraries_max: size(libraries_max),
             history_bytes_max: self
                 .history_bytes_max
                 .unwrap_or_else(|| size(said.unwrap_or(keys::HISTORY_BYTES))),

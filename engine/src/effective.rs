@@ -239,6 +239,7 @@ impl EngineSays {
         let find = |name: &str| match name {
             "workers" => said("engine", name, self.workers.as_ref(), u64::to_string),
             "threads_max" => said("engine", name, self.threads_max.as_ref(), u64::to_string),
+            "libraries_max" => said("engine", name, self.libraries_max.as_ref(), u64::to_string),
             "create_timeout" => said("engine", name, self.create_timeout.as_ref(), time),
             "display_timeout" => said("engine", name, self.display_timeout.as_ref(), time),
             "destroy_timeout" => said("engine", name, self.destroy_timeout.as_ref(), time),

@@ -309,6 +309,7 @@ impl Engine {
             threads_max: shared.options.threads_max,
             history_bytes: shared.board.ledger.history_budget.used(),
             libraries: shared.libraries.count(),
+            libraries_max: shared.libraries.limit(),
             plugins: shared.board.registry.len(),
         }
     }
@@ -355,6 +356,8 @@ pub struct Usage {
     pub history_bytes: usize,
     /// Libraries that are mapped; each stays mapped for the life of the process.
     pub libraries: usize,
+    /// The limit of libraries.
+    pub libraries_max: usize,
     /// Ids that are known.
     pub plugins: usize,
 }

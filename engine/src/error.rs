@@ -191,6 +191,22 @@ pub enum LoadError {
         #[source]
         source: Arc<ConfigError>,
     },
+    /// As many files are mapped as may be.
+    #[error("{}: {limit} different plugin files are mapped already, which is the most that this engine may map; code that was mapped stays so", path.display())]
+    TooManyLibraries {
+        /// The file.
+        path: PathBuf,
+        /// The limit.
+        limit: usize,
+    },
+    /// The process is running out of keys for thread-local values.
+    #[error("{}: fewer than {reserve} keys for thread-local values are left to this process; it would end if a plugin asked for one and got none", path.display())]
+    ThreadKeys {
+        /// The file.
+        path: PathBuf,
+        /// How many have to be left.
+        reserve: usize,
+    },
     /// There is room for no more plugins.
     #[error("{}: there are {limit} plugins already, which is the most that an engine holds", path.display())]
     TooManyPlugins {
@@ -216,6 +232,8 @@ impl LoadError {
             Self::Duplicate { .. } => Code::ID_TAKEN,
             Self::AnotherPlugin { .. } => Code::ANOTHER_PLUGIN,
             Self::Config { source, .. } => source.code(),
+            Self::TooManyLibraries { .. } => Code::TOO_MANY_LIBRARIES,
+            Self::ThreadKeys { .. } => Code::THREAD_KEYS,
             Self::TooManyPlugins { .. } => Code::TOO_MANY_PLUGINS,
         }
     }
@@ -234,6 +252,8 @@ impl LoadError {
             | Self::Duplicate { path, .. }
             | Self::AnotherPlugin { path, .. }
             | Self::Config { path, .. }
+            | Self::TooManyLibraries { path, .. }
+            | Self::ThreadKeys { path, .. }
             | Self::TooManyPlugins { path, .. } => path,
         }
     }

@@ -65,6 +65,7 @@ mod shared;
 mod shutdown;
 mod snapshot;
 mod steps;
+mod thread_keys;
 mod timers;
 mod transition_log;
 mod verify;

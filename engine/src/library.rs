@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::mem::ManuallyDrop;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 
 use abi_stable::StableAbi;
@@ -24,6 +24,7 @@ use crate::seal::SealedFile;
 use crate::secrets::Secrets;
 use crate::services;
 use crate::steps::Step;
+use crate::thread_keys::{self, KEYS_RESERVE};
 use crate::verify::VerifiedArtifact;
 
 /// The functions of a plugin file, copied out of its table so that a call does not go through two more pointers.
@@ -58,12 +59,12 @@ pub(crate) struct LoadedLibrary {
 }
 
 /// All libraries that were mapped, by the fingerprint of their bytes. The same bytes are mapped once.
-#[derive(Default)]
 pub(crate) struct Libraries {
     mapped: Mutex<HashMap<Fingerprint, Arc<LoadedLibrary>>>,
     /// Those that turned out to be no plugins only once they were mapped. They stay mapped like any other, so the same bytes are
     /// not mapped again to find out the same.
     unfit: Mutex<HashMap<Fingerprint, Unfit>>,
+    limit: usize,
 }
 
 /// Why a file whose code is mapped is no plugin after all.
@@ -85,6 +86,37 @@ impl Unfit {
 impl Libraries {
     pub(crate) fn get(&self, fingerprint: &Fingerprint) -> Option<Arc<LoadedLibrary>> {
         self.mapped.lock().get(fingerprint).cloned()
+    }
+
+    pub(crate) fn new(limit: usize) -> Self {
+        Self {
+            mapped: Mutex::default(),
+            unfit: Mutex::default(),
+            limit,
+        }
+    }
+
+    /// The most files that are mapped.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Whether another file may be mapped. What is mapped stays so, and takes of what the whole process has only so much of.
+    fn check_room(&self, path: &Path) -> Result<(), LoadError> {
+        let path = || path.to_owned();
+        if self.count() >= self.limit {
+            return Err(LoadError::TooManyLibraries {
+                path: path(),
+                limit: self.limit,
+            });
+        }
+        if !thread_keys::are_left(KEYS_RESERVE) {
+            return Err(LoadError::ThreadKeys {
+                path: path(),
+                reserve: KEYS_RESERVE,
+            });
+        }
+        Ok(())
     }
 
     /// How many are mapped, fit or not.
@@ -123,6 +155,7 @@ pub(crate) fn load(
     if let Some(unfit) = known {
         return Err(unfit.of(artifact.path));
     }
+    libraries.check_room(&artifact.path)?;
     let VerifiedArtifact {
         path,
         mut sealed,

@@ -385,3 +385,27 @@ fn a_file_that_is_refused_again_for_the_same_reason_is_one_entry() {
     let _ = rig.load_any();
     assert!(rig.error("noop").unwrap().contains("9.9.9"));
 }
+
+#[test]
+fn no_more_different_files_are_mapped_than_the_engine_was_told() {
+    let rig = Rig::with(|builder| builder.libraries_max(2));
+    for name in ["fails", "noop", "publishes"] {
+        rig.drop_in(name);
+    }
+    let refused: Vec<_> = rig
+        .load_any()
+        .iter()
+        .filter_map(LoadOutcome::code)
+        .collect();
+    assert_eq!(refused, [plugin_engine::Code::TOO_MANY_LIBRARIES]);
+    assert_eq!(rig.state("publishes"), PluginState::Error);
+    // Another plugin of the same bytes needs no room.
+    rig.drop_as("noop", "another", "");
+    let _ = rig.load_any();
+    assert_eq!(rig.state("another"), PluginState::Enabled);
+    let usage = rig.engine.usage();
+    assert_eq!((usage.libraries, usage.libraries_max), (2, 2));
+    // Unloading makes none: code that was mapped stays so.
+    rig.engine.unload("fails").unwrap();
+    assert!(rig.engine.enable("publishes").is_err());
+}

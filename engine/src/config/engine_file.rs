@@ -33,6 +33,7 @@ pub(crate) struct EngineConfig {
 pub(crate) struct EngineSays {
     pub(crate) workers: Option<Said<u64>>,
     pub(crate) threads_max: Option<Said<u64>>,
+    pub(crate) libraries_max: Option<Said<u64>>,
     pub(crate) create_timeout: Option<Said<Duration>>,
     pub(crate) display_timeout: Option<Said<Duration>>,
     pub(crate) destroy_timeout: Option<Said<Duration>>,
@@ -121,6 +122,7 @@ impl EngineSays {
         Self {
             workers: found.count("workers"),
             threads_max: found.count("threads_max"),
+            libraries_max: found.count("libraries_max"),
             create_timeout: found.duration("create_timeout"),
             display_timeout: found.duration("display_timeout"),
             destroy_timeout: found.duration("destroy_timeout"),

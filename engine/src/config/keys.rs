@@ -15,10 +15,13 @@ pub(crate) const DESTROY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const STARTUP_BUDGET: Duration = Duration::from_secs(35);
 pub(crate) const THREADS: u64 = 512;
+/// Below the number of keys for thread-local values that glibc has for a process, of which most files take one.
+pub(crate) const LIBRARIES: u64 = 900;
 pub(crate) const HISTORY_BYTES: u64 = 256 * 1024 * 1024;
 
 pub(crate) const WORKERS_MAX: u64 = 256;
 pub(crate) const THREADS_MAX: u64 = 65_536;
+const LIBRARIES_MAX: u64 = 1_000_000;
 const HISTORY_BYTES_MIN: u64 = 64 * 1024;
 const HISTORY_BYTES_MAX: u64 = 1 << 40;
 /// The most `[[plugin]]` entries of one file.
@@ -231,6 +234,15 @@ pub(crate) static ENGINE: Section = Section {
             CALL_TIME,
             Default::Duration(STARTUP_BUDGET),
             "How long a load of the directory waits for plugins to be created.",
+        ),
+        key(
+            "libraries_max",
+            Kind::Count {
+                min: 1,
+                max: LIBRARIES_MAX,
+            },
+            Default::Count(LIBRARIES),
+            "How many different plugin files may be mapped; what was mapped stays so.",
         ),
         key(
             "history_bytes_max",
