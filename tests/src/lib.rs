@@ -18,7 +18,7 @@ pub use contract::{Contract, VERSION as CONTRACT_VERSION};
 pub use every_plugin::write_every_plugin;
 pub use files::{built, built_with_abort, patched, program, target_dir};
 pub use gate::Gate;
-pub use lines::{Line, lines_of, on_line};
+pub use lines::{Line, lines_about, lines_of, on_line};
 pub use misconfigured::{misconfigured, problem_lines};
 pub use program::{Ended, command, ended};
 pub use rig::{Rig, await_late, gated, time_out, wait_for};

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::path::Path;
 use std::sync::{Arc, Mutex, Once};
 
 use tracing::field::{Field, Visit};
@@ -40,6 +41,18 @@ pub fn lines_of(plugin: &str) -> Vec<Line> {
     lines
         .iter()
         .filter(|line| line.is_of(plugin))
+        .cloned()
+        .collect()
+}
+
+/// The lines that name this file so far. Listening begins as with [`lines_of`].
+pub fn lines_about(file: &Path) -> Vec<Line> {
+    install();
+    let file = file.display().to_string();
+    let lines = LINES.lock().unwrap();
+    lines
+        .iter()
+        .filter(|line| line.fields.get("file") == Some(&file))
         .cloned()
         .collect()
 }

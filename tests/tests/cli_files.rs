@@ -1,5 +1,6 @@
 //! The commands that look at files without running them: `inspect`, `lock`, `explain`.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use plugin_engine_tests::{Ended, built, command, ended};
@@ -17,7 +18,10 @@ fn inspect(args: &[&str], files: &[&Path]) -> Ended {
 /// A directory with one good plugin, `noop.so`, and what else is asked for.
 fn directory(more: &[(&str, &[u8])]) -> TempDir {
     let dir = TempDir::new().unwrap();
-    std::fs::copy(built("noop"), dir.path().join("noop.so")).unwrap();
+    let noop = dir.path().join("noop.so");
+    std::fs::copy(built("noop"), &noop).unwrap();
+    // Whatever the umask is that it was built under.
+    std::fs::set_permissions(&noop, std::fs::Permissions::from_mode(0o644)).unwrap();
     for (name, bytes) in more {
         std::fs::write(dir.path().join(name), bytes).unwrap();
     }

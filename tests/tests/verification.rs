@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use plugin_engine::{
     Check, Code, LoadOutcome, PluginState, Verdict, VerifyPolicy, inspect, lock_directory,
 };
-use plugin_engine_tests::{Rig, built, patched};
+use plugin_engine_tests::{Rig, built, lines_about, patched};
 
 /// Loads everything and says, per refused file, its name and code.
 fn refused(rig: &Rig) -> Vec<(String, Code)> {
@@ -380,4 +380,28 @@ fn a_plugin_whose_library_is_not_there_is_refused_before_its_code_runs() {
         error.contains("needs libgcc_s.so.9, which is not installed"),
         "{error}"
     );
+}
+
+#[test]
+fn a_file_that_a_group_may_write_to_is_loaded_with_a_warning_and_a_refused_one_without() {
+    let rig = Rig::new();
+    let file = put(&rig, "noop", "group-good.so");
+    set(&file, 0o664);
+    let bad = rig.dir().join("group-bad.so");
+    std::fs::write(&bad, "no library").unwrap();
+    set(&bad, 0o664);
+    let warned = |file: &Path| {
+        let lines = lines_about(file).into_iter();
+        lines
+            .filter(|line| line.message.contains("a group may write"))
+            .count()
+    };
+    // Listening begins with the first question.
+    assert_eq!(warned(&file), 0);
+    assert_eq!(
+        refused(&rig),
+        [("group-bad.so".to_owned(), Code::FILE_NO_LIBRARY)]
+    );
+    assert_eq!(rig.state("noop"), PluginState::Enabled);
+    assert_eq!((warned(&file), warned(&bad)), (1, 0));
 }

@@ -5,7 +5,9 @@
 #![forbid(unsafe_code)]
 
 use std::ffi::OsString;
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, exit};
@@ -125,7 +127,7 @@ fn build(profile_dir: &Path) -> io::Result<ExitStatus> {
 }
 
 /// Drops a plugin file into the directory as everybody should: under a name that is not looked at, and renamed when it is
-/// complete, so that no engine ever sees half of it.
+/// complete, so that no engine ever sees half of it, and so that only its owner may write to it.
 fn drop_in(profile_dir: &Path, name: &str, plugins: &Path) -> io::Result<()> {
     let file = format!(
         "{}{}{}",
@@ -135,5 +137,6 @@ fn drop_in(profile_dir: &Path, name: &str, plugins: &Path) -> io::Result<()> {
     );
     let incomplete = plugins.join(format!(".{file}.incomplete"));
     std::fs::copy(profile_dir.join(&file), &incomplete)?;
+    std::fs::set_permissions(&incomplete, Permissions::from_mode(0o644))?;
     std::fs::rename(incomplete, plugins.join(file))
 }

@@ -72,17 +72,21 @@ pub(crate) fn verify(candidate: &Candidate, rules: &Rules) -> Result<VerifiedArt
         ..
     } = Examination::new(candidate, rules);
     // The first check that refuses decides, so that what matters most is what people read.
+    let mut warnings = Vec::new();
     for (check, verdict) in checks {
         match verdict {
             Verdict::Refused(error) => {
                 let id = manifest.map(|manifest| manifest.id);
                 return Err(Refused { id, error });
             }
-            Verdict::Warned(text) => {
-                tracing::warn!(target: "plugin_engine", file = %candidate.path.display(), %check, "{text}");
-            }
+            Verdict::Warned(text) => warnings.push((check, text)),
             Verdict::Passed(_) | Verdict::NotReached => {}
         }
+    }
+    // Of a file that is refused the reason is enough.
+    for (check, text) in warnings {
+        let file = candidate.path.display();
+        tracing::warn!(target: "plugin_engine", %file, %check, "{text}");
     }
     match (sealed, fingerprint, manifest) {
         (Some(sealed), Some(fingerprint), Some(manifest)) => Ok(VerifiedArtifact {
