@@ -20,8 +20,10 @@ fn directory(more: &[(&str, &[u8])]) -> TempDir {
     let dir = TempDir::new().unwrap();
     let noop = dir.path().join("noop.so");
     std::fs::copy(built("noop"), &noop).unwrap();
-    // Whatever the umask is that it was built under.
-    std::fs::set_permissions(&noop, std::fs::Permissions::from_mode(0o644)).unwrap();
+    // Whatever the umask is.
+    for (path, mode) in [(&*noop, 0o644), (dir.path(), 0o755)] {
+        std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
     for (name, bytes) in more {
         std::fs::write(dir.path().join(name), bytes).unwrap();
     }
