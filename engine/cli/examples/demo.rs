@@ -52,6 +52,7 @@ fn demo() -> io::Result<ExitStatus> {
     }
     let plugins = tempfile::Builder::new()
         .prefix("plugin-engine-demo-")
+        .permissions(Permissions::from_mode(0o755))
         .tempdir()?;
     for name in PLUGINS {
         drop_in(&profile_dir, name, plugins.path())?;
