@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use super::*;
+use crate::sequence::Sequence;
 
 /// The most files that are kept, and the most bytes of them all.
 const FILES_MAX: usize = 150;
@@ -40,18 +41,6 @@ fn corpus(reader: &str) -> Vec<(String, Vec<u8>)> {
 fn run(reader: Reader, bytes: &[u8], file: &str, what: &str) {
     if catch_unwind(AssertUnwindSafe(|| reader(bytes))).is_err() {
         panic!("{file}, {what}: the reader does not keep its promise, see above");
-    }
-}
-
-/// Numbers that look random and are the same each time.
-struct Sequence(u64);
-
-impl Sequence {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound as u64) as usize
     }
 }
 

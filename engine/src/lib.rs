@@ -60,6 +60,8 @@ mod registry;
 mod scheduler;
 mod seal;
 mod secrets;
+#[cfg(test)]
+mod sequence;
 mod services;
 mod shared;
 mod shutdown;

@@ -1,24 +1,17 @@
 //! `plugin-engine config`: what is wrong with a configuration, what holds, and what an editor is told.
 
 use std::path::Path;
-use std::process::Command;
 
-use plugin_engine_tests::{built, program};
+use plugin_engine_tests::{Ended, built, command, ended};
 use serde_json::Value;
 use tempfile::TempDir;
 
 /// Runs `plugin-engine config` in a directory: exit status, standard output, standard error.
 fn config(dir: &Path, args: &[&str]) -> (i32, String, String) {
-    let output = Command::new(program())
-        .arg("config")
-        .args(args)
-        .current_dir(dir)
-        .env_clear()
-        .output()
-        .expect("the program runs");
-    let text = |bytes| String::from_utf8(bytes).expect("output is UTF-8");
-    let status = output.status.code().expect("the program ends by itself");
-    (status, text(output.stdout), text(output.stderr))
+    let mut config = command();
+    config.arg("config").args(args).current_dir(dir).env_clear();
+    let Ended { status, out, err } = ended(&mut config);
+    (status, out, err)
 }
 
 fn dir_with(files: &[(&str, &str)]) -> TempDir {
@@ -222,15 +215,17 @@ fn a_run_shows_what_is_wrong_with_the_settings_of_a_plugin_and_goes_on_with_the_
     let dir = dir_with(&[("libcounter.toml", "[settings]\nstart = -1\n")]);
     drop_in(&dir, "counter");
     drop_in(&dir, "clock");
-    let output = Command::new(program())
-        .args(["run", "--plugins", ".", "--cycles", "1"])
+    let mut run = command();
+    run.args(["run", "--plugins", ".", "--cycles", "1"])
         .current_dir(dir.path())
         .env_clear()
-        .env("RUST_LOG", "off")
-        .output()
-        .expect("the program runs");
-    let stderr = String::from_utf8(output.stderr).expect("output is UTF-8");
-    assert_eq!(output.status.code(), Some(0), "{stderr}");
+        .env("RUST_LOG", "off");
+    let Ended {
+        status,
+        out: stdout,
+        err: stderr,
+    } = ended(&mut run);
+    assert_eq!(status, 0, "{stderr}");
     let shown = "\
 error[PE0310]: `settings.start`: -1 is less than the minimum of 0
  --> ./libcounter.toml:2:9
@@ -239,6 +234,5 @@ error[PE0310]: `settings.start`: -1 is less than the minimum of 0
   |         ^^
 ";
     assert!(stderr.contains(shown), "{stderr}");
-    let stdout = String::from_utf8(output.stdout).expect("output is UTF-8");
     assert!(stdout.starts_with("clock: enabled"), "{stdout}");
 }

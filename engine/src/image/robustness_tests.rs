@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::samples::SAMPLES;
 use super::*;
+use crate::sequence::Sequence;
 
 fn is_library(path: &Path) -> bool {
     let path = path.to_string_lossy();
@@ -92,18 +93,6 @@ fn a_program_cut_anywhere_is_refused() {
             matches!(error, ImageError::Empty | ImageError::CutOff { .. }),
             "{share}: {error}"
         );
-    }
-}
-
-/// Numbers that look random and are the same each time.
-struct Sequence(u64);
-
-impl Sequence {
-    fn below(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % bound as u64) as usize
     }
 }
 

@@ -7,9 +7,9 @@ mod show;
 use std::io::{self, Write};
 
 use clap::Subcommand;
-use plugin_engine::{ConfigError, Error, escape_control};
+use plugin_engine::{ConfigError, Error};
 
-use crate::{problems, terminal};
+use crate::{output, problems, terminal};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
@@ -32,17 +32,8 @@ pub(crate) fn run(command: &ConfigCommand) -> i32 {
         Ok(status) => status,
         // Nobody reads any more: that is how `| head` ends a program.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
-        Err(error) => {
-            say(&format!("cannot write to standard output: {error}"));
-            1
-        }
+        Err(error) => output::fail(format_args!("cannot write to standard output: {error}")),
     }
-}
-
-/// One line of the program itself on standard error.
-fn say(text: &str) {
-    // Nobody can be told that standard error is closed.
-    let _ = writeln!(io::stderr(), "plugin-engine: {}", escape_control(text));
 }
 
 /// The problems on standard error, for a person.
@@ -56,7 +47,7 @@ fn tell_error(error: &Error) {
         Error::Config(error) => tell(error),
         error => {
             let source = std::error::Error::source(error).map(|source| format!(": {source}"));
-            say(&format!("{error}{}", source.unwrap_or_default()));
+            output::fail(format_args!("{error}{}", source.unwrap_or_default()));
         }
     }
 }

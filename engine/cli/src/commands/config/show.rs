@@ -9,7 +9,8 @@ use plugin_engine::{LoadOutcome, escape_control};
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr;
 
-use super::{say, tell, tell_error};
+use super::{tell, tell_error};
+use crate::output;
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -83,7 +84,9 @@ pub(super) fn run(args: &ShowArgs) -> io::Result<i32> {
     for outcome in &found.refused {
         match outcome {
             LoadOutcome::Misconfigured { error, .. } => tell(error),
-            outcome => say(&outcome.to_string()),
+            outcome => {
+                output::fail(outcome);
+            }
         }
     }
     let text = if args.json {
