@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use plugin_api::View;
-use plugin_api::abi::{CallFrame, status};
+use abi_stable::std_types::RSlice;
+use plugin_api::abi::{CallFrame, TakeBytes, status};
 use plugin_engine_core::{CallId, CallOutcome, FaultKind, FaultReport, Moment};
 
 use crate::host::{HostContext, Reply};
@@ -24,6 +25,17 @@ pub(crate) struct Instance {
 // SAFETY: `Plugin: Send`, so the object behind the address may be called from any thread, by one at a time, which owning
 // this value means.
 unsafe impl Send for Instance {}
+
+/// The longest state that is handed over, in bytes.
+const STATE_LEN_MAX: usize = 64 * 1024 * 1024;
+
+/// What an instance has saved for the one that takes over.
+#[derive(Debug, Clone)]
+pub(crate) struct SavedState {
+    /// The author's version of it.
+    pub(crate) version: u32,
+    bytes: Vec<u8>,
+}
 
 /// What a call needs to know beside the instance.
 #[derive(Clone, Copy)]
@@ -124,6 +136,63 @@ impl Instance {
             (CallOutcome::Completed, view) => (CallOutcome::Completed, view),
             (outcome, _) => (outcome, None),
         }
+    }
+
+    /// The library that the instance is of.
+    pub(crate) fn library(&self) -> &Arc<LoadedLibrary> {
+        &self.library
+    }
+
+    /// The host that the instance speaks to.
+    pub(crate) fn host(&self) -> &Arc<HostContext> {
+        &self.host
+    }
+
+    /// Saves the state, for the instance that is to take over. Only where the library says that there is one.
+    pub(crate) fn save_state(&mut self, ticket: CallTicket) -> (CallOutcome, Option<SavedState>) {
+        unsafe extern "C" fn take(out: *mut (), bytes: RSlice<'_, u8>) {
+            // SAFETY: the contract says that `out` comes back as it was handed over, during the call.
+            let out = unsafe { &mut *out.cast::<Option<Vec<u8>>>() };
+            // One byte more than is taken, so that what is too long is still found to be.
+            let bytes = bytes.as_slice();
+            *out = Some(bytes[..bytes.len().min(STATE_LEN_MAX + 1)].to_vec());
+        }
+        let Some(calls) = &self.library.state else {
+            return (breach("it saves no state"), None);
+        };
+        let mut reply = Reply::new(&self.host);
+        let frame = frame(&self.host, ticket, &mut reply);
+        let mut bytes: Option<Vec<u8>> = None;
+        let out = std::ptr::from_mut(&mut bytes).cast();
+        // SAFETY: as in `update`; `take` gets back the address of `bytes`, which lives until the call returns.
+        let status = unsafe { (calls.save)(self.address, &frame, out, TakeBytes(take)) };
+        match (outcome(status, reply), bytes) {
+            (CallOutcome::Completed, None) => (
+                breach("save_state said that it completed, and handed over no state"),
+                None,
+            ),
+            (CallOutcome::Completed, Some(bytes)) if bytes.len() > STATE_LEN_MAX => {
+                (breach("the state is larger than 64 MiB"), None)
+            }
+            (CallOutcome::Completed, Some(bytes)) => {
+                let version = calls.version;
+                (CallOutcome::Completed, Some(SavedState { version, bytes }))
+            }
+            (outcome, _) => (outcome, None),
+        }
+    }
+
+    /// Takes over a state that an instance before has saved.
+    pub(crate) fn restore_state(&mut self, ticket: CallTicket, state: &SavedState) -> CallOutcome {
+        let Some(calls) = &self.library.state else {
+            return breach("it restores no state");
+        };
+        let mut reply = Reply::new(&self.host);
+        let frame = frame(&self.host, ticket, &mut reply);
+        let bytes = RSlice::from_slice(&state.bytes);
+        // SAFETY: as in `update`; the bytes are lent for the time of the call.
+        let status = unsafe { (calls.restore)(self.address, &frame, state.version, bytes) };
+        outcome(status, reply)
     }
 
     /// Destroys the instance. The address is not used again, whatever the outcome. A call 0 is one that nobody waits for:

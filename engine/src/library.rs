@@ -7,10 +7,10 @@ use std::sync::{Arc, Weak};
 
 use abi_stable::StableAbi;
 use abi_stable::library::{AbiHeader, AbiHeaderRef, LibHeader, LibraryError};
-use abi_stable::std_types::RStr;
+use abi_stable::std_types::{RSlice, RStr};
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use parking_lot::Mutex;
-use plugin_api::abi::{CallFrame, PluginModuleRef, TakeText, status};
+use plugin_api::abi::{CallFrame, PluginModuleRef, TakeBytes, TakeText, status};
 use plugin_engine_core::bounded;
 
 use crate::clock::Clock;
@@ -46,6 +46,8 @@ pub(crate) struct LoadedLibrary {
     /// The SHA-256 of its bytes, for people.
     pub(crate) sha256: Arc<LazyDigest>,
     pub(crate) calls: CallTable,
+    /// How its instances hand over their state, if they do.
+    pub(crate) state: Option<StateCalls>,
     /// What settings must fulfil, if the author says so.
     pub(crate) schema: Option<Arc<SettingsSchema>>,
     /// What its plugins were told and must not tell on.
@@ -197,6 +199,7 @@ pub(crate) fn load(
             display: module.display(),
             destroy: module.destroy(),
         },
+        state: state_calls(module),
         schema,
         secrets,
         manifest,
@@ -295,6 +298,16 @@ fn open(
         module,
         secrets,
         schema: schema.map(Arc::new),
+    })
+}
+
+/// How instances hand over their state. `None` for a file whose instances have none, or which is older than the question.
+fn state_calls(module: PluginModuleRef) -> Option<StateCalls> {
+    let version = module.state_version().filter(|version| *version != 0)?;
+    Some(StateCalls {
+        version,
+        save: module.save_state()?,
+        restore: module.restore_state()?,
     })
 }
 

@@ -147,6 +147,11 @@ pub struct HostServices {
 #[derive(Clone, Copy, StableAbi)]
 pub struct TakeText(pub unsafe extern "C" fn(out: *mut (), text: RStr<'_>));
 
+/// Where bytes are handed over to, likewise.
+#[repr(transparent)]
+#[derive(Clone, Copy, StableAbi)]
+pub struct TakeBytes(pub unsafe extern "C" fn(out: *mut (), bytes: RSlice<'_, u8>));
+
 /// What a plugin file offers: a flat table of shims around one `impl Plugin`. None of them unwinds.
 #[repr(C)]
 #[derive(StableAbi)]
@@ -167,6 +172,22 @@ pub struct PluginModule {
     /// Hands the JSON Schema of the plugin's settings to `take`, or nothing where it has none. Called once after `init`. If the
     /// status is PANICKED, what was handed over is the panic's message.
     pub settings_schema: unsafe extern "C" fn(out: *mut (), take: TakeText) -> u8,
+    /// The version of the state that instances save; 0 where they save none.
+    pub state_version: u32,
+    /// Hands the state of the instance to `take`. Not called where `state_version` is 0.
+    pub save_state: unsafe extern "C" fn(
+        instance: *mut (),
+        frame: &CallFrame,
+        out: *mut (),
+        take: TakeBytes,
+    ) -> u8,
+    /// Takes over the state that an instance before has saved under `version`. Not called where `state_version` is 0.
+    pub restore_state: unsafe extern "C" fn(
+        instance: *mut (),
+        frame: &CallFrame,
+        version: u32,
+        state: RSlice<'_, u8>,
+    ) -> u8,
 }
 
 impl RootModule for PluginModuleRef {

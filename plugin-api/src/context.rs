@@ -23,6 +23,16 @@ pub struct DisplayContext<'a> {
     frame: &'a CallFrame,
 }
 
+/// What `save_state` is told.
+pub struct SaveContext<'a> {
+    frame: &'a CallFrame,
+}
+
+/// What `restore_state` is told.
+pub struct RestoreContext<'a> {
+    frame: &'a CallFrame,
+}
+
 macro_rules! call_context {
     ($context:ident) => {
         impl<'a> $context<'a> {
@@ -88,6 +98,8 @@ macro_rules! call_context {
 call_context!(CreateContext);
 call_context!(UpdateContext);
 call_context!(DisplayContext);
+call_context!(SaveContext);
+call_context!(RestoreContext);
 
 impl CreateContext<'_> {
     /// The plugin's settings, as the type that the author wants.

@@ -2,15 +2,17 @@
 
 use abi_stable::library::{CheckTypeLayout, RootModuleResult};
 use abi_stable::prefix_type::WithMetadata;
-use abi_stable::std_types::RStr;
+use abi_stable::std_types::{RSlice, RStr};
 
 pub use abi_stable::library::LibHeader;
 
 use crate::abi::{
-    CallFrame, HostHandle, HostServicesRef, PluginModule, PluginModuleRef, TakeText, status,
+    CallFrame, HostHandle, HostServicesRef, PluginModule, PluginModuleRef, TakeBytes, TakeText,
+    status,
 };
 use crate::{
-    CreateContext, DisplayContext, Plugin, PluginError, UpdateContext, guard, host, telemetry,
+    CreateContext, DisplayContext, Plugin, PluginError, RestoreContext, SaveContext, UpdateContext,
+    guard, host, telemetry,
 };
 
 /// Exports a type that implements [`Plugin`](crate::Plugin) from this library.
@@ -95,6 +97,9 @@ impl<P: Plugin> Table<P> {
             display: display::<P>,
             destroy: destroy::<P>,
             settings_schema: settings_schema::<P>,
+            state_version: P::STATE_VERSION,
+            save_state: save_state::<P>,
+            restore_state: restore_state::<P>,
         });
     }
     const MODULE: PluginModuleRef = PluginModuleRef(Self::VALUE.as_prefix());
@@ -161,6 +166,43 @@ unsafe extern "C" fn settings_schema<P: Plugin>(out: *mut (), take: TakeText) ->
         unsafe { (take.0)(out, RStr::from_str(&text)) };
     }
     status
+}
+
+unsafe extern "C" fn save_state<P: Plugin>(
+    instance: *mut (),
+    frame: &CallFrame,
+    out: *mut (),
+    take: TakeBytes,
+) -> u8 {
+    guard::enter(frame, || {
+        // SAFETY: as in `update`.
+        let plugin = unsafe { &mut *instance.cast::<P>() };
+        match plugin.save_state(&SaveContext::new(frame)) {
+            Ok(state) => {
+                // SAFETY: the engine's own function and address, used during this call.
+                unsafe { (take.0)(out, RSlice::from_slice(&state)) };
+                status::COMPLETED
+            }
+            Err(error) => failed(frame, &error),
+        }
+    })
+}
+
+unsafe extern "C" fn restore_state<P: Plugin>(
+    instance: *mut (),
+    frame: &CallFrame,
+    version: u32,
+    state: RSlice<'_, u8>,
+) -> u8 {
+    guard::enter(frame, || {
+        // SAFETY: as in `update`.
+        let plugin = unsafe { &mut *instance.cast::<P>() };
+        let cx = RestoreContext::new(frame);
+        match plugin.restore_state(&cx, version, state.as_slice()) {
+            Ok(()) => status::COMPLETED,
+            Err(error) => failed(frame, &error),
+        }
+    })
 }
 
 #[cfg(test)]

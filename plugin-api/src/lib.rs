@@ -59,7 +59,10 @@ mod schema;
 mod telemetry;
 mod view;
 
-pub use context::{CreateContext, DisplayContext, PublishError, SettingsError, UpdateContext};
+pub use context::{
+    CreateContext, DisplayContext, PublishError, RestoreContext, SaveContext, SettingsError,
+    UpdateContext,
+};
 pub use error::PluginError;
 pub use plugin::Plugin;
 #[cfg(feature = "schema")]
@@ -80,8 +83,8 @@ pub const HEADER_SYMBOL: &str = abi_stable::library::ROOT_MODULE_LOADER_NAME_WIT
 /// What a plugin usually needs: `use plugin_api::prelude::*;`.
 pub mod prelude {
     pub use crate::{
-        CreateContext, DisplayContext, Plugin, PluginError, PublishError, UpdateContext, View,
-        export_plugin,
+        CreateContext, DisplayContext, Plugin, PluginError, PublishError, RestoreContext,
+        SaveContext, UpdateContext, View, export_plugin,
     };
     pub use tracing;
 }

@@ -1,6 +1,8 @@
 //! The one trait that an author implements.
 
-use crate::{CreateContext, DisplayContext, PluginError, UpdateContext, View};
+use crate::{
+    CreateContext, DisplayContext, PluginError, RestoreContext, SaveContext, UpdateContext, View,
+};
 
 /// A plugin: an object that is created once, updated when due, shown when asked for, and destroyed.
 ///
@@ -8,6 +10,10 @@ use crate::{CreateContext, DisplayContext, PluginError, UpdateContext, View};
 /// ([`UpdateContext::time_left`]); a call that passes it is recorded as timed out and its result, when it comes at last,
 /// is discarded. A panic in any call is caught: the instance is then destroyed and created anew before the next update.
 pub trait Plugin: Sized + Send + 'static {
+    /// The version of what [`save_state`](Self::save_state) returns; 0, as it is unless the author says otherwise, says that instances
+    /// of this plugin hand over no state at a reload.
+    const STATE_VERSION: u32 = 0;
+
     /// Makes the instance. Called once per load, and again after a panic or a reset.
     ///
     /// # Errors
@@ -37,6 +43,36 @@ pub trait Plugin: Sized + Send + 'static {
     #[must_use]
     fn settings_schema() -> Option<String> {
         None
+    }
+
+    /// What the instance that takes over at a reload shall know, as bytes that [`restore_state`](Self::restore_state) understands. Called
+    /// if both have a [`STATE_VERSION`](Self::STATE_VERSION), between two updates, within 5 s; updates wait until the reload is
+    /// through. If the reload is refused, this very instance goes on, so it must stay as it is. At most 64 MiB.
+    ///
+    /// # Errors
+    /// The reload is refused, with this as the reason.
+    fn save_state(&mut self, cx: &SaveContext) -> Result<Vec<u8>, PluginError> {
+        let _ = cx;
+        Err(PluginError::permanent(
+            "it has a STATE_VERSION and does not implement save_state",
+        ))
+    }
+
+    /// Takes over what the instance before has saved: called once, right after `create`, if there is something to take over. `version`
+    /// is the [`STATE_VERSION`](Self::STATE_VERSION) of who saved it, which may be older than this one's, or newer.
+    ///
+    /// # Errors
+    /// The reload is refused, and the instance before goes on.
+    fn restore_state(
+        &mut self,
+        cx: &RestoreContext,
+        version: u32,
+        state: &[u8],
+    ) -> Result<(), PluginError> {
+        let _ = (cx, state);
+        Err(PluginError::permanent(format!(
+            "it has a STATE_VERSION and does not implement restore_state, so that it cannot take over state of version {version}"
+        )))
     }
 
     /// Gives back what the instance holds, for work that should not wait for `Drop` or that wants a name.

@@ -22,7 +22,7 @@ pub use id::{PluginId, PluginIdError};
 pub use lifecycle::{CAUSES, Cause, UnknownCause, next_state, table};
 pub use machine::{
     AbandonReason, CallEnd, CallId, CallLimits, CallOutcome, Counts, CreateReason, Denied, Effects,
-    Event, InFlight, Machine, Record, RejectReason, Step, Times,
+    Event, InFlight, Machine, Record, RejectReason, Step, Takeover, Times,
 };
 pub use schedule::{INTERVAL_MAX, INTERVAL_MIN, Schedule, TIMEOUT_MAX, TIMEOUT_MIN};
 pub use state::{Admission, CallKind, Command, PluginState, STATES, UnknownState};

@@ -66,6 +66,16 @@ causes! {
     SwitchedOff = "switched_off",
     /// Reset, and the instance was created.
     Reset = "reset",
+    /// Another build, or other settings, took over from the instance before.
+    Reloaded = "reloaded",
+    /// A reload was refused; what was active goes on.
+    ReloadRefused = "reload_refused",
+    /// A reload that turned out badly was undone: the generation before took over again.
+    RolledBack = "rolled_back",
+    /// Another schedule or other limits hold, of the same instance.
+    Reconfigured = "reconfigured",
+    /// The state could not be saved for the instance that was to take over.
+    SaveFailed = "save_failed",
     /// Unloaded by command.
     Unloaded = "unloaded",
     /// Unloaded because the engine shuts down.
@@ -128,6 +138,14 @@ pub const fn next_state(from: PluginState, cause: Cause) -> Option<PluginState> 
         (Enabled | Disabled | Error, Cause::Reset) => Enabled,
         (Disabled | Error, Cause::SwitchedOn) => Enabled,
         (Loaded | Enabled | Error, Cause::SwitchedOff) => Disabled,
+
+        (Enabled | Error, Cause::Reloaded | Cause::RolledBack) => Enabled,
+        // What a person has switched off stays so, whatever code it is.
+        (Disabled, Cause::Reloaded | Cause::RolledBack) => Disabled,
+        (Enabled, Cause::SaveFailed) => Enabled,
+        (Loaded | Enabled | Disabled | Error, Cause::Reconfigured) => from,
+        // A candidate that is not good says nothing of what is active.
+        (state, Cause::ReloadRefused) => state,
 
         (Loaded | Enabled | Disabled | Error, Cause::Unloaded | Cause::ShutDown) => Unloaded,
 

@@ -90,6 +90,10 @@ pub enum CallKind {
     Display = 2,
     /// Gives the instance back.
     Destroy = 3,
+    /// Hands over the state of an instance that is about to be replaced.
+    SaveState = 4,
+    /// Takes over the state of the instance before.
+    RestoreState = 5,
 }
 
 impl CallKind {
@@ -101,6 +105,8 @@ impl CallKind {
             Self::Update => "update",
             Self::Display => "display",
             Self::Destroy => "destroy",
+            Self::SaveState => "save_state",
+            Self::RestoreState => "restore_state",
         }
     }
 
@@ -112,6 +118,8 @@ impl CallKind {
             1 => Self::Update,
             2 => Self::Display,
             3 => Self::Destroy,
+            4 => Self::SaveState,
+            5 => Self::RestoreState,
             _ => return None,
         })
     }
@@ -140,6 +148,8 @@ pub enum Command {
     Display,
     /// Destroy the instance and let go of the library.
     Unload,
+    /// Put the file as it is now in the place of the one that is loaded, if it is good.
+    Reload,
 }
 
 /// Whether a state admits a command.
@@ -157,7 +167,7 @@ pub enum Admission {
 
 impl Command {
     /// All commands.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Load,
         Self::Enable,
         Self::Disable,
@@ -165,6 +175,7 @@ impl Command {
         Self::Update,
         Self::Display,
         Self::Unload,
+        Self::Reload,
     ];
 
     /// The command's name.
@@ -178,6 +189,7 @@ impl Command {
             Self::Update => "update",
             Self::Display => "display",
             Self::Unload => "unload",
+            Self::Reload => "reload",
         }
     }
 
@@ -211,6 +223,10 @@ impl Command {
             (Self::Unload, Loaded | Enabled | Disabled | Error) => Accepted,
             (Self::Unload, Unloaded) => AlreadySo,
             (Self::Unload, Running) => WhenCallEnds,
+
+            // Its file is verified, loaded and tried first; only then does it matter whether a call is in flight.
+            (Self::Reload, Unloaded | Loaded | Enabled | Disabled | Error) => Accepted,
+            (Self::Reload, Running) => WhenCallEnds,
         }
     }
 

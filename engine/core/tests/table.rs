@@ -7,7 +7,7 @@ use plugin_engine_core::{
     AbandonReason, Admission, CAUSES, CallId, CallOutcome, Cause, Command, CreateReason, Event,
     FaultKind, PluginState, STATES, next_state, table,
 };
-use rig::{DUE, ON_DEMAND, Rig, failed, failed_for_good, panicked, report};
+use rig::{DUE, ON_DEMAND, Rig, failed, failed_for_good, panicked, report, takeover};
 
 /// Which state follows which; `-` is illegal.
 const TRANSITIONS: &str = "
@@ -32,6 +32,11 @@ thread_panicked    | Unloaded | Loaded   | Enabled  | Running | Error    | Disab
 switched_on        | -        | -        | -        | -       | Enabled  | Enabled
 switched_off       | -        | Disabled | Disabled | -       | Disabled | -
 reset              | -        | -        | Enabled  | -       | Enabled  | Enabled
+reloaded           | -        | -        | Enabled  | -       | Enabled  | Disabled
+reload_refused     | Unloaded | Loaded   | Enabled  | Running | Error    | Disabled
+rolled_back        | -        | -        | Enabled  | -       | Enabled  | Disabled
+reconfigured       | -        | Loaded   | Enabled  | -       | Error    | Disabled
+save_failed        | -        | -        | Enabled  | -       | -        | -
 unloaded           | -        | Unloaded | Unloaded | -       | Unloaded | Unloaded
 shut_down          | -        | Unloaded | Unloaded | -       | Unloaded | Unloaded
 ";
@@ -46,6 +51,7 @@ reset   | Denied     | Denied     | Accepted   | WhenCallEnds   | Accepted | Acc
 update  | Denied     | Denied     | Accepted   | WhenCallEnds   | Denied   | Denied
 display | Denied     | Denied     | Accepted   | WhenCallEnds   | Denied   | Denied
 unload  | AlreadySo  | Accepted   | Accepted   | WhenCallEnds   | Accepted | Accepted
+reload  | Accepted   | Accepted   | Accepted   | WhenCallEnds   | Accepted | Accepted
 ";
 
 /// Every event in every state, with no call in flight but the update of Running. A cell is the cause of the entry,
@@ -72,6 +78,12 @@ tick skipped      | .               | .               | .               | .     
 call refused      | -               | -               | call_refused    | -                  | -               | -
 thread panicked   | thread_panicked | thread_panicked | thread_panicked | thread_panicked    | thread_panicked | thread_panicked
 switched off      | -               | switched_off    | switched_off    | -                  | switched_off    | -
+reloaded          | -               | -               | reloaded        | -                  | reloaded        | reloaded
+rolled back       | -               | -               | rolled_back     | -                  | rolled_back     | rolled_back
+reload refused    | reload_refused  | reload_refused  | reload_refused  | reload_refused     | reload_refused  | reload_refused
+not put back      | -               | -               | gave_up         | -                  | -               | -
+reconfigured      | -               | reconfigured    | reconfigured    | -                  | reconfigured    | reconfigured
+save              | -               | -               | .               | -                  | -               | -
 unloaded          | -               | unloaded        | unloaded        | -                  | unloaded        | unloaded
 shut down         | -               | shut_down       | shut_down       | -                  | shut_down       | shut_down
 ";
@@ -99,6 +111,12 @@ tick skipped      | .               | .               | .               | .     
 call refused      | -               | -               | -               | call_refused    | call_refused    | call_refused    | call_refused
 thread panicked   | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked
 switched off      | -               | -               | -               | -               | -               | -               | -
+reloaded          | -               | -               | -               | -               | -               | -               | -
+rolled back       | -               | -               | -               | -               | -               | -               | -
+reload refused    | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused
+not put back      | -               | -               | -               | -               | -               | -               | -
+reconfigured      | -               | -               | -               | -               | -               | -               | -
+save              | -               | -               | -               | -               | -               | -               | -
 unloaded          | -               | -               | -               | -               | -               | -               | -
 shut down         | -               | -               | -               | -               | -               | -               | -
 ";
@@ -126,6 +144,12 @@ tick skipped      | .               | .               | .               | .     
 call refused      | call_refused    | call_refused    | -               | call_refused    | -               | -
 thread panicked   | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked
 switched off      | switched_off    | switched_off    | switched_off    | switched_off    | -               | -
+reloaded          | reloaded        | reloaded        | reloaded        | reloaded        | reloaded        | -
+rolled back       | rolled_back     | rolled_back     | rolled_back     | rolled_back     | rolled_back     | -
+reload refused    | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused
+not put back      | gave_up         | gave_up         | -               | gave_up         | -               | -
+reconfigured      | reconfigured    | reconfigured    | reconfigured    | reconfigured    | reconfigured    | -
+save              | -               | -               | -               | -               | -               | -
 unloaded          | unloaded        | unloaded        | unloaded        | unloaded        | unloaded        | -
 shut down         | shut_down       | shut_down       | shut_down       | shut_down       | shut_down       | -
 ";
@@ -258,6 +282,18 @@ fn event(row: &str, id: CallId) -> Event {
         "call refused" => Event::CallRefused(report(FaultKind::Refused, "no thread")),
         "thread panicked" => Event::ThreadPanicked(report(FaultKind::ThreadPanic, "oh")),
         "switched off" => Event::SwitchedOff,
+        "reloaded" => Event::Reloaded(Box::new(takeover(false))),
+        "rolled back" => Event::Reloaded(Box::new(takeover(true))),
+        "reload refused" => Event::ReloadRefused {
+            report: report(FaultKind::Load, "half a file"),
+            created_anew: false,
+        },
+        "not put back" => Event::NotPutBack(report(FaultKind::Failed, "the port is taken")),
+        "reconfigured" => Event::Reconfigured {
+            schedule: takeover(false).schedule,
+            limits: takeover(false).limits,
+        },
+        "save" => Event::SaveStarted,
         "unloaded" => Event::Unloaded,
         "shut down" => Event::ShutDown,
         _ => panic!("{row} is no event"),

@@ -259,6 +259,7 @@ impl Machine {
                 let error = Arc::new(Fault::new(&report, wall, Some(CallKind::Destroy), false, 1));
                 self.go(wall, Cause::DestroyFailed, Some(error), Some(duration))
             }
+            CallKind::SaveState | CallKind::RestoreState => self.fail_save(wall, duration, &report),
         }?;
         if let Some(call) = &mut self.in_flight {
             call.abandoned = true;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{CallKind, Cause, Command, Fault, FaultReport, Moment, PluginState, WallTime};
+use crate::{
+    CallKind, Cause, Command, Fault, FaultReport, Moment, PluginState, Schedule, WallTime,
+};
 
 use super::ORPHANS_MAX;
 
@@ -22,6 +24,8 @@ pub struct CallLimits {
     pub display: Duration,
     /// Destroy.
     pub destroy: Duration,
+    /// Saving the state, and restoring it.
+    pub state: Duration,
 }
 
 impl CallLimits {
@@ -34,6 +38,7 @@ impl CallLimits {
             CallKind::Update => self.update,
             CallKind::Display => self.display,
             CallKind::Destroy => self.destroy,
+            CallKind::SaveState | CallKind::RestoreState => self.state,
         }
     }
 }
@@ -90,6 +95,8 @@ pub enum Event {
         /// Whether it is the instance that the plugin has now, not one that it had before.
         current: bool,
     },
+    /// The state of the instance is being saved, for the one that is to take over.
+    SaveStarted,
     /// A call returned, in time or late.
     CallEnded {
         /// Which.
@@ -110,12 +117,43 @@ pub enum Event {
     CallRefused(FaultReport),
     /// A thread of the plugin panicked.
     ThreadPanicked(FaultReport),
+    /// Another generation took over, of a plugin that is loaded. Where it is switched off there is no instance before or after.
+    Reloaded(Box<Takeover>),
+    /// A reload was refused.
+    ReloadRefused {
+        /// Why.
+        report: FaultReport,
+        /// Whether the instance had to be stopped first, and was created anew.
+        created_anew: bool,
+    },
+    /// A reload was refused for which the instance had to be stopped first, and it could not be created anew.
+    NotPutBack(FaultReport),
+    /// Another schedule and other limits hold.
+    Reconfigured {
+        /// The schedule.
+        schedule: Schedule,
+        /// The limits.
+        limits: CallLimits,
+    },
     /// Switched off.
     SwitchedOff,
     /// Unloaded by command.
     Unloaded,
     /// Unloaded because the engine shuts down.
     ShutDown,
+}
+
+/// What takes over at a reload.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Takeover {
+    /// Its schedule. Where interval and phase are those of before, the ticks go on as they were.
+    pub schedule: Schedule,
+    /// Its limits.
+    pub limits: CallLimits,
+    /// Whether this undoes a reload.
+    pub rolls_back: bool,
+    /// What was lost on the way, if anything was.
+    pub lost: Option<FaultReport>,
 }
 
 /// Why a call is no longer waited for.

@@ -5,6 +5,7 @@
 mod calls;
 mod event;
 mod moves;
+mod reload;
 mod update;
 
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use crate::{
 
 pub use event::{
     AbandonReason, CallEnd, CallId, CallLimits, CallOutcome, Counts, CreateReason, Denied, Effects,
-    Event, InFlight, Record, RejectReason, Step, Times,
+    Event, InFlight, Record, RejectReason, Step, Takeover, Times,
 };
 
 /// How many instances may be stuck beside the current one before a command that wants another is refused.
@@ -246,6 +247,16 @@ impl Machine {
             Event::DisplayStarted => self.start_display(now, wall),
             Event::CreateStarted(reason) => self.start_create(now, wall, reason),
             Event::DestroyStarted { current } => self.start_destroy(now, wall, current),
+            Event::SaveStarted => self.start_save(now, wall),
+            Event::Reloaded(takeover) => self.take_over(now, wall, *takeover),
+            Event::ReloadRefused {
+                report,
+                created_anew,
+            } => self.refuse_reload(wall, &report, created_anew),
+            Event::NotPutBack(report) => self.not_put_back(wall, &report),
+            Event::Reconfigured { schedule, limits } => {
+                self.reconfigure(now, wall, schedule, limits)
+            }
             Event::Abandoned { id, why } => self.abandon(now, wall, id, why),
             Event::TickSkipped => Ok(self.skip_ticks(now)),
             Event::CallRefused(report) => self.refuse_call(now, wall, &report),

@@ -131,6 +131,8 @@ impl Machine {
             CallKind::Display => self.end_display(wall, duration, outcome),
             CallKind::Create => self.end_create(now, wall, duration, call.reason, outcome),
             CallKind::Destroy => self.end_destroy(wall, duration, outcome),
+            // Restoring is a call of an instance that is not this machine's yet.
+            CallKind::SaveState | CallKind::RestoreState => self.end_save(wall, duration, outcome),
         }?;
         self.in_flight = None;
         step.ended = CallEnd::InTime;

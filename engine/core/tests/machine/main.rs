@@ -6,5 +6,6 @@ mod rig;
 mod calls;
 mod errors;
 mod panics;
+mod reloads;
 mod stuck;
 mod ticks;

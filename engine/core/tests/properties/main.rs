@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use plugin_engine_core::{
     AbandonReason, Admission, CallId, CallKind, CallLimits, CallOutcome, Command, CreateReason,
-    Event, FaultKind, FaultReport, InFlight, Machine, Moment, PluginState, Schedule, WallTime,
-    next_state,
+    Event, FaultKind, FaultReport, InFlight, Machine, Moment, PluginState, Schedule, Takeover,
+    WallTime, next_state,
 };
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -101,10 +101,44 @@ fn plain_event() -> impl Strategy<Value = Event> {
         3 => Just(Event::TickSkipped),
         2 => Just(Event::CallRefused(report(FaultKind::Refused))),
         1 => Just(Event::ThreadPanicked(report(FaultKind::ThreadPanic))),
+        3 => takeover().prop_map(|takeover| Event::Reloaded(Box::new(takeover))),
+        1 => takeover().prop_map(|Takeover { schedule, limits, .. }| Event::Reconfigured {
+            schedule,
+            limits,
+        }),
+        // That an instance was created anew only who has stopped one can say, and that is not chance.
+        1 => Just(Event::ReloadRefused {
+            report: report(FaultKind::Load),
+            created_anew: false,
+        }),
+        2 => Just(Event::SaveStarted),
+        1 => Just(Event::NotPutBack(report(FaultKind::Failed))),
         1 => Just(Event::SwitchedOff),
         1 => Just(Event::Unloaded),
         1 => Just(Event::ShutDown),
     ]
+}
+
+/// Mostly another schedule than before, now and then the same.
+fn takeover() -> impl Strategy<Value = Takeover> {
+    let interval = prop::sample::select(vec![10_u64, 50, 100]);
+    (interval, any::<bool>()).prop_map(|(interval_ms, rolls_back)| Takeover {
+        schedule: Schedule::new(Duration::from_millis(interval_ms), Duration::ZERO),
+        limits: limits(),
+        rolls_back,
+        lost: None,
+    })
+}
+
+fn limits() -> CallLimits {
+    let limit = Duration::from_millis(20);
+    CallLimits {
+        create: limit,
+        update: limit,
+        display: limit,
+        destroy: limit,
+        state: limit,
+    }
 }
 
 fn action() -> impl Strategy<Value = Action> {
@@ -144,17 +178,10 @@ struct Pair {
 
 impl Pair {
     fn new(interval_ms: u64, phase_ms: u64) -> Self {
-        let limit = Duration::from_millis(20);
-        let limits = CallLimits {
-            create: limit,
-            update: limit,
-            display: limit,
-            destroy: limit,
-        };
         let interval = Duration::from_millis(interval_ms);
         let phase = Duration::from_millis(phase_ms);
         Self {
-            machine: Machine::new(Schedule::new(interval, phase), limits),
+            machine: Machine::new(Schedule::new(interval, phase), limits()),
             model: Model::new(interval_ms * MS, phase_ms * MS),
             now: 0,
         }

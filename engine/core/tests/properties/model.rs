@@ -7,7 +7,7 @@ mod readings;
 
 use plugin_engine_core::{
     CallId, CallKind, CallOutcome, Cause, Command, CreateReason, Event, Fault, FaultKind,
-    PluginState, WallTime,
+    FaultReport, Moment, PluginState, Schedule, Takeover, WallTime,
 };
 
 use PluginState::{Disabled, Enabled, Error, Loaded, Running, Unloaded};
@@ -104,6 +104,11 @@ impl Model {
             Command::Update => Event::UpdateStarted { on_demand: true },
             Command::Display => Event::DisplayStarted,
             Command::Unload => Event::Unloaded,
+            // What it may come to in every state.
+            Command::Reload => Event::ReloadRefused {
+                report: FaultReport::new(FaultKind::Load, "half a file"),
+                created_anew: false,
+            },
         }
     }
 
@@ -190,6 +195,31 @@ impl Model {
                 self.thread_panics += 1;
                 Answer::Entry(Cause::ThreadPanicked, here)
             }
+            Event::SaveStarted if callable => {
+                self.enter(CallKind::SaveState, None);
+                Answer::Silent
+            }
+            Event::Reloaded(takeover) => self.take_over(now, takeover),
+            Event::ReloadRefused { created_anew, .. } => {
+                if *created_anew {
+                    self.orphan_all();
+                    self.instance = Instance::Sound;
+                }
+                Answer::Entry(Cause::ReloadRefused, here)
+            }
+            Event::NotPutBack(report) if here == Enabled && self.waited_for().is_none() => {
+                let mark = (report.kind, Some(CallKind::Create), wall);
+                self.stand(Ground::State, mark);
+                self.instance = Instance::None;
+                self.next = None;
+                Answer::Entry(Cause::GaveUp, Error)
+            }
+            Event::Reconfigured { schedule, .. }
+                if self.waited_for().is_none() && !matches!(here, Unloaded | Running) =>
+            {
+                self.tick_as(now, schedule, here == Enabled, here == Enabled);
+                Answer::Entry(Cause::Reconfigured, here)
+            }
             Event::SwitchedOff | Event::Unloaded | Event::ShutDown => self.leave(event),
             _ => Answer::Refused,
         }
@@ -207,11 +237,56 @@ impl Model {
             return Answer::Refused;
         }
         // Whatever is stuck is stuck beside the new instance from here on.
+        self.orphan_all();
+        self.enter(CallKind::Create, Some(reason));
+        Answer::Silent
+    }
+
+    fn take_over(&mut self, now: u64, takeover: &Takeover) -> Answer {
+        let to = match self.state {
+            Enabled | Error => Enabled,
+            Disabled => Disabled,
+            _ => return Answer::Refused,
+        };
+        let crowded = self.stuck(false) > 0 && self.stuck(true) >= 3;
+        if crowded || self.waited_for().is_some() {
+            return Answer::Refused;
+        }
+        self.orphan_all();
+        self.generation += 1;
+        self.standing.clear();
+        self.instance = if to == Enabled {
+            Instance::Sound
+        } else {
+            Instance::None
+        };
+        let ran = self.state == Enabled;
+        self.tick_as(now, &takeover.schedule, to == Enabled, ran);
+        let cause = if takeover.rolls_back {
+            Cause::RolledBack
+        } else {
+            Cause::Reloaded
+        };
+        Answer::Entry(cause, to)
+    }
+
+    /// Ticks along another schedule: from now on, unless it ticked so before.
+    fn tick_as(&mut self, now: u64, schedule: &Schedule, ticks: bool, ticked: bool) {
+        let mut fresh = schedule.clone();
+        fresh.start(Moment::ZERO);
+        let phase = fresh.next().expect("it was started").as_nanos();
+        let interval = schedule.interval().as_nanos() as u64;
+        let alike = (interval, phase) == (self.interval, self.phase);
+        if ticks && !(alike && ticked) {
+            self.next = Some(now + phase);
+        }
+        (self.interval, self.phase) = (interval, phase);
+    }
+
+    fn orphan_all(&mut self) {
         for call in &mut self.calls {
             call.orphan = true;
         }
-        self.enter(CallKind::Create, Some(reason));
-        Answer::Silent
     }
 
     fn leave(&mut self, event: &Event) -> Answer {
@@ -271,7 +346,9 @@ impl Model {
             CallKind::Update => Ground::Update,
             CallKind::Display => Ground::Display,
             CallKind::Create => Ground::State,
-            CallKind::Destroy => return Answer::Silent,
+            CallKind::Destroy | CallKind::SaveState | CallKind::RestoreState => {
+                return Answer::Silent;
+            }
         };
         self.standing.retain(|(of, _)| *of != cleared);
         let Some(reason) = call.reason else {
@@ -308,7 +385,10 @@ impl Model {
     ) -> Answer {
         let call = self.end_in_time(wall, fate);
         let mark = (kind, Some(call.kind), wall);
-        let touched = matches!(call.kind, CallKind::Update | CallKind::Display);
+        let touched = matches!(
+            call.kind,
+            CallKind::Update | CallKind::Display | CallKind::SaveState
+        );
         if touched && fate == Fate::Panicked {
             self.instance = Instance::Poisoned;
         }
@@ -348,6 +428,9 @@ impl Model {
                 Answer::Entry(cause, Error)
             }
             CallKind::Destroy => Answer::Entry(Cause::DestroyFailed, self.state),
+            CallKind::SaveState | CallKind::RestoreState => {
+                Answer::Entry(Cause::SaveFailed, self.state)
+            }
         }
     }
 

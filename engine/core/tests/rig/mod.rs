@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use plugin_engine_core::{
     AbandonReason, CallId, CallLimits, CallOutcome, CreateReason, Event, Fault, FaultKind,
-    FaultReport, Machine, Moment, PluginState, RejectReason, Schedule, Step, WallTime,
+    FaultReport, Machine, Moment, PluginState, RejectReason, Schedule, Step, Takeover, WallTime,
 };
 
 /// The interval of every plugin on the bench.
@@ -50,6 +50,17 @@ pub(crate) fn panicked(message: &str) -> CallOutcome {
 pub(crate) const DUE: Event = Event::UpdateStarted { on_demand: false };
 pub(crate) const ON_DEMAND: Event = Event::UpdateStarted { on_demand: true };
 
+/// What takes over with the schedule and the limits of every plugin on the bench.
+pub(crate) fn takeover(rolls_back: bool) -> Takeover {
+    let machine = Rig::unloaded().machine;
+    Takeover {
+        schedule: machine.schedule().clone(),
+        limits: *machine.limits(),
+        rolls_back,
+        lost: None,
+    }
+}
+
 /// One plugin's machine and its clock.
 pub(crate) struct Rig {
     pub(crate) machine: Machine,
@@ -64,6 +75,7 @@ impl Rig {
             update: Duration::from_millis(TIMEOUT_MS),
             display: Duration::from_millis(200),
             destroy: Duration::from_millis(100),
+            state: Duration::from_millis(400),
         };
         let schedule = Schedule::new(Duration::from_millis(INTERVAL_MS), Duration::ZERO);
         Self {

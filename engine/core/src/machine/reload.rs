@@ -1,0 +1,154 @@
+//! Reloads, as far as the plugin that is active is concerned: what takes over, what was refused, and the state that is handed over.
+//! What becomes of a candidate before it takes over is no business of the machine.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::event::Takeover;
+use super::{
+    CallLimits, CallOutcome, CreateReason, Machine, ORPHANS_MAX, RejectReason, Schedule, Step,
+};
+use crate::{CallKind, Cause, Fault, FaultReport, Moment, PluginState, WallTime};
+
+impl Machine {
+    /// Another generation takes over at this moment, which lies between two calls, or beside one that is stuck.
+    pub(super) fn take_over(
+        &mut self,
+        now: Moment,
+        wall: WallTime,
+        takeover: Takeover,
+    ) -> Result<Step, RejectReason> {
+        let Takeover {
+            mut schedule,
+            limits,
+            rolls_back,
+            lost,
+        } = takeover;
+        let cause = if rolls_back {
+            Cause::RolledBack
+        } else {
+            Cause::Reloaded
+        };
+        self.check(cause)?;
+        match &self.in_flight {
+            Some(call) if !call.abandoned => return Err(RejectReason::Busy),
+            Some(_) if self.orphans.len() >= ORPHANS_MAX => return Err(RejectReason::TooManyStuck),
+            // The instance before is stuck and stays so: it is no longer this plugin's, only counted.
+            Some(call) => self.orphans.push(call.id),
+            None => {}
+        }
+        self.in_flight = None;
+        let runs = self.state == PluginState::Enabled;
+        let error = lost.map(|report| Arc::new(Fault::new(&report, wall, None, true, 1)));
+        let step = self.go(wall, cause, error, None)?;
+        self.generation = self.generation.saturating_add(1);
+        self.faults.clear();
+        self.poisoned = false;
+        self.has_instance = self.state == PluginState::Enabled;
+        // Due updates are not missed: a plugin that was running goes on along its ticks.
+        if self.has_instance && !(runs && schedule.go_on_from(&self.schedule)) {
+            schedule.start(now);
+        }
+        self.schedule = schedule;
+        self.limits = limits;
+        Ok(step.rearmed())
+    }
+
+    pub(super) fn refuse_reload(
+        &mut self,
+        wall: WallTime,
+        report: &FaultReport,
+        created_anew: bool,
+    ) -> Result<Step, RejectReason> {
+        let error = Arc::new(Fault::new(report, wall, None, true, 1));
+        let step = self.go(wall, Cause::ReloadRefused, Some(error), None)?;
+        if created_anew {
+            // The destroy of the one before may be stuck.
+            self.orphans
+                .extend(self.in_flight.take().map(|call| call.id));
+            self.has_instance = true;
+            self.poisoned = false;
+        }
+        Ok(step)
+    }
+
+    pub(super) fn not_put_back(
+        &mut self,
+        wall: WallTime,
+        report: &FaultReport,
+    ) -> Result<Step, RejectReason> {
+        self.check(Cause::GaveUp)?;
+        if self.in_flight.is_some_and(|call| !call.abandoned) {
+            return Err(RejectReason::Busy);
+        }
+        let error = Arc::new(Fault::new(report, wall, Some(CallKind::Create), false, 1));
+        self.faults.state = Some(Arc::clone(&error));
+        self.has_instance = false;
+        self.poisoned = false;
+        self.schedule.stop();
+        self.go(wall, Cause::GaveUp, Some(error), None)
+            .map(Step::rearmed)
+    }
+
+    pub(super) fn reconfigure(
+        &mut self,
+        now: Moment,
+        wall: WallTime,
+        mut schedule: Schedule,
+        limits: CallLimits,
+    ) -> Result<Step, RejectReason> {
+        if self.in_flight.is_some_and(|call| !call.abandoned) {
+            return Err(RejectReason::Busy);
+        }
+        let step = self.go(wall, Cause::Reconfigured, None, None)?;
+        if !schedule.go_on_from(&self.schedule) && self.state == PluginState::Enabled {
+            schedule.start(now);
+        }
+        self.schedule = schedule;
+        self.limits = limits;
+        Ok(step.rearmed())
+    }
+
+    pub(super) fn start_save(&mut self, now: Moment, wall: WallTime) -> Result<Step, RejectReason> {
+        self.check(Cause::SaveFailed)?;
+        self.check_callable()?;
+        let id = self.begin(now, wall, CallKind::SaveState, CreateReason::Load);
+        Ok(Step::started(id))
+    }
+
+    pub(super) fn end_save(
+        &mut self,
+        wall: WallTime,
+        duration: Duration,
+        outcome: CallOutcome,
+    ) -> Result<Step, RejectReason> {
+        let report = match outcome {
+            CallOutcome::Completed => {
+                self.counts.successes += 1;
+                return Ok(Step::silent());
+            }
+            CallOutcome::Failed { report, .. } => {
+                self.counts.failures += 1;
+                report
+            }
+            CallOutcome::Panicked(report) => {
+                self.counts.panics += 1;
+                self.poisoned = true;
+                report
+            }
+        };
+        self.fail_save(wall, duration, &report)
+    }
+
+    /// Says nothing of updates, so no error stands after it.
+    pub(super) fn fail_save(
+        &mut self,
+        wall: WallTime,
+        duration: Duration,
+        report: &FaultReport,
+    ) -> Result<Step, RejectReason> {
+        let call = Some(CallKind::SaveState);
+        let error = Arc::new(Fault::new(report, wall, call, true, 1));
+        self.go(wall, Cause::SaveFailed, Some(error), Some(duration))
+    }
+}
