@@ -33,6 +33,8 @@ pub struct EngineBuilder {
     create_timeout: Option<Duration>,
     display_timeout: Option<Duration>,
     destroy_timeout: Option<Duration>,
+    trial_timeout: Option<Duration>,
+    state_timeout: Option<Duration>,
     load_timeout: Option<Duration>,
     startup_budget: Option<Duration>,
     backtraces: Option<bool>,
@@ -100,6 +102,18 @@ impl EngineBuilder {
     /// How long a destroy may take: 1 ms to one day, by default 5 s.
     pub fn destroy_timeout(mut self, timeout: Duration) -> Self {
         self.destroy_timeout = Some(timeout);
+        self
+    }
+
+    /// How long the trial update of a replacement may take: 1 ms to one day, by default as long as any update of that plugin.
+    pub fn trial_timeout(mut self, timeout: Duration) -> Self {
+        self.trial_timeout = Some(timeout);
+        self
+    }
+
+    /// How long saving the state for a replacement may take, and how long restoring it: 1 ms to one day, by default 5 s.
+    pub fn state_timeout(mut self, timeout: Duration) -> Self {
+        self.state_timeout = Some(timeout);
         self
     }
 
@@ -184,6 +198,7 @@ impl EngineBuilder {
             if let Some(executor) = weak.upgrade() {
                 moved.ledger.time.look_at_wall();
                 executor.watchdog.sweep(&executor);
+                executor.asides.tell();
                 moved.ledger.run.notify();
             }
         }));
@@ -263,6 +278,21 @@ impl EngineBuilder {
                 self.destroy_timeout,
                 file.destroy_timeout.as_ref(),
                 keys::DESTROY_TIMEOUT,
+            )?,
+            trial_timeout: match (self.trial_timeout, &file.trial_timeout) {
+                (None, None) => None,
+                (by_code, by_file) => Some(timeout(
+                    "trial_timeout",
+                    by_code,
+                    by_file.as_ref(),
+                    keys::TIMEOUT,
+                )?),
+            },
+            state_timeout: timeout(
+                "state_timeout",
+                self.state_timeout,
+                file.state_timeout.as_ref(),
+                keys::STATE_TIMEOUT,
             )?,
             load_timeout: timeout(
                 "load_timeout",

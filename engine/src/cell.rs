@@ -60,12 +60,12 @@ pub(crate) struct Guarded {
     pub(crate) started: u64,
     /// What was wrong with the settings at the latest create.
     pub(crate) misconfigured: Option<Arc<ConfigError>>,
-    /// How many commands wait for a call to end. While one does, no update starts.
+    /// How many commands hold updates back, or wait for a call to end. While one does, no update starts.
     pub(crate) waiters: u32,
+    /// Whether a tick has come meanwhile that is to be offered again.
+    pub(crate) tick_waits: bool,
     /// The error that is published.
     error: Option<Arc<Fault>>,
-    /// Which of the published facts hold.
-    facts: usize,
     history: PluginHistory,
     /// The number of the last transition.
     seq: u64,
@@ -96,7 +96,6 @@ impl Guarded {
         let beside = Beside {
             seq: self.seq,
             history_len: self.history.len(),
-            facts: self.facts,
         };
         Plain::of(&self.machine, beside)
     }
@@ -112,7 +111,6 @@ impl Cell {
         let beside = Beside {
             seq: 0,
             history_len: 0,
-            facts: 0,
         };
         Self {
             index,
@@ -128,8 +126,8 @@ impl Cell {
                 started: 0,
                 misconfigured: None,
                 waiters: 0,
+                tick_waits: false,
                 error: None,
-                facts: 0,
                 history: PluginHistory::default(),
                 seq: 0,
                 recorded: 0,
@@ -280,7 +278,7 @@ impl Cell {
             at,
             id: self.id.clone(),
             generation: guarded.machine.generation(),
-            version: self.facts(guarded).version,
+            version: self.published.facts().version.clone(),
             from: record.from,
             to: record.to,
             cause: record.cause,
@@ -304,21 +302,13 @@ impl Cell {
         self.published.write(&guarded.plain(), changed);
     }
 
-    fn facts(&self, guarded: &Guarded) -> Facts {
-        match self.published.facts(guarded.facts) {
-            Some(facts) => (**facts).clone(),
-            None => Facts::new(self.id.clone()),
-        }
-    }
-
     fn set_facts(&self, guarded: &mut Guarded, facts: Facts) {
-        guarded.facts = self.published.add_facts(facts);
-        self.published.write(&guarded.plain(), None);
+        self.published.write_facts(&guarded.plain(), facts);
     }
 
     /// Says what the plugin is loaded from, or that it is loaded from nothing any more.
     pub(crate) fn set_loaded(&self, guarded: &mut Guarded, loaded: Option<Loaded>) {
-        let mut facts = self.facts(guarded);
+        let mut facts = (*self.published.facts()).clone();
         facts.interval = guarded.machine.schedule().interval();
         facts.timeout = guarded.machine.limits().update;
         if let Some(loaded) = &loaded {
@@ -340,7 +330,7 @@ impl Cell {
 
     /// Says which file the plugin belongs to, before it is known whether that can be loaded.
     pub(crate) fn set_file(&self, guarded: &mut Guarded, file: &Path) {
-        let mut facts = self.facts(guarded);
+        let mut facts = (*self.published.facts()).clone();
         facts.file = Some(file.into());
         self.set_facts(guarded, facts);
     }
@@ -353,9 +343,19 @@ impl Cell {
             .begin_generation(guarded.seq, generation, version.into());
     }
 
+    /// Lets updates start again that were held back, if nobody else holds them back. A tick that came meanwhile is offered again.
+    pub(crate) fn let_updates_start(&self, ledger: &Ledger, guarded: &mut Guarded) {
+        guarded.waiters -= 1;
+        if guarded.waiters == 0 && std::mem::take(&mut guarded.tick_waits) {
+            let schedule = guarded.machine.schedule();
+            ledger.rearm(self.index, schedule.next(), schedule.interval());
+        }
+    }
+
     /// Waits until the call that is in flight, if any, has ended or was abandoned. No update starts meanwhile.
     pub(crate) fn wait_settled<'a>(
         &'a self,
+        ledger: &Ledger,
         mut guarded: MutexGuard<'a, Guarded>,
     ) -> MutexGuard<'a, Guarded> {
         guarded.waiters += 1;
@@ -366,7 +366,7 @@ impl Cell {
         {
             self.settled.wait(&mut guarded);
         }
-        guarded.waiters -= 1;
+        self.let_updates_start(ledger, &mut guarded);
         guarded
     }
 
@@ -392,7 +392,7 @@ impl Cell {
         // No writer can come in between now.
         let guarded = self.lock();
         let owned = Owned {
-            facts: Arc::new(self.facts(&guarded)),
+            facts: self.published.facts(),
             error: guarded.error.clone(),
         };
         (guarded.plain(), owned)

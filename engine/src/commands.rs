@@ -62,7 +62,7 @@ fn admit<'a>(engine: &Shared, cell: &'a Cell, command: Command) -> Result<Admitt
                 {
                     loaded.host.cancel(call.id);
                 }
-                guarded = cell.wait_settled(guarded);
+                guarded = cell.wait_settled(&engine.board.ledger, guarded);
             }
         }
     }
@@ -205,7 +205,7 @@ pub(crate) fn reset(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
             guarded.waiters += 1;
             destroy(engine, cell, guarded, true);
             let started = start(engine, cell, cell.lock(), CreateReason::Reset);
-            cell.lock().waiters -= 1;
+            cell.let_updates_start(&engine.board.ledger, &mut cell.lock());
             started
         }
     }
@@ -246,7 +246,7 @@ fn start<'a>(
             return answer.map(drop);
         }
         // What the call in between has made has no place beside the new instance.
-        let guarded = cell.wait_settled(cell.lock());
+        let guarded = cell.wait_settled(&engine.board.ledger, cell.lock());
         destroy(engine, cell, guarded, true);
     }
 }

@@ -169,14 +169,24 @@ pub fn effective(
 
 fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
     let time = |holds: Holds<Duration>| (quoted(&keys::duration_text(holds.value)), holds.said_by);
+    let flag = |holds: Holds<bool>| (holds.value.to_string(), holds.said_by);
     let id = config.id(&manifest.id);
-    let enabled = config.enabled();
     let values = [
         ("id", (quoted(id.value.as_str()), id.said_by)),
-        ("enabled", (enabled.value.to_string(), enabled.said_by)),
+        ("enabled", flag(config.enabled())),
         ("interval", time(config.interval(manifest))),
         ("timeout", time(config.timeout(manifest))),
         ("jitter", time(config.jitter(manifest))),
+        (
+            "reload",
+            (
+                quoted(config.reload().value.name()),
+                config.reload().said_by,
+            ),
+        ),
+        ("trial_update", flag(config.trial_update())),
+        ("probation", time(config.probation())),
+        ("allow_downgrade", flag(config.allow_downgrade())),
     ];
     let settings = config.settings().map(|settings| settings.shown());
     let settings = settings.into_iter().flatten().map(|shown| Effective {
@@ -225,6 +235,7 @@ fn default(section: &str, key: &keys::Key) -> Option<Effective> {
         keys::Default::Flag(flag) => flag.to_string(),
         keys::Default::Duration(time) => quoted(&keys::duration_text(time)),
         keys::Default::Count(count) => count.to_string(),
+        keys::Default::Choice(choice) => quoted(choice),
     };
     Some(Effective {
         key: format!("{section}.{}", key.name),
@@ -243,6 +254,8 @@ impl EngineSays {
             "create_timeout" => said("engine", name, self.create_timeout.as_ref(), time),
             "display_timeout" => said("engine", name, self.display_timeout.as_ref(), time),
             "destroy_timeout" => said("engine", name, self.destroy_timeout.as_ref(), time),
+            "trial_timeout" => said("engine", name, self.trial_timeout.as_ref(), time),
+            "state_timeout" => said("engine", name, self.state_timeout.as_ref(), time),
             "load_timeout" => said("engine", name, self.load_timeout.as_ref(), time),
             "startup_budget" => said("engine", name, self.startup_budget.as_ref(), time),
             "history_bytes_max" => {

@@ -54,6 +54,10 @@ impl fmt::Display for Event {
 pub(crate) struct TopicName<'a>(&'a str);
 
 impl<'a> TopicName<'a> {
+    pub(crate) fn as_str(&self) -> &'a str {
+        self.0
+    }
+
     /// `name`, if it has the form and is not one of the engine's own.
     pub(crate) fn of_plugin(name: &'a str) -> Option<Self> {
         let bytes = name.as_bytes();

@@ -4,8 +4,10 @@
 //! that is no longer the plugin's current one is discarded here.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
 
 use plugin_engine_core::{CallId, FaultKind, FaultReport, PluginId, bounded};
 
@@ -56,6 +58,20 @@ pub(crate) struct HostContext {
     cancelled_call: AtomicU64,
     /// The plugin's own record of progress.
     progress: Arc<AtomicU64>,
+    /// Whether the instance has not taken over yet: what it publishes is held back, and its progress is not the plugin's.
+    is_candidate: AtomicBool,
+    held_back: Mutex<HeldBack>,
+}
+
+/// The most events that are held back for a candidate, and the most bytes of them.
+const HELD_EVENTS_MAX: usize = 1_024;
+const HELD_BYTES_MAX: usize = 1024 * 1024;
+
+/// What a candidate has published. It becomes known when the candidate takes over, and never if it does not.
+#[derive(Default)]
+struct HeldBack {
+    events: Vec<(String, String)>,
+    bytes: usize,
 }
 
 impl HostContext {
@@ -78,6 +94,8 @@ impl HostContext {
             live_call: AtomicU64::new(0),
             cancelled_call: AtomicU64::new(0),
             progress,
+            is_candidate: AtomicBool::new(false),
+            held_back: Mutex::default(),
         })
     }
 
@@ -95,7 +113,46 @@ impl HostContext {
             live_call: AtomicU64::new(live),
             cancelled_call: AtomicU64::new(cancelled),
             progress: Arc::clone(&self.progress),
+            is_candidate: AtomicBool::new(self.is_candidate.load(Ordering::Relaxed)),
+            held_back: Mutex::default(),
         })
+    }
+
+    /// What the plugin says from now on is said by an instance that has not taken over yet.
+    pub(crate) fn begin_candidacy(&self) {
+        self.is_candidate.store(true, Ordering::Relaxed);
+    }
+
+    /// The instance takes over: what it has published becomes known. Called inside the lock of the cell, so that it comes before
+    /// anything that the plugin publishes from now on.
+    pub(crate) fn take_over(&self) {
+        let mut held = self.held_back.lock();
+        self.is_candidate.store(false, Ordering::Relaxed);
+        let events = std::mem::take(&mut held.events);
+        drop(held);
+        let Some(listener) = self.listener.upgrade() else {
+            return;
+        };
+        for (name, payload) in events {
+            if let Some(name) = TopicName::of_plugin(&name) {
+                listener.publish(&self.id, &name, &payload);
+            }
+        }
+    }
+
+    /// Holds an event of a candidate back. `false` if it takes over already.
+    fn hold_back(&self, name: &str, payload: &str) -> Result<bool, PublishRefused> {
+        let mut held = self.held_back.lock();
+        if !self.is_candidate.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let bytes = held.bytes + name.len() + payload.len();
+        if held.events.len() >= HELD_EVENTS_MAX || bytes > HELD_BYTES_MAX {
+            return Err(PublishRefused::Discarded);
+        }
+        held.bytes = bytes;
+        held.events.push((name.to_owned(), payload.to_owned()));
+        Ok(true)
     }
 
     /// A view without the secrets that the plugin was given. Images are shown as they are.
@@ -155,7 +212,7 @@ impl HostContext {
     }
 
     pub(crate) fn record_progress(&self, call: u64) {
-        if self.is_live(call) {
+        if self.is_live(call) && !self.is_candidate.load(Ordering::Relaxed) {
             // Never 0, which stands for never: a manual clock begins there.
             self.progress.store(self.now_ns().max(1), Ordering::Relaxed);
         }
@@ -175,6 +232,9 @@ impl HostContext {
         }
         if !self.is_live(call) {
             return Err(PublishRefused::Discarded);
+        }
+        if self.is_candidate.load(Ordering::Relaxed) && self.hold_back(name.as_str(), payload)? {
+            return Ok(());
         }
         let listener = self.listener.upgrade().ok_or(PublishRefused::Discarded)?;
         listener.publish(&self.id, &name, payload);

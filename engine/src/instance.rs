@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use plugin_api::View;
 use abi_stable::std_types::RSlice;
+use plugin_api::View;
 use plugin_api::abi::{CallFrame, TakeBytes, status};
 use plugin_engine_core::{CallId, CallOutcome, FaultKind, FaultReport, Moment};
 

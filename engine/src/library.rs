@@ -36,6 +36,14 @@ pub(crate) struct CallTable {
     pub(crate) destroy: unsafe extern "C" fn(*mut (), &CallFrame) -> u8,
 }
 
+/// How instances hand over their state at a reload.
+pub(crate) struct StateCalls {
+    /// The author's version of the state.
+    pub(crate) version: u32,
+    pub(crate) save: unsafe extern "C" fn(*mut (), &CallFrame, *mut (), TakeBytes) -> u8,
+    pub(crate) restore: unsafe extern "C" fn(*mut (), &CallFrame, u32, RSlice<'_, u8>) -> u8,
+}
+
 /// A plugin file whose code is mapped and whose contract fits.
 ///
 /// The code stays mapped for the life of the process, also when this is dropped. Unmapping is safe only when no thread that

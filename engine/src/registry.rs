@@ -156,6 +156,7 @@ mod tests {
             update: second,
             display: second,
             destroy: second,
+            state: second,
         };
         let machine = Machine::new(Schedule::new(second, Duration::ZERO), limits);
         Cell::new(index, id.clone(), machine)

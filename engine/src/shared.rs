@@ -22,6 +22,9 @@ pub(crate) struct Options {
     pub(crate) create_timeout: Duration,
     pub(crate) display_timeout: Duration,
     pub(crate) destroy_timeout: Duration,
+    /// `None` for as long as any update of that plugin.
+    pub(crate) trial_timeout: Option<Duration>,
+    pub(crate) state_timeout: Duration,
     pub(crate) load_timeout: Duration,
     pub(crate) startup_budget: Duration,
     /// What plugin files must fulfil, if code said so; the file has no say then.

@@ -9,12 +9,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use plugin_engine_core::{
     CallKind, Counts, Fault, Machine, Moment, PluginId, PluginState, WallTime,
 };
 
-use crate::append_list::AppendList;
 use crate::digest::LazyDigest;
 
 /// Everything that is known of one plugin at one moment. A copy: nothing in the engine changes through it.
@@ -145,7 +144,7 @@ impl Facts {
     }
 }
 
-const WORDS: usize = 18;
+const WORDS: usize = 17;
 
 /// How often a read is tried before the reader asks for the lock instead of going on for ever.
 pub(crate) const READ_TRIES_MAX: usize = 64;
@@ -157,9 +156,8 @@ pub(crate) struct Published {
     words: [AtomicU64; WORDS],
     /// The error, if the words say that there is one.
     error: ArcSwapOption<Fault>,
-    /// All facts that ever held, each once: a plugin has as many as it had files and configurations. They are never
-    /// removed, so that a reader needs no lock to take one.
-    facts: AppendList<Arc<Facts>>,
+    /// What changes only with a load.
+    facts: ArcSwap<Facts>,
 }
 
 /// The plain fields, between the machine and the words.
@@ -173,8 +171,6 @@ pub(crate) struct Plain {
 pub(crate) struct Beside {
     pub(crate) seq: u64,
     pub(crate) history_len: usize,
-    /// Which of the published facts hold.
-    pub(crate) facts: usize,
 }
 
 /// What a snapshot has that has an owner.
@@ -216,15 +212,8 @@ impl Plain {
                 counts.skipped,
                 call.map_or(0, |call| call.since.as_unix_nanos()),
                 beside.history_len as u64,
-                beside.facts as u64,
             ],
         }
-    }
-
-    /// Which facts hold.
-    #[inline]
-    fn facts(&self) -> usize {
-        usize::try_from(self.words[WORDS - 1]).unwrap_or(usize::MAX)
     }
 
     #[inline]
@@ -258,7 +247,6 @@ impl Plain {
             skipped,
             call_since,
             history_len,
-            _facts,
         ] = self.words;
         let wall = |nanos: u64| (nanos != 0).then(|| WallTime::from_unix_nanos(nanos));
         let call = ((flags >> 8) as u8)
@@ -297,42 +285,39 @@ impl Plain {
 }
 
 impl Published {
-    /// Publishes a first value. The facts are number 0.
+    /// Publishes a first value.
     pub(crate) fn new(plain: Plain, facts: Facts) -> Self {
-        let published = Self {
+        Self {
             sequence: AtomicU64::new(0),
             words: plain.words.map(AtomicU64::new),
             error: ArcSwapOption::empty(),
-            facts: AppendList::new(),
-        };
-        published.add_facts(facts);
-        published
-    }
-
-    /// Adds facts, unless they held before, and returns their number. The caller holds the cell's lock.
-    pub(crate) fn add_facts(&self, facts: Facts) -> usize {
-        let mut number = 0;
-        while let Some(known) = self.facts.get(number) {
-            if **known == facts {
-                return number;
-            }
-            number += 1;
-        }
-        match self.facts.set(number, Arc::new(facts)) {
-            Ok(()) => number,
-            // Tens of millions of files: the last facts stand for those that no longer fit.
-            Err(_) => number.saturating_sub(1),
+            facts: ArcSwap::from_pointee(facts),
         }
     }
 
-    /// The facts of a number.
-    pub(crate) fn facts(&self, number: usize) -> Option<&Arc<Facts>> {
-        self.facts.get(number)
+    /// The facts that hold. Only inside the lock of the cell do they belong to what else is seen there.
+    pub(crate) fn facts(&self) -> Arc<Facts> {
+        self.facts.load_full()
+    }
+
+    /// Publishes other facts together with the rest. The caller holds the cell's lock.
+    #[cold]
+    pub(crate) fn write_facts(&self, plain: &Plain, facts: Facts) {
+        self.write_with(plain, || self.facts.store(Arc::new(facts)));
     }
 
     /// Publishes. The caller holds the cell's lock, so there is one writer at a time. `error` only if it has changed.
     #[inline]
     pub(crate) fn write(&self, plain: &Plain, error: Option<Option<Arc<Fault>>>) {
+        self.write_with(plain, || {
+            if let Some(error) = error {
+                self.error.store(error);
+            }
+        });
+    }
+
+    #[inline]
+    fn write_with(&self, plain: &Plain, owned: impl FnOnce()) {
         let sequence = self.sequence.load(Ordering::Relaxed);
         self.sequence
             .store(sequence.wrapping_add(1), Ordering::Relaxed);
@@ -341,9 +326,7 @@ impl Published {
         for (word, value) in self.words.iter().zip(plain.words) {
             word.store(value, Ordering::Relaxed);
         }
-        if let Some(error) = error {
-            self.error.store(error);
-        }
+        owned();
         self.sequence
             .store(sequence.wrapping_add(2), Ordering::Release);
     }
@@ -362,12 +345,13 @@ impl Published {
         let plain = Plain { words };
         // Looked at only if the words say so, and then it belongs to them if the sequence has not moved.
         let error = plain.has_error().then(|| self.error.load_full()).flatten();
+        let facts = self.facts.load();
         // Orders the reads above before the second look at the sequence.
         fence(Ordering::Acquire);
         if self.sequence.load(Ordering::Relaxed) != before {
             return None;
         }
-        let facts = Arc::clone(self.facts(plain.facts())?);
+        let facts = Arc::clone(&facts);
         Some((plain, Owned { facts, error }))
     }
 }

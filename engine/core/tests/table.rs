@@ -82,6 +82,7 @@ reloaded          | -               | -               | reloaded        | -     
 rolled back       | -               | -               | rolled_back     | -                  | rolled_back     | rolled_back
 reload refused    | reload_refused  | reload_refused  | reload_refused  | reload_refused     | reload_refused  | reload_refused
 not put back      | -               | -               | gave_up         | -                  | -               | -
+replaced not gone | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed     | destroy_failed  | destroy_failed
 reconfigured      | -               | reconfigured    | reconfigured    | -                  | reconfigured    | reconfigured
 save              | -               | -               | .               | -                  | -               | -
 unloaded          | -               | unloaded        | unloaded        | -                  | unloaded        | unloaded
@@ -115,6 +116,7 @@ reloaded          | -               | -               | -               | -     
 rolled back       | -               | -               | -               | -               | -               | -               | -
 reload refused    | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused
 not put back      | -               | -               | -               | -               | -               | -               | -
+replaced not gone | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed
 reconfigured      | -               | -               | -               | -               | -               | -               | -
 save              | -               | -               | -               | -               | -               | -               | -
 unloaded          | -               | -               | -               | -               | -               | -               | -
@@ -148,6 +150,7 @@ reloaded          | reloaded        | reloaded        | reloaded        | reload
 rolled back       | rolled_back     | rolled_back     | rolled_back     | rolled_back     | rolled_back     | -
 reload refused    | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused
 not put back      | gave_up         | gave_up         | -               | gave_up         | -               | -
+replaced not gone | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed
 reconfigured      | reconfigured    | reconfigured    | reconfigured    | reconfigured    | reconfigured    | -
 save              | -               | -               | -               | -               | -               | -
 unloaded          | unloaded        | unloaded        | unloaded        | unloaded        | unloaded        | -
@@ -289,6 +292,9 @@ fn event(row: &str, id: CallId) -> Event {
             created_anew: false,
         },
         "not put back" => Event::NotPutBack(report(FaultKind::Failed, "the port is taken")),
+        "replaced not gone" => {
+            Event::ReplacedNotDestroyed(report(FaultKind::Panic, "in its destroy"))
+        }
         "reconfigured" => Event::Reconfigured {
             schedule: takeover(false).schedule,
             limits: takeover(false).limits,

@@ -12,6 +12,7 @@ pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) const CREATE_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) const DISPLAY_TIMEOUT: Duration = Duration::from_secs(2);
 pub(crate) const DESTROY_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const STATE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const STARTUP_BUDGET: Duration = Duration::from_secs(35);
 pub(crate) const THREADS: u64 = 512;
@@ -28,6 +29,28 @@ const HISTORY_BYTES_MAX: u64 = 1 << 40;
 pub(crate) const ENTRIES_MAX: usize = 1 << 20;
 /// The most items of any other list.
 pub(crate) const LIST_LEN_MAX: usize = 1_024;
+
+/// How a replacement takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReloadWay {
+    TryActivate,
+    StopFirst,
+}
+
+impl ReloadWay {
+    const NAMES: [&'static str; 2] = ["try-activate", "stop-first"];
+
+    pub(crate) fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+
+    pub(crate) fn named(name: &str) -> Self {
+        match name {
+            "stop-first" => Self::StopFirst,
+            _ => Self::TryActivate,
+        }
+    }
+}
 
 /// A group of keys.
 pub(crate) struct Section {
@@ -53,6 +76,7 @@ pub(crate) enum Default {
     Flag(bool),
     Duration(Duration),
     Count(u64),
+    Choice(&'static str),
 }
 
 /// What a key takes.
@@ -73,6 +97,8 @@ pub(crate) enum Kind {
         min: u64,
         max: u64,
     },
+    /// One of these texts.
+    Choice(&'static [&'static str]),
     /// Public keys of minisign.
     PublicKeys,
     /// Numbers of users.
@@ -128,6 +154,33 @@ const JITTER: Key = key(
     Default::Duration(Duration::ZERO),
     "The range over which the first updates of plugins are spread, each at a fixed phase of its own. What is longer than the interval counts as the interval.",
 );
+const RELOAD: Key = key(
+    "reload",
+    Kind::Choice(&ReloadWay::NAMES),
+    Default::Choice(ReloadWay::NAMES[0]),
+    "How a replacement takes over: try-activate creates and tries it while the instance before goes on; stop-first destroys that one before, for plugins that own something exclusive, and creates it anew if the replacement fails.",
+);
+const TRIAL_UPDATE: Key = key(
+    "trial_update",
+    Kind::Flag,
+    Default::Flag(true),
+    "Whether a replacement has to complete one update before it takes over.",
+);
+const PROBATION: Key = key(
+    "probation",
+    Kind::Duration {
+        min: Duration::ZERO,
+        max: TIMEOUT_MAX,
+    },
+    Default::Duration(Duration::ZERO),
+    "For how long after a reload the generation before is kept: if the new one fails three times in a row, panics three times or ends in Error, the one before takes over again, once.",
+);
+const ALLOW_DOWNGRADE: Key = key(
+    "allow_downgrade",
+    Kind::Flag,
+    Default::Flag(false),
+    "Whether a file of a lower version may take over at a reload.",
+);
 const ID: Key = key(
     "id",
     Kind::Id,
@@ -151,6 +204,10 @@ pub(crate) static BESIDE: Section = Section {
         PLUGIN_INTERVAL,
         PLUGIN_TIMEOUT,
         JITTER,
+        RELOAD,
+        TRIAL_UPDATE,
+        PROBATION,
+        ALLOW_DOWNGRADE,
         SETTINGS,
     ],
 };
@@ -171,6 +228,10 @@ pub(crate) static PLUGIN: Section = Section {
         PLUGIN_INTERVAL,
         PLUGIN_TIMEOUT,
         JITTER,
+        RELOAD,
+        TRIAL_UPDATE,
+        PROBATION,
+        ALLOW_DOWNGRADE,
         SETTINGS,
     ],
 };
@@ -179,7 +240,16 @@ pub(crate) static PLUGIN: Section = Section {
 pub(crate) static DEFAULTS: Section = Section {
     name: "[defaults]",
     doc: "What holds for every plugin of which neither a configuration nor its own manifest says anything.",
-    keys: &[ENABLED, PLUGIN_INTERVAL, PLUGIN_TIMEOUT, JITTER],
+    keys: &[
+        ENABLED,
+        PLUGIN_INTERVAL,
+        PLUGIN_TIMEOUT,
+        JITTER,
+        RELOAD,
+        TRIAL_UPDATE,
+        PROBATION,
+        ALLOW_DOWNGRADE,
+    ],
 };
 
 /// The engine itself.
@@ -222,6 +292,18 @@ pub(crate) static ENGINE: Section = Section {
             CALL_TIME,
             Default::Duration(DESTROY_TIMEOUT),
             "How long a destroy may take.",
+        ),
+        key(
+            "trial_timeout",
+            CALL_TIME,
+            Default::None,
+            "How long the trial update of a replacement may take; as long as any of its updates if not said.",
+        ),
+        key(
+            "state_timeout",
+            CALL_TIME,
+            Default::Duration(STATE_TIMEOUT),
+            "How long saving the state for a replacement may take, and how long restoring it.",
         ),
         key(
             "load_timeout",
@@ -355,6 +437,10 @@ impl Kind {
                 duration_text(max)
             ),
             Self::Count { min, max } => format!("a whole number from {min} to {max}"),
+            Self::Choice(choices) => {
+                let choices: Vec<_> = choices.iter().map(|one| format!("\"{one}\"")).collect();
+                choices.join(" or ")
+            }
             Self::PublicKeys => "a list of public keys of minisign, in quotes".to_owned(),
             Self::Owners => {
                 format!("a list of numbers of users, from 0 to {}", u32::MAX)
@@ -395,6 +481,9 @@ mod tests {
                 }
                 (Kind::Count { min, max }, Default::Count(value)) => {
                     assert!((min..=max).contains(&value), "{}", key.name);
+                }
+                (Kind::Choice(choices), Default::Choice(choice)) => {
+                    assert!(choices.contains(&choice), "{}", key.name);
                 }
                 _ => panic!("the default of {} is of another kind", key.name),
             }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use plugin_engine_core::PluginId;
 
 use super::error::{Problem, code};
-use super::keys;
+use super::keys::{self, ReloadWay};
 use super::reading::Reading;
 use super::settings::Settings;
 use super::source::{Place, Said};
@@ -31,6 +31,10 @@ pub(crate) struct Layer {
     interval: Option<Said<Duration>>,
     timeout: Option<Said<Duration>>,
     jitter: Option<Said<Duration>>,
+    reload: Option<Said<ReloadWay>>,
+    trial_update: Option<Said<bool>>,
+    probation: Option<Said<Duration>>,
+    allow_downgrade: Option<Said<bool>>,
     settings: Option<Said<Arc<Settings>>>,
 }
 
@@ -45,6 +49,13 @@ impl Layer {
             interval: found.duration("interval"),
             timeout: found.duration("timeout"),
             jitter: found.duration("jitter"),
+            reload: found.choice("reload").map(|said| Said {
+                value: ReloadWay::named(said.value),
+                at: said.at,
+            }),
+            trial_update: found.flag("trial_update"),
+            probation: found.duration("probation"),
+            allow_downgrade: found.flag("allow_downgrade"),
             settings: found.settings("settings"),
         };
         if let (Some(jitter), Some(interval)) = (&layer.jitter, &layer.interval)
@@ -150,6 +161,26 @@ impl PluginConfig {
         let mut jitter = self.value(|layer| &layer.jitter, None, Duration::ZERO);
         jitter.value = jitter.value.min(self.interval(manifest).value);
         jitter
+    }
+
+    /// How a replacement takes over.
+    pub(crate) fn reload(&self) -> Holds<ReloadWay> {
+        self.value(|layer| &layer.reload, None, ReloadWay::TryActivate)
+    }
+
+    /// Whether a replacement has to complete one update first.
+    pub(crate) fn trial_update(&self) -> Holds<bool> {
+        self.value(|layer| &layer.trial_update, None, true)
+    }
+
+    /// For how long the generation before is kept after a reload.
+    pub(crate) fn probation(&self) -> Holds<Duration> {
+        self.value(|layer| &layer.probation, None, Duration::ZERO)
+    }
+
+    /// Whether a lower version may take over.
+    pub(crate) fn allow_downgrade(&self) -> Holds<bool> {
+        self.value(|layer| &layer.allow_downgrade, None, false)
     }
 
     /// All settings come from one place: two half sets of settings are none.

@@ -42,6 +42,7 @@ fn property(key: &Key) -> Value {
             "examples": ["500ms", "1s", "5m", "1h 30m"],
         }),
         Kind::Count { min, max } => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Kind::Choice(choices) => json!({ "type": "string", "enum": choices }),
         Kind::PublicKeys => json!({
             "type": "array",
             "maxItems": keys::LIST_LEN_MAX,
@@ -70,6 +71,7 @@ fn property(key: &Key) -> Value {
         Default::Flag(flag) => property["default"] = Value::from(flag),
         Default::Duration(time) => property["default"] = Value::from(keys::duration_text(time)),
         Default::Count(count) => property["default"] = Value::from(count),
+        Default::Choice(choice) => property["default"] = Value::from(choice),
     }
     property
 }

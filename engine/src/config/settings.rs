@@ -172,6 +172,19 @@ impl Settings {
         Some(member.name_span.of(&self.source))
     }
 
+    /// Whether a plugin would be told the same, as far as that can be known without looking references up.
+    pub(crate) fn says_the_same_as(&self, other: &Self) -> bool {
+        let said = |one: &Self| {
+            let shown = one.shown().into_iter();
+            shown
+                .map(|shown| (shown.key, shown.written))
+                .collect::<Vec<_>>()
+        };
+        // A relative path in a reference starts at the file that it is written in.
+        let same_place = self.source.path == other.source.path;
+        said(self) == said(other) && (same_place || !self.refers())
+    }
+
     /// Every value that is no table, in the order of the keys.
     pub(crate) fn shown(&self) -> Vec<Shown> {
         let mut shown = Vec::new();

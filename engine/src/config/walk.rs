@@ -25,6 +25,7 @@ pub(super) enum Value {
     Flag(bool),
     Duration(Duration),
     Count(u64),
+    Choice(&'static str),
     Texts(Vec<String>),
     Numbers(Vec<u32>),
     Settings(Arc<Settings>),
@@ -78,6 +79,7 @@ impl Found {
         flag: Flag(bool);
         duration: Duration(Duration);
         count: Count(u64);
+        choice: Choice(&'static str);
         texts: Texts(Vec<String>);
         numbers: Numbers(Vec<u32>);
         settings: Settings(Arc<Settings>);
@@ -164,6 +166,19 @@ impl Reading<'_> {
             },
             (Kind::Path, DeValue::String(text)) => self.path(key, text, &span)?,
             (Kind::Flag, DeValue::Boolean(flag)) => Value::Flag(*flag),
+            (Kind::Choice(choices), DeValue::String(text)) => {
+                match choices
+                    .iter()
+                    .copied()
+                    .find(|choice| *choice == text.as_ref())
+                {
+                    Some(choice) => Value::Choice(choice),
+                    None => {
+                        self.no_choice(key, choices, text, &span);
+                        return None;
+                    }
+                }
+            }
             (Kind::Duration { min, max }, DeValue::String(text)) => {
                 self.duration(key, text, min, max, &span)?
             }
@@ -244,6 +259,16 @@ impl Reading<'_> {
             }
         }
         None
+    }
+
+    fn no_choice(&mut self, key: &Key, choices: &[&str], text: &str, span: &Range<usize>) {
+        let found = bounded(text, 80);
+        let reason = format!("`{}` is \"{found}\", which it cannot be", key.name);
+        let help = match nearest(text, choices.iter().copied()) {
+            Some(meant) => format!("did you mean \"{meant}\"?"),
+            None => format!("write {}", key.kind.wanted()),
+        };
+        self.problem_with_help(code::OUT_OF_RANGE, span, reason, Some(help));
     }
 
     fn out_of_range(&mut self, key: &Key, found: &str, span: &Range<usize>) {

@@ -227,8 +227,11 @@ impl Caller<'_> {
             return self.skip(now, reason);
         }
         if guarded.waiters > 0 && !on_demand {
+            // The tick stays where it is, and is offered again when whoever waits is done.
+            let mut guarded = guarded;
+            guarded.tick_waits = true;
             drop(guarded);
-            return self.skip(now, RejectReason::Busy);
+            return UpdateEnd::not_made(now, RejectReason::Busy);
         }
         if self.must_be_refused(&guarded) {
             drop(guarded);

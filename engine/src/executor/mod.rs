@@ -4,6 +4,7 @@
 //! its place, and whatever the stuck one brings home is discarded. The number of threads is bounded by the workers plus the
 //! calls that are slow or abandoned, and by a limit.
 
+mod aside;
 mod batch;
 mod call;
 mod other_calls;
@@ -19,6 +20,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use parking_lot::Mutex;
 use plugin_engine_core::{CreateReason, Event, FaultKind, FaultReport, Transition};
 
+pub(crate) use aside::{Aside, AsideEnd, Asides, STUCK_MAX};
 pub use batch::CycleReport;
 pub(crate) use batch::{Batch, Verdict};
 pub(crate) use slot::{TaskEnd, Waiter};
@@ -27,7 +29,7 @@ pub(crate) use watchdog::{Watchdog, abandon_all};
 use crate::board::Board;
 use crate::cell::Cell as PluginCell;
 use crate::error::Error;
-use crate::instance::Instance;
+use crate::instance::{Instance, SavedState};
 use crate::transition_log::log;
 use slot::{OnBehalf, Slot};
 
@@ -48,6 +50,8 @@ pub(crate) struct Executor {
     slow: AtomicUsize,
     queue: Mutex<Queue>,
     pub(crate) watchdog: Watchdog,
+    /// Calls beside those of the plugins.
+    pub(crate) asides: Arc<Asides>,
 }
 
 #[derive(Default)]
@@ -110,6 +114,8 @@ pub(crate) enum TaskCall {
     Create(CreateReason),
     Update,
     Display,
+    /// Has the instance save its state, and hands that over.
+    Save(Arc<Mutex<Option<SavedState>>>),
     Destroy {
         instance: Box<Instance>,
         /// Whether it is the instance that the plugin has now, not one that it had before.
@@ -135,6 +141,7 @@ impl Executor {
             slow: AtomicUsize::new(0),
             queue: Mutex::new(Queue::default()),
             watchdog: Watchdog::default(),
+            asides: Arc::default(),
         }
     }
 

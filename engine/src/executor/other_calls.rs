@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use plugin_engine_core::{
     CallEnd, CallId, CallKind, CallOutcome, CreateReason, Event, FaultKind, FaultReport, Moment,
     RejectReason,
@@ -12,7 +13,7 @@ use super::call::{Caller, busy_or_stuck, verdict_of};
 use super::slot::TaskEnd;
 use crate::cell::{Applied, Guarded, Loaded};
 use crate::host::HostContext;
-use crate::instance::{CallTicket, Instance};
+use crate::instance::{CallTicket, Instance, SavedState};
 
 impl Caller<'_> {
     /// Begins a call other than an update: claims, and tells the watchdog.
@@ -170,6 +171,36 @@ impl Caller<'_> {
         match ended.verdict {
             Verdict::Abandoned => TaskEnd::Abandoned,
             verdict => TaskEnd::Ended(verdict, view),
+        }
+    }
+
+    /// Has the instance save its state. It stays the plugin's, whatever comes of that.
+    pub(super) fn save(&self, into: &Mutex<Option<SavedState>>) -> TaskEnd {
+        let mut guarded = self.cell.lock();
+        let Some(mut instance) = guarded.instance.take() else {
+            return TaskEnd::NotMade(busy_or_stuck(&guarded.machine));
+        };
+        let ticket = match self.begin(&mut guarded, Event::SaveStarted, CallKind::SaveState) {
+            Ok(ticket) => ticket,
+            Err(reason) => {
+                guarded.instance = Some(instance);
+                return TaskEnd::NotMade(reason);
+            }
+        };
+        instance.is_heard_in(ticket.id);
+        drop(guarded);
+        let (outcome, state) = instance.save_state(ticket);
+        let now = self.executor.board.ledger.time.now();
+        self.slot.end();
+        // Before anybody is told that the call has ended.
+        *into.lock() = state;
+        let ended = self.finish(now, ticket.id, outcome, instance);
+        if let Some(instance) = ended.leftover {
+            self.dispose(*instance);
+        }
+        match ended.verdict {
+            Verdict::Abandoned => TaskEnd::Abandoned,
+            verdict => TaskEnd::Ended(verdict, None),
         }
     }
 

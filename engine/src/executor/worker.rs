@@ -182,6 +182,7 @@ fn run_task(executor: &Arc<Executor>, slot: &Slot, mut task: Task) {
         }
         TaskCall::Create(reason) => (caller.create(reason), None),
         TaskCall::Display => (caller.display(), None),
+        TaskCall::Save(into) => (caller.save(&into), None),
         TaskCall::Destroy { instance, current } => {
             let verdict = caller.destroy(*instance, current);
             (TaskEnd::Ended(verdict, None), None)

@@ -202,6 +202,7 @@ pub(super) fn limits(engine: &Shared, update: Duration) -> CallLimits {
         update,
         display: engine.options.display_timeout,
         destroy: engine.options.destroy_timeout,
+        state: engine.options.state_timeout,
     }
 }
 

@@ -128,6 +128,8 @@ pub enum Event {
     },
     /// A reload was refused for which the instance had to be stopped first, and it could not be created anew.
     NotPutBack(FaultReport),
+    /// Destroying an instance that another one has taken over from failed, or has not returned in time.
+    ReplacedNotDestroyed(FaultReport),
     /// Another schedule and other limits hold.
     Reconfigured {
         /// The schedule.
@@ -152,8 +154,8 @@ pub struct Takeover {
     pub limits: CallLimits,
     /// Whether this undoes a reload.
     pub rolls_back: bool,
-    /// What was lost on the way, if anything was.
-    pub lost: Option<FaultReport>,
+    /// What is to be said of it: what was lost on the way, or why it came to that.
+    pub note: Option<FaultReport>,
 }
 
 /// Why a call is no longer waited for.

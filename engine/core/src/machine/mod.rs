@@ -254,6 +254,7 @@ impl Machine {
                 created_anew,
             } => self.refuse_reload(wall, &report, created_anew),
             Event::NotPutBack(report) => self.not_put_back(wall, &report),
+            Event::ReplacedNotDestroyed(report) => self.not_destroyed(wall, &report),
             Event::Reconfigured { schedule, limits } => {
                 self.reconfigure(now, wall, schedule, limits)
             }

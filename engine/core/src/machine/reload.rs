@@ -22,7 +22,7 @@ impl Machine {
             mut schedule,
             limits,
             rolls_back,
-            lost,
+            note,
         } = takeover;
         let cause = if rolls_back {
             Cause::RolledBack
@@ -39,7 +39,7 @@ impl Machine {
         }
         self.in_flight = None;
         let runs = self.state == PluginState::Enabled;
-        let error = lost.map(|report| Arc::new(Fault::new(&report, wall, None, true, 1)));
+        let error = note.map(|report| Arc::new(Fault::new(&report, wall, None, true, 1)));
         let step = self.go(wall, cause, error, None)?;
         self.generation = self.generation.saturating_add(1);
         self.faults.clear();
@@ -88,6 +88,17 @@ impl Machine {
         self.schedule.stop();
         self.go(wall, Cause::GaveUp, Some(error), None)
             .map(Step::rearmed)
+    }
+
+    /// The instance is not this plugin's any more, so nothing but the history knows of it.
+    pub(super) fn not_destroyed(
+        &mut self,
+        wall: WallTime,
+        report: &FaultReport,
+    ) -> Result<Step, RejectReason> {
+        let call = Some(CallKind::Destroy);
+        let error = Arc::new(Fault::new(report, wall, call, false, 1));
+        self.go(wall, Cause::DestroyFailed, Some(error), None)
     }
 
     pub(super) fn reconfigure(

@@ -111,6 +111,7 @@ fn plain_event() -> impl Strategy<Value = Event> {
             report: report(FaultKind::Load),
             created_anew: false,
         }),
+        1 => Just(Event::ReplacedNotDestroyed(report(FaultKind::Panic))),
         2 => Just(Event::SaveStarted),
         1 => Just(Event::NotPutBack(report(FaultKind::Failed))),
         1 => Just(Event::SwitchedOff),
@@ -126,7 +127,7 @@ fn takeover() -> impl Strategy<Value = Takeover> {
         schedule: Schedule::new(Duration::from_millis(interval_ms), Duration::ZERO),
         limits: limits(),
         rolls_back,
-        lost: None,
+        note: None,
     })
 }
 

@@ -214,6 +214,7 @@ impl Model {
                 self.next = None;
                 Answer::Entry(Cause::GaveUp, Error)
             }
+            Event::ReplacedNotDestroyed(_) => Answer::Entry(Cause::DestroyFailed, here),
             Event::Reconfigured { schedule, .. }
                 if self.waited_for().is_none() && !matches!(here, Unloaded | Running) =>
             {

@@ -57,7 +57,7 @@ pub(crate) fn takeover(rolls_back: bool) -> Takeover {
         schedule: machine.schedule().clone(),
         limits: *machine.limits(),
         rolls_back,
-        lost: None,
+        note: None,
     }
 }
 

@@ -1,0 +1,321 @@
+//! Calls that are made beside those of a plugin: of an instance that has not taken over yet, or that another one has taken over from.
+//!
+//! Each runs on a thread of its own, which ends with it: a candidate takes no worker's time, and leaves nothing behind on threads that go
+//! on. Whoever waits for one waits until its deadline; the thread is then left to itself, counted, and cleans up when it comes home.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+
+use parking_lot::{Condvar, Mutex, MutexGuard};
+use plugin_engine_core::{CallId, CallKind, PluginId, WallTime};
+
+use crate::clock::TimeSource;
+use crate::digest::Fingerprint;
+use crate::host::HostContext;
+use crate::instance::CallTicket;
+
+/// How many calls of one plugin may be stuck on threads of their own before a reload of it is refused.
+pub(crate) const STUCK_MAX: usize = 3;
+
+/// Calls beside those of the plugins.
+#[derive(Default)]
+pub(crate) struct Asides {
+    /// What all that wait share: such calls are few, and whoever waits looks at its own.
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    next: u64,
+    /// The calls that are waited for.
+    running: Vec<(u64, Arc<HostContext>, CallId)>,
+    /// The calls that nobody waits for any more and that have not returned.
+    stuck: Vec<Stuck>,
+    /// Threads that may still be about to end, and the library whose code they ran.
+    threads: Vec<(Fingerprint, JoinHandle<()>)>,
+    /// Whether the engine shuts down and its time is used up: nobody waits for any call.
+    closed: bool,
+}
+
+/// A call that nobody waits for any more and that has not returned.
+#[derive(Debug, Clone)]
+pub(crate) struct Stuck {
+    number: u64,
+    pub(crate) id: PluginId,
+    pub(crate) call: CallKind,
+    pub(crate) since: WallTime,
+}
+
+/// What such a call is.
+pub(crate) struct Aside {
+    pub(crate) id: PluginId,
+    pub(crate) call: CallKind,
+    /// Whom the call speaks to, and under which number.
+    pub(crate) host: Arc<HostContext>,
+    pub(crate) ticket: CallTicket,
+    pub(crate) library: Fingerprint,
+}
+
+/// Why nothing came of a call.
+#[derive(Debug)]
+pub(crate) enum AsideEnd {
+    /// Its deadline passed.
+    TimedOut,
+    /// The engine was shut down.
+    ShutDown,
+    NoThread(std::io::Error),
+}
+
+/// What a call came to, for whoever is there first: who made it, or who gave it up.
+enum Outcome<T> {
+    Pending,
+    Ended(T),
+    /// A panic on that thread which is not the plugin's: those are caught inside its file.
+    Panicked,
+    GivenUp,
+}
+
+impl Asides {
+    /// Makes a call on a thread of its own and waits for its end, or for its deadline. What comes home after that goes to `late`, on
+    /// that thread.
+    pub(crate) fn call<T: Send + 'static>(
+        self: &Arc<Self>,
+        time: &TimeSource,
+        aside: &Aside,
+        call: impl FnOnce() -> T + Send + 'static,
+        late: impl FnOnce(T) + Send + 'static,
+    ) -> Result<T, AsideEnd> {
+        let outcome = Arc::new(Mutex::new(Outcome::Pending));
+        self.tidy();
+        let mut state = self.state.lock();
+        state.next += 1;
+        let number = state.next;
+        let since = time.wall_at(time.now());
+        let (asides, theirs) = (Arc::clone(self), Arc::clone(&outcome));
+        let thread = std::thread::Builder::new().name("plugin-aside".to_owned());
+        let spawned = thread.spawn(move || {
+            let value = catch_unwind(AssertUnwindSafe(call));
+            let mut outcome = theirs.lock();
+            let Ok(value) = value else {
+                *outcome = Outcome::Panicked;
+                drop(outcome);
+                asides.come_home(number);
+                return;
+            };
+            if let Outcome::GivenUp = *outcome {
+                drop(outcome);
+                late(value);
+                asides.come_home(number);
+                return;
+            }
+            *outcome = Outcome::Ended(value);
+            drop(outcome);
+            asides.tell();
+        });
+        let handle = spawned.map_err(AsideEnd::NoThread)?;
+        state.threads.push((aside.library, handle));
+        aside.host.listen_to(aside.ticket.id);
+        let running = (number, Arc::clone(&aside.host), aside.ticket.id);
+        state.running.push(running);
+        let ended = self.wait(&mut state, time, aside, &outcome, (number, since));
+        state.running.retain(|(running, ..)| *running != number);
+        drop(state);
+        if ended.is_err() {
+            aside.host.stop_listening(aside.ticket.id);
+        }
+        ended
+    }
+
+    fn wait<T>(
+        &self,
+        state: &mut MutexGuard<'_, State>,
+        time: &TimeSource,
+        aside: &Aside,
+        outcome: &Mutex<Outcome<T>>,
+        (number, since): (u64, WallTime),
+    ) -> Result<T, AsideEnd> {
+        loop {
+            let mut now_outcome = outcome.lock();
+            if matches!(*now_outcome, Outcome::Ended(_))
+                && let Outcome::Ended(value) =
+                    std::mem::replace(&mut *now_outcome, Outcome::GivenUp)
+            {
+                return Ok(value);
+            }
+            if let Outcome::Panicked = *now_outcome {
+                let error = std::io::Error::other("a panic came up on it");
+                return Err(AsideEnd::NoThread(error));
+            }
+            let over = time.now() >= aside.ticket.deadline;
+            if over || state.closed {
+                *now_outcome = Outcome::GivenUp;
+                drop(now_outcome);
+                state.stuck.push(Stuck {
+                    number,
+                    id: aside.id.clone(),
+                    call: aside.call,
+                    since,
+                });
+                return Err(if over {
+                    AsideEnd::TimedOut
+                } else {
+                    AsideEnd::ShutDown
+                });
+            }
+            drop(now_outcome);
+            match time.clock().real_time_until(aside.ticket.deadline) {
+                Some(wait) => {
+                    self.changed.wait_for(state, wait);
+                }
+                None => self.changed.wait(state),
+            }
+        }
+    }
+
+    /// Has everybody who waits look again: a call has ended, or the clock was moved.
+    pub(crate) fn tell(&self) {
+        // Whoever is about to wait holds the lock until it does.
+        drop(self.state.lock());
+        self.changed.notify_all();
+    }
+
+    fn come_home(&self, number: u64) {
+        self.state
+            .lock()
+            .stuck
+            .retain(|stuck| stuck.number != number);
+        self.changed.notify_all();
+    }
+
+    /// How many calls are waited for.
+    pub(crate) fn running(&self) -> usize {
+        self.state.lock().running.len()
+    }
+
+    /// Asks every call that is waited for to return.
+    pub(crate) fn cancel(&self) {
+        for (_, host, call) in &self.state.lock().running {
+            host.cancel(*call);
+        }
+    }
+
+    /// The calls that are not waited for any more and have not returned.
+    pub(crate) fn stuck(&self) -> Vec<Stuck> {
+        self.state.lock().stuck.clone()
+    }
+
+    /// How many of them are of one plugin.
+    pub(crate) fn stuck_of(&self, id: &PluginId) -> usize {
+        let state = self.state.lock();
+        state.stuck.iter().filter(|stuck| stuck.id == *id).count()
+    }
+
+    /// Nobody waits for any call from now on.
+    pub(crate) fn close(&self) {
+        self.state.lock().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Lets go of the threads that have ended, so that the list stays as short as what runs.
+    fn tidy(&self) {
+        self.state
+            .lock()
+            .threads
+            .retain(|(_, thread)| !thread.is_finished());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::clock::{Clock, ManualClock};
+
+    fn rig() -> (Arc<Asides>, ManualClock, TimeSource) {
+        let asides = Arc::new(Asides::default());
+        let clock = ManualClock::new(WallTime::default());
+        let moved = Arc::clone(&asides);
+        clock.on_move(Box::new(move || moved.tell()));
+        let time = TimeSource::new(Arc::new(clock.clone()));
+        (asides, clock, time)
+    }
+
+    fn host(time: &TimeSource) -> Arc<HostContext> {
+        let nobody: std::sync::Weak<crate::board::Board> = std::sync::Weak::new();
+        HostContext::new(
+            nobody,
+            time.clock(),
+            crate::host::HostOf::Plugin(0),
+            PluginId::new("a").unwrap(),
+            "{}",
+            Arc::default(),
+            Arc::default(),
+        )
+    }
+
+    fn aside(time: &TimeSource) -> Aside {
+        Aside {
+            id: PluginId::new("a").unwrap(),
+            call: CallKind::Create,
+            host: host(time),
+            ticket: CallTicket {
+                id: CallId(1),
+                deadline: time.now().saturating_add(Duration::from_secs(1)),
+            },
+            library: Fingerprint::default(),
+        }
+    }
+
+    #[test]
+    fn a_call_in_time_hands_over_its_value() {
+        let (asides, _clock, time) = rig();
+        let value = asides.call(&time, &aside(&time), || 7, |_| panic!("it was in time"));
+        assert_eq!(value.unwrap(), 7);
+        assert_eq!((asides.running(), asides.stuck().len()), (0, 0));
+    }
+
+    #[test]
+    fn a_call_past_its_deadline_is_counted_until_it_cleans_up_behind_itself() {
+        let (asides, clock, time) = rig();
+        let (let_go, gate) = channel::<()>();
+        let (cleaned, seen) = channel();
+        let call = aside(&time);
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                let work = move || {
+                    let _ = gate.recv();
+                    7
+                };
+                asides.call(&time, &call, work, move |value| {
+                    cleaned.send(value).unwrap()
+                })
+            });
+            while asides.running() == 0 {
+                std::thread::yield_now();
+            }
+            clock.advance(Duration::from_secs(1));
+            assert!(matches!(waits.join().unwrap(), Err(AsideEnd::TimedOut)));
+        });
+        assert_eq!(asides.stuck_of(&call.id), 1);
+        assert!(call.host.is_cancelled(1), "nobody listens to it any more");
+        let_go.send(()).unwrap();
+        assert_eq!(seen.recv().unwrap(), 7);
+        while asides.stuck_of(&call.id) > 0 {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn nobody_waits_once_it_is_closed() {
+        let (asides, _clock, time) = rig();
+        let (let_go, gate) = channel::<()>();
+        asides.close();
+        let end = asides.call(&time, &aside(&time), move || gate.recv().is_ok(), drop);
+        assert!(matches!(end, Err(AsideEnd::ShutDown)), "{end:?}");
+        drop(let_go);
+    }
+}
