@@ -199,6 +199,7 @@ impl EngineBuilder {
                 moved.ledger.time.look_at_wall();
                 executor.watchdog.sweep(&executor);
                 executor.asides.tell();
+                moved.ledger.probations.ring();
                 moved.ledger.run.notify();
             }
         }));

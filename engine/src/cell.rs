@@ -15,10 +15,11 @@ use plugin_engine_core::{
 
 use crate::clock::TimeSource;
 use crate::config::{ConfigError, PluginConfig, Preparation};
+use crate::digest::Fingerprint;
 use crate::discover::Candidate;
 use crate::history::{Filter, HistoryBudget, PluginHistory};
 use crate::host::HostContext;
-use crate::instance::Instance;
+use crate::instance::{Instance, SavedState};
 use crate::ledger::Ledger;
 use crate::library::LoadedLibrary;
 use crate::snapshot::{Beside, Facts, Owned, Plain, Published, READ_TRIES_MAX, Snapshot};
@@ -37,6 +38,8 @@ pub(crate) struct Cell {
     settled: Condvar,
     /// Held by a command for as long as it takes, so that commands to one plugin come one after another.
     command: Mutex<()>,
+    /// Held by a reload from its beginning to its end; taken before the turn of a command, which it takes only to switch.
+    reload: Mutex<()>,
 }
 
 /// The turn of a command. What it logs meanwhile is said when the turn is over, because whoever listens may want a turn, too.
@@ -60,6 +63,10 @@ pub(crate) struct Guarded {
     pub(crate) started: u64,
     /// What was wrong with the settings at the latest create.
     pub(crate) misconfigured: Option<Arc<ConfigError>>,
+    /// What is kept of the generation before a reload, while the new one is on probation.
+    pub(crate) probation: Option<Probation>,
+    /// What took over last and was rolled back.
+    pub(crate) rolled_back: Option<Fingerprint>,
     /// How many commands hold updates back, or wait for a call to end. While one does, no update starts.
     pub(crate) waiters: u32,
     /// Whether a tick has come meanwhile that is to be offered again.
@@ -78,6 +85,17 @@ pub(crate) struct Guarded {
 pub(crate) struct Source {
     pub(crate) candidate: Candidate,
     pub(crate) config: PluginConfig,
+}
+
+/// What is kept of the generation before a reload, for as long as the new one is on probation.
+pub(crate) struct Probation {
+    pub(crate) until: Moment,
+    /// How many panics there were when it began.
+    pub(crate) panics: u64,
+    pub(crate) previous: Loaded,
+    pub(crate) source: Option<Source>,
+    /// What the instance before had saved.
+    pub(crate) state: Option<Arc<SavedState>>,
 }
 
 /// What a plugin is loaded from.
@@ -125,6 +143,8 @@ impl Cell {
                 heard: None,
                 started: 0,
                 misconfigured: None,
+                probation: None,
+                rolled_back: None,
                 waiters: 0,
                 tick_waits: false,
                 error: None,
@@ -134,6 +154,7 @@ impl Cell {
             }),
             settled: Condvar::new(),
             command: Mutex::new(()),
+            reload: Mutex::new(()),
         }
     }
 
@@ -148,6 +169,11 @@ impl Cell {
             _turn: self.command.lock(),
             _log: hold_log(),
         }
+    }
+
+    /// Waits until no other reload of this plugin is under way.
+    pub(crate) fn take_reload(&self) -> MutexGuard<'_, ()> {
+        self.reload.lock()
     }
 
     /// Starts an update of a plugin that is due and in good order; `None` if there is anything else to say of it, and nothing
@@ -244,6 +270,9 @@ impl Cell {
             ledger.rearm(self.index, schedule.next(), schedule.interval());
         }
         self.publish(guarded);
+        if guarded.probation.is_some() && notable.is_some() {
+            ledger.probations.ring();
+        }
         if effects.settled && guarded.waiters > 0 {
             self.settled.notify_all();
         }

@@ -32,12 +32,16 @@ pub(crate) fn find<'a>(engine: &'a Shared, id: &str) -> Result<&'a Arc<Cell>, Er
 }
 
 /// A command that the state admits: the cell's lock, and whether there is anything to do.
-enum Admitted<'a> {
+pub(crate) enum Admitted<'a> {
     Now(MutexGuard<'a, Guarded>),
     AlreadySo,
 }
 
-fn admit<'a>(engine: &Shared, cell: &'a Cell, command: Command) -> Result<Admitted<'a>, Error> {
+pub(crate) fn admit<'a>(
+    engine: &Shared,
+    cell: &'a Cell,
+    command: Command,
+) -> Result<Admitted<'a>, Error> {
     if engine.board.stopping.load(Ordering::Relaxed) {
         return Err(Error::ShutDown);
     }
@@ -70,12 +74,17 @@ fn admit<'a>(engine: &Shared, cell: &'a Cell, command: Command) -> Result<Admitt
 
 /// Takes the turn for a command. From within a call of the same plugin nobody could ever give it.
 fn turn<'a>(engine: &Shared, cell: &'a Cell) -> Result<Turn<'a>, Error> {
+    check_not_from_within(engine, cell)?;
+    Ok(cell.take_turn())
+}
+
+pub(crate) fn check_not_from_within(engine: &Shared, cell: &Cell) -> Result<(), Error> {
     if engine.executor.is_called_by_this_thread(cell.index) {
         return Err(Error::FromWithinCall {
             id: cell.id.clone(),
         });
     }
-    Ok(cell.take_turn())
+    Ok(())
 }
 
 fn not_now(cell: &Cell, reason: RejectReason) -> Error {
@@ -162,11 +171,16 @@ pub(crate) fn disable(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
 }
 
 pub(crate) fn unload(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
+    unload_by(engine, id, Event::Unloaded)
+}
+
+/// Unloads, for the reason that the event gives.
+pub(crate) fn unload_by(engine: &Arc<Shared>, id: &str, event: Event) -> Result<(), Error> {
     let cell = find(engine, id)?;
     let _turn = turn(engine, cell)?;
     match admit(engine, cell, Command::Unload)? {
         Admitted::AlreadySo => Ok(()),
-        Admitted::Now(guarded) => leave(engine, cell, guarded, Event::Unloaded),
+        Admitted::Now(guarded) => leave(engine, cell, guarded, event),
     }
 }
 
@@ -209,6 +223,22 @@ pub(crate) fn reset(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
             started
         }
     }
+}
+
+/// Loads a plugin of which nothing is loaded, be it because its file was refused or because it was unloaded.
+pub(crate) fn load_anew(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadOutcome, Error> {
+    let _turn = turn(engine, cell)?;
+    let Admitted::Now(mut guarded) = admit(engine, cell, Command::Reload)? else {
+        return Err(not_now(cell, RejectReason::Busy));
+    };
+    if guarded.machine.state() != PluginState::Unloaded {
+        let now = engine.board.ledger.time.now();
+        cell.apply(&engine.board.ledger, &mut guarded, now, Event::Unloaded)
+            .map_err(|reason| not_now(cell, reason))?;
+        cell.set_loaded(&mut guarded, None);
+    }
+    drop(guarded);
+    plugins::load_again(engine, cell)
 }
 
 /// Creates an instance, if the library is there and its settings were good; if not, tries the file and its configuration again.

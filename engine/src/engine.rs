@@ -14,6 +14,7 @@ use crate::events::{Pattern, Subscription};
 use crate::executor::CycleReport;
 use crate::plugins::{self, LoadOutcome};
 use crate::query::HistoryQuery;
+use crate::reload::{self, Trigger};
 use crate::scheduler::{self, Cycle, RunLimit};
 use crate::shared::Shared;
 use crate::shutdown::{self, StuckCall};
@@ -113,6 +114,28 @@ impl Engine {
     /// The id is unknown, the state does not admit it, or the file is refused.
     pub fn load(&self, id: &str) -> Result<LoadOutcome, Error> {
         commands::load(self.shared(), id)
+    }
+
+    /// Has what is in the plugin's file now, and said of it now, take over from what is active, if it is good. It is verified, loaded,
+    /// created and, unless `trial_update` is off, updated once while the instance before goes on; then calls are switched between two
+    /// of them, and the instance before is destroyed. No update that is due is missed. A plugin of which nothing is loaded is loaded.
+    ///
+    /// Where bytes and settings are those that are active, nothing happens, or other times begin to hold.
+    ///
+    /// # Errors
+    /// The id is unknown, or the replacement was refused: the instance before goes on, the same one, and the reason is in the history, too.
+    pub fn reload(&self, id: &str) -> Result<LoadOutcome, Error> {
+        reload::reload(self.shared(), id)
+    }
+
+    /// Brings the plugins of one file in line with it and with the configurations as they are now: [`Engine::reload`] for those that are
+    /// loaded, [`Engine::load_file`] for those that are not; what no configuration makes of the file any more is unloaded.
+    ///
+    /// # Errors
+    /// The configuration is not good and nothing of the file is loaded, or the engine was shut down. A replacement that was refused
+    /// is an outcome.
+    pub fn reload_file(&self, path: impl AsRef<Path>) -> Result<Vec<LoadOutcome>, Error> {
+        reload::reload_file(self.shared(), path.as_ref(), Trigger::Asked)
     }
 
     /// Calls every plugin that is due, and waits for the ends or the deadlines of the calls.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_engine_core::{Denied, Fault, PluginId, RejectReason};
+use plugin_engine_core::{CallKind, Denied, Fault, PluginId, RejectReason};
 
 use crate::config::ConfigError;
 
@@ -53,6 +53,30 @@ pub enum Error {
     /// A file was refused or could not be loaded.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// A replacement did not take over. What was active goes on as if nothing had been.
+    #[error("{id}: reload refused, generation {kept} goes on: {source}")]
+    ReloadRefused {
+        /// The plugin.
+        id: PluginId,
+        /// The generation that is active.
+        kept: u32,
+        /// Why.
+        #[source]
+        source: ReloadError,
+    },
+    /// A replacement did not take over, and what had been stopped for it could not be created anew: the plugin is in Error.
+    #[error(
+        "{id}: reload refused: {source}; and what was active before could not be created anew: {fault}"
+    )]
+    NotPutBack {
+        /// The plugin.
+        id: PluginId,
+        /// Why the replacement did not take over.
+        #[source]
+        source: ReloadError,
+        /// Why there is no instance any more.
+        fault: Arc<Fault>,
+    },
     /// The plugin directory cannot be read.
     #[error(transparent)]
     Discover(#[from] DiscoverError),
@@ -91,6 +115,8 @@ impl Error {
             Self::NotNow { .. } => Code::CALL_REFUSED,
             Self::Fault { .. } => Code::CALL_FAILED,
             Self::Load(error) => error.code(),
+            Self::ReloadRefused { source, .. } => source.code(),
+            Self::NotPutBack { .. } => Code::NOT_PUT_BACK,
             Self::Discover(_) => Code::DIRECTORY_UNREADABLE,
             Self::Config(error) => error.code(),
             Self::ShutDown => Code::SHUT_DOWN,
@@ -255,6 +281,79 @@ impl LoadError {
             | Self::TooManyLibraries { path, .. }
             | Self::ThreadKeys { path, .. }
             | Self::TooManyPlugins { path, .. } => path,
+        }
+    }
+}
+
+/// Why a replacement did not take over.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReloadError {
+    /// Its file was refused or could not be loaded.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// Its file was refused, of which several plugins are made.
+    #[error("{0}")]
+    File(Arc<LoadError>),
+    /// What is said of the plugin is not good.
+    #[error("{0}")]
+    Config(Arc<ConfigError>),
+    /// Its file has a lower version.
+    #[error("{}: is version {found}, lower than {active}; allow_downgrade = true allows that", path.display())]
+    Downgrade {
+        /// The file.
+        path: PathBuf,
+        /// The version that is active.
+        active: String,
+        /// The version of the file.
+        found: String,
+    },
+    /// A call of the replacement, or of the instance that it was to take over from, did not complete.
+    #[error("its {call} did not complete: {fault}")]
+    Call {
+        /// Which call.
+        call: CallKind,
+        /// What happened.
+        fault: Arc<Fault>,
+    },
+    /// The plugin was unloaded, or loaded otherwise, while its replacement was being tried.
+    #[error("the plugin was unloaded or loaded otherwise while its replacement was being tried")]
+    Overtaken,
+    /// These bytes were active before, and rolled back.
+    #[error("{}: these bytes took over before and were rolled back; put another file there, or reload the plugin by its id", path.display())]
+    RolledBackBefore {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Too many calls of earlier replacements have not returned.
+    #[error("{count} calls of earlier replacements have not returned")]
+    TooManyStuck {
+        /// How many.
+        count: usize,
+    },
+    /// Too many earlier instances of the plugin are in calls that have not returned, or a thread could not be had for a call.
+    #[error("{0}")]
+    NotNow(RejectReason),
+    /// A thread for a call of the replacement could not be started.
+    #[error("cannot start a thread for it: {0}")]
+    Thread(#[source] std::io::Error),
+}
+
+impl ReloadError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::Load(error) => error.code(),
+            Self::File(error) => error.code(),
+            Self::Config(error) => error.code(),
+            Self::Downgrade { .. } => Code::DOWNGRADE,
+            Self::Call { .. } => Code::REPLACEMENT_FAILED,
+            Self::Overtaken => Code::OVERTAKEN,
+            Self::RolledBackBefore { .. } => Code::ROLLED_BACK_BEFORE,
+            Self::TooManyStuck { .. } => Code::REPLACEMENTS_STUCK,
+            Self::NotNow(_) => Code::CALL_REFUSED,
+            Self::Thread(_) => Code::NO_THREAD,
         }
     }
 }

@@ -10,6 +10,7 @@ use plugin_engine_core::Moment;
 use crate::clock::TimeSource;
 use crate::events::EventBus;
 use crate::history::HistoryBudget;
+use crate::probations::Probations;
 use crate::timers::Timers;
 
 /// What every transition is entered into.
@@ -22,6 +23,8 @@ pub(crate) struct Ledger {
     pub(crate) timers: Mutex<Timers>,
     /// Told when the next tick has come closer, the clock was moved, or a run is to stop.
     pub(crate) run: RunSignal,
+    /// Rung when a plugin on probation fails.
+    pub(crate) probations: Probations,
 }
 
 impl Ledger {
@@ -33,6 +36,7 @@ impl Ledger {
             events: EventBus::default(),
             timers: Mutex::new(Timers::default()),
             run: RunSignal::default(),
+            probations: Probations::default(),
         }
     }
 

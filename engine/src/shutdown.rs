@@ -27,7 +27,11 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
     let mut order: Vec<_> = engine.board.registry.all().map(Arc::clone).collect();
     order.sort_by_cached_key(|cell| std::cmp::Reverse(cell.lock().started));
     cancel_calls(&order);
-    wait_for_calls(&order, began, budget.mul_f64(SHARE_OF_CALLS));
+    // A replacement that is being tried need not be any more.
+    engine.executor.asides.cancel();
+    engine.board.ledger.probations.ring();
+    wait_for_calls(engine, &order, began, budget.mul_f64(SHARE_OF_CALLS));
+    engine.executor.asides.close();
     // Whoever has not returned by now is named in the history, and not waited for any more.
     executor::abandon_all(&engine.executor);
 
@@ -63,7 +67,7 @@ fn cancel_calls(order: &[Arc<Cell>]) {
     }
 }
 
-fn wait_for_calls(order: &[Arc<Cell>], began: Instant, limit: Duration) {
+fn wait_for_calls(engine: &Shared, order: &[Arc<Cell>], began: Instant, limit: Duration) {
     let in_flight = |cell: &Arc<Cell>| {
         let guarded = cell.lock();
         guarded
@@ -71,7 +75,8 @@ fn wait_for_calls(order: &[Arc<Cell>], began: Instant, limit: Duration) {
             .in_flight()
             .is_some_and(|call| !call.abandoned)
     };
-    while order.iter().any(in_flight) && began.elapsed() < limit {
+    let waits = || engine.executor.asides.running() > 0 || order.iter().any(in_flight);
+    while waits() && began.elapsed() < limit {
         std::thread::sleep(LOOK_EVERY);
     }
 }
@@ -120,6 +125,12 @@ pub struct StuckCall {
 
 /// The calls that have passed their deadline and have not returned, by the order in which their plugins became known.
 pub(crate) fn stuck_calls(engine: &Shared) -> Vec<StuckCall> {
+    let asides = engine.executor.asides.stuck().into_iter();
+    let asides = asides.map(|stuck| StuckCall {
+        id: stuck.id,
+        call: stuck.call,
+        since: stuck.since,
+    });
     engine
         .board
         .registry
@@ -133,5 +144,6 @@ pub(crate) fn stuck_calls(engine: &Shared) -> Vec<StuckCall> {
                 since: call.since,
             })
         })
+        .chain(asides)
         .collect()
 }

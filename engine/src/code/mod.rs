@@ -1,12 +1,13 @@
 //! Stable codes of refusals: what each means, what it looks like, and what to do. Texts only; who refuses is elsewhere.
 //!
 //! A code keeps its meaning for ever: one that is no longer used is not given to anything else. The first two digits are the
-//! subject: 01 files, 02 loading, 03 configuration, 04 commands.
+//! subject: 01 files, 02 loading, 03 configuration, 04 commands, 05 changes under a running engine.
 
 mod commands;
 mod config;
 mod files;
 mod loading;
+mod reloading;
 
 use std::fmt::{self, Write};
 
@@ -89,10 +90,14 @@ impl Code {
 
     /// All codes, in order.
     pub fn all() -> impl Iterator<Item = Self> {
-        [files::CODES, loading::CODES, config::CODES, commands::CODES]
-            .into_iter()
-            .flatten()
-            .copied()
+        let families = [
+            files::CODES,
+            loading::CODES,
+            config::CODES,
+            commands::CODES,
+            reloading::CODES,
+        ];
+        families.into_iter().flatten().copied()
     }
 
     /// All codes with their explanations, as a page of Markdown.

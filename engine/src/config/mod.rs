@@ -34,6 +34,7 @@ use source::Source;
 
 pub(crate) use engine_file::{EngineConfig, EngineSays};
 pub(crate) use error::code;
+pub(crate) use keys::ReloadWay;
 pub(crate) use nearest::nearest;
 pub(crate) use plugin::{Holds, Layer, PluginConfig, SaidBy};
 pub(crate) use preparation::Preparation;

@@ -189,6 +189,15 @@ impl PluginConfig {
             .map(|settings| settings.value)
     }
 
+    /// Whether the plugin is told the same as by another configuration.
+    pub(crate) fn has_the_settings_of(&self, other: &Self) -> bool {
+        match (self.settings(), other.settings()) {
+            (None, None) => true,
+            (Some(one), Some(other)) => one.says_the_same_as(&other),
+            _ => false,
+        }
+    }
+
     /// Where settings are missing that a plugin insists on.
     pub(crate) fn place(&self) -> Option<Place> {
         let entry = self.entry.as_deref().and_then(|layer| layer.at.clone());

@@ -115,7 +115,7 @@ pub(crate) enum TaskCall {
     Update,
     Display,
     /// Has the instance save its state, and hands that over.
-    Save(Arc<Mutex<Option<SavedState>>>),
+    Save(Arc<Mutex<Option<Result<SavedState, FaultReport>>>>),
     Destroy {
         instance: Box<Instance>,
         /// Whether it is the instance that the plugin has now, not one that it had before.

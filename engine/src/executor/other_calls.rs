@@ -175,7 +175,7 @@ impl Caller<'_> {
     }
 
     /// Has the instance save its state. It stays the plugin's, whatever comes of that.
-    pub(super) fn save(&self, into: &Mutex<Option<SavedState>>) -> TaskEnd {
+    pub(super) fn save(&self, into: &Mutex<Option<Result<SavedState, FaultReport>>>) -> TaskEnd {
         let mut guarded = self.cell.lock();
         let Some(mut instance) = guarded.instance.take() else {
             return TaskEnd::NotMade(busy_or_stuck(&guarded.machine));
@@ -193,7 +193,12 @@ impl Caller<'_> {
         let now = self.executor.board.ledger.time.now();
         self.slot.end();
         // Before anybody is told that the call has ended.
-        *into.lock() = state;
+        *into.lock() = match &outcome {
+            CallOutcome::Completed => state.map(Ok),
+            CallOutcome::Failed { report, .. } | CallOutcome::Panicked(report) => {
+                Some(Err(report.clone()))
+            }
+        };
         let ended = self.finish(now, ticket.id, outcome, instance);
         if let Some(instance) = ended.leftover {
             self.dispose(*instance);

@@ -3,6 +3,7 @@
 mod outcome;
 pub(crate) mod plan;
 mod refusal;
+mod setup;
 mod start;
 
 use std::collections::{HashMap, HashSet};
@@ -14,14 +15,16 @@ use std::time::{Duration, Instant};
 use plugin_engine_core::{Event, FaultReport, PluginId, PluginState};
 
 use crate::cell::{Cell, Source};
-use crate::config::{self, ConfigError, EngineConfig};
+use crate::config::{self, ConfigError, EngineConfig, PluginConfig};
 use crate::discover::{self, Candidate};
 use crate::error::{Error, LoadError};
+use crate::library::LoadedLibrary;
 use crate::loader::{self, Refusal};
 use crate::shared::Shared;
 use crate::verify::Rules;
 
 pub use outcome::LoadOutcome;
+pub(crate) use setup::{Setup, times};
 pub(crate) use start::{fault_of, remember_start};
 
 use plan::{Planned, name_unknown_ids, plan, plan_file};
@@ -99,7 +102,15 @@ fn read_engine_config(engine: &Shared) -> Result<Arc<EngineConfig>, ConfigError>
 pub(crate) fn load_path(engine: &Arc<Shared>, path: &Path) -> Result<Vec<LoadOutcome>, Error> {
     check_running(engine)?;
     let candidate = Candidate::of_path_beside(path, engine.options.plugin_dir.as_deref());
-    let planned = plan_one(engine, &candidate)?;
+    load_candidate(engine, &candidate)
+}
+
+/// Loads one file of which nothing is loaded, or not everything.
+pub(crate) fn load_candidate(
+    engine: &Arc<Shared>,
+    candidate: &Candidate,
+) -> Result<Vec<LoadOutcome>, Error> {
+    let planned = plan_one(engine, candidate)?;
     let (mut outcomes, mut starting) = (Vec::new(), Vec::new());
     let rules = rules(engine, planned.engine_config(), &candidate.root);
     let known = loaded_by_file(engine).remove(&candidate.path);
@@ -120,7 +131,7 @@ pub(crate) fn load_path(engine: &Arc<Shared>, path: &Path) -> Result<Vec<LoadOut
 }
 
 /// What the configurations say now of the plugins of one file.
-fn plan_one(engine: &Shared, candidate: &Candidate) -> Result<Planned, ConfigError> {
+pub(crate) fn plan_one(engine: &Shared, candidate: &Candidate) -> Result<Planned, ConfigError> {
     let engine_config = read_engine_config(engine)?;
     let dir = engine.options.plugin_dir.as_deref();
     let dir = dir.unwrap_or(Path::new(""));
@@ -163,18 +174,10 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
             return Err(Error::Load(*error));
         }
     };
-    let manifest_id = &library.manifest.id;
-    let now_said = planned
-        .plugins(manifest_id, &mut Vec::new())
-        .into_iter()
-        .find_map(|(id, config)| (id == cell.id).then_some(config));
-    // An id that no configuration gives any more keeps what was said of it when one did. One that the file gave itself is not this
-    // file's any more.
-    let config = now_said.or_else(|| (config.id(manifest_id).value == cell.id).then_some(config));
-    let Some(config) = config else {
+    let Some(config) = config_now(&planned, &library, &cell.id, &config) else {
         let error = LoadError::AnotherPlugin {
             path: candidate.path,
-            found: manifest_id.clone(),
+            found: library.manifest.id.clone(),
             expected: cell.id.clone(),
         };
         record_failure(engine, cell, report(&error));
@@ -187,8 +190,56 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
     }
 }
 
+/// What is said now of a plugin that was there before. An id that no configuration gives any more keeps what was said of it when one did;
+/// one that the file gave itself is not this file's any more.
+pub(crate) fn config_now(
+    planned: &Planned,
+    library: &LoadedLibrary,
+    id: &PluginId,
+    before: &PluginConfig,
+) -> Option<PluginConfig> {
+    let manifest_id = &library.manifest.id;
+    let now_said = planned
+        .plugins(manifest_id, &mut Vec::new())
+        .into_iter()
+        .find_map(|(now, config)| (now == *id).then_some(config));
+    now_said.or_else(|| (before.id(manifest_id).value == *id).then(|| before.clone()))
+}
+
+/// Starts plugins of a library beside those that there are of it already.
+pub(crate) fn start_more(
+    engine: &Arc<Shared>,
+    candidate: &Candidate,
+    library: &Arc<LoadedLibrary>,
+    plugins: Vec<(PluginId, PluginConfig)>,
+    outcomes: &mut Vec<LoadOutcome>,
+) -> Result<(), Error> {
+    let path = &candidate.path;
+    let mut starting = Vec::new();
+    for (id, config) in plugins {
+        let cell = match cell_of(engine, &id, path, Claim::Named) {
+            Ok(cell) => cell,
+            Err(error) => {
+                outcomes.push(refuse(engine, path, error));
+                continue;
+            }
+        };
+        let _turn = cell.take_turn();
+        match begin(engine, &cell, candidate, &config, library)? {
+            Begun::Starting(plugin) => starting.push(plugin),
+            Begun::Ended(outcome) => outcomes.push(outcome),
+            Begun::Taken(error) => outcomes.push(refuse(engine, path, error)),
+        }
+    }
+    let began = Instant::now();
+    for starting in starting {
+        outcomes.push(await_start(starting, began, Duration::MAX));
+    }
+    Ok(())
+}
+
 /// What files of a directory must fulfil, as code said or else the engine's file, with the lock as it is now.
-fn rules(engine: &Shared, engine_config: &EngineConfig, root: &Path) -> Arc<Rules> {
+pub(crate) fn rules(engine: &Shared, engine_config: &EngineConfig, root: &Path) -> Arc<Rules> {
     let by_code = engine.options.verify_policy.as_ref();
     Arc::new(Rules::new(by_code.unwrap_or(&engine_config.verify), root))
 }
@@ -229,7 +280,7 @@ fn record_failure(engine: &Shared, cell: &Cell, report: FaultReport) {
     }
 }
 
-fn check_running(engine: &Shared) -> Result<(), Error> {
+pub(crate) fn check_running(engine: &Shared) -> Result<(), Error> {
     if engine.board.stopping.load(Ordering::Relaxed) {
         return Err(Error::ShutDown);
     }

@@ -9,7 +9,7 @@ use plugin_engine_core::{Fault, PluginId, PluginState, escape_control};
 
 use crate::code::Code;
 use crate::config::ConfigError;
-use crate::error::LoadError;
+use crate::error::{Error, LoadError};
 
 /// What came of one file, or of one plugin of it.
 #[derive(Debug, Clone)]
@@ -63,6 +63,42 @@ pub enum LoadOutcome {
         /// How long was waited.
         waited: Duration,
     },
+    /// Another build, or other settings, took over.
+    Reloaded {
+        /// The plugin.
+        id: PluginId,
+        /// Its file.
+        file: PathBuf,
+        /// The version before.
+        from: String,
+        /// The version that is active.
+        version: String,
+        /// The generation that is active.
+        generation: u32,
+    },
+    /// A replacement did not take over.
+    ReloadRefused {
+        /// The plugin.
+        id: PluginId,
+        /// Its file.
+        file: PathBuf,
+        /// Why.
+        error: Arc<Error>,
+    },
+    /// The plugin was unloaded, because its file or what is said of it is gone.
+    Unloaded {
+        /// The plugin.
+        id: PluginId,
+        /// Its file.
+        file: PathBuf,
+    },
+    /// Other times hold for the plugin, whose instance is the same.
+    Reconfigured {
+        /// The plugin.
+        id: PluginId,
+        /// Its file.
+        file: PathBuf,
+    },
     /// The plugin was there already.
     AlreadyLoaded {
         /// The plugin.
@@ -78,7 +114,12 @@ impl LoadOutcome {
     pub fn is_good(&self) -> bool {
         matches!(
             self,
-            Self::Enabled { .. } | Self::Disabled { .. } | Self::AlreadyLoaded { .. }
+            Self::Enabled { .. }
+                | Self::Disabled { .. }
+                | Self::Reloaded { .. }
+                | Self::Reconfigured { .. }
+                | Self::Unloaded { .. }
+                | Self::AlreadyLoaded { .. }
         )
     }
 }
@@ -91,6 +132,7 @@ impl LoadOutcome {
             Self::Failed { .. } => Some(Code::CREATE_FAILED),
             Self::Refused { error, .. } => Some(error.code()),
             Self::Misconfigured { error, .. } => Some(error.code()),
+            Self::ReloadRefused { error, .. } => Some(error.code()),
             _ => None,
         }
     }
@@ -125,6 +167,25 @@ impl fmt::Display for LoadOutcome {
                 humantime::format_duration(*waited),
                 file.display()
             ),
+            Self::Reloaded {
+                id,
+                file,
+                from,
+                version,
+                generation,
+            } => {
+                let (from, version) = (escape_control(from), escape_control(version));
+                write!(
+                    f,
+                    "{id}: reloaded, version {from} -> {version}, generation {generation}, from {}",
+                    file.display()
+                )
+            }
+            Self::ReloadRefused { error, .. } => write!(f, "{error}"),
+            Self::Unloaded { id, file } => write!(f, "{id}: unloaded, from {}", file.display()),
+            Self::Reconfigured { id, file } => {
+                write!(f, "{id}: configured anew, from {}", file.display())
+            }
             Self::AlreadyLoaded { id, state } => write!(f, "{id}: is loaded already, {state}"),
         }?;
         match self.code() {

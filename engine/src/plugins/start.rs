@@ -6,17 +6,17 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use plugin_engine_core::{
-    CallLimits, Cause, CreateReason, Event, Fault, FaultKind, FaultReport, Machine, Moment,
-    PluginId, PluginState, RejectReason, Schedule,
+    Cause, CreateReason, Event, Fault, FaultKind, FaultReport, Machine, Moment, PluginId,
+    PluginState, RejectReason, Schedule,
 };
 
 use super::outcome::LoadOutcome;
-use crate::cell::{Applied, Cell, Guarded, Loaded, Source};
-use crate::config::{ConfigError, PluginConfig, Preparation, keys};
+use super::setup::{Setup, limits};
+use crate::cell::{Applied, Cell, Guarded, Source};
+use crate::config::{ConfigError, PluginConfig, keys};
 use crate::discover::Candidate;
 use crate::error::{Error, LoadError};
 use crate::executor::{TaskCall, TaskEnd, Verdict, Waiter};
-use crate::host::{HostContext, HostOf};
 use crate::library::LoadedLibrary;
 use crate::registry::PLUGINS_MAX;
 use crate::shared::Shared;
@@ -49,25 +49,11 @@ pub(super) fn begin(
     library: &Arc<LoadedLibrary>,
 ) -> Result<Begun, Error> {
     let manifest = &library.manifest;
-    let interval = config.interval(manifest).value;
-    let timeout = config.timeout(manifest).value;
-    let schedule = Schedule::new(interval, config.phase(&cell.id, manifest));
-    let preparation = Preparation::new(config, library.schema.as_ref(), &candidate.config_path());
-    // What is the same each time is made once. Settings that are not good fail in the create, as any others do.
-    let constant = preparation
-        .is_constant()
-        .then(|| preparation.prepare().ok())
-        .flatten();
-    let settings = constant.as_ref().map_or("{}", |resolved| &resolved.json);
-    let host = HostContext::new(
-        engine.listener(),
-        engine.board.ledger.time.clock(),
-        HostOf::Plugin(cell.index),
-        cell.id.clone(),
-        settings,
-        Arc::clone(&library.secrets),
-        Arc::clone(&cell.progress),
-    );
+    let Setup {
+        schedule,
+        limits,
+        loaded,
+    } = Setup::new(engine, cell, candidate, config, library);
 
     let mut guarded = cell.lock();
     // Looked at inside the lock: a shutdown that comes later finds the plugin and unloads it.
@@ -79,7 +65,7 @@ pub(super) fn begin(
     let forgotten = forget_refusal(engine, cell, &mut guarded, now);
     let mapped = guarded
         .machine
-        .configure(schedule, limits(engine, timeout))
+        .configure(schedule, limits)
         .and_then(|()| cell.apply(&engine.board.ledger, &mut guarded, now, Event::Mapped));
     let state = guarded.machine.state();
     let mapped = match mapped {
@@ -101,11 +87,6 @@ pub(super) fn begin(
         candidate: candidate.clone(),
         config: config.clone(),
     });
-    let loaded = Loaded {
-        library: Arc::clone(library),
-        host,
-        preparation: constant.is_none().then(|| Arc::new(preparation)),
-    };
     cell.set_loaded(&mut guarded, Some(loaded));
     // What was wrong with the settings of an earlier load says nothing of these.
     guarded.misconfigured = None;
@@ -194,16 +175,6 @@ pub(crate) fn fault_of(cell: &Cell) -> Arc<Fault> {
         );
         Arc::new(Fault::new(&report, guarded.machine.since(), None, true, 1))
     })
-}
-
-pub(super) fn limits(engine: &Shared, update: Duration) -> CallLimits {
-    CallLimits {
-        create: engine.options.create_timeout,
-        update,
-        display: engine.options.display_timeout,
-        destroy: engine.options.destroy_timeout,
-        state: engine.options.state_timeout,
-    }
 }
 
 /// Takes a plugin whose file was refused back to where a load begins.

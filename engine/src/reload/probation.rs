@@ -1,0 +1,144 @@
+//! Probation: for a while after a reload the generation before is kept, and takes over again if the new one turns out badly.
+
+use std::sync::Arc;
+
+use plugin_engine_core::{CallKind, FaultKind, FaultReport, Moment, PluginState};
+
+use super::Trigger;
+use super::activate::{Next, Rollback, activate};
+use crate::cell::{Cell, Guarded, Probation, Source};
+use crate::shared::Shared;
+
+/// How many failures in a row, or panics, it takes.
+const FAILURES: u32 = 3;
+
+/// Begins to watch a plugin whose probation has begun. One thread watches all of them, and ends when there is none left.
+pub(super) fn watch(engine: &Arc<Shared>, cell: &Arc<Cell>) {
+    let bell = &engine.board.ledger.probations;
+    if !bell.add(cell.index) {
+        return;
+    }
+    let weak = Arc::downgrade(engine);
+    let spawned = std::thread::Builder::new()
+        .name("plugin-probation".to_owned())
+        .spawn(move || {
+            // Held only for as long as one look takes, so that the engine can go.
+            while let Some(engine) = weak.upgrade() {
+                let seen = engine.board.ledger.probations.rung();
+                let Some(until) = look(&engine) else { break };
+                let ledger = &engine.board.ledger;
+                ledger.probations.wait(seen, ledger.time.clock(), until);
+            }
+        });
+    if let Err(error) = spawned {
+        bell.forget_all();
+        tracing::error!(target: "plugin_engine", %error, "cannot start a thread; reloads are not rolled back");
+    }
+}
+
+/// Looks at every plugin on probation. Returns when to look again; `None` if there is nothing to look at any more.
+fn look(engine: &Arc<Shared>) -> Option<Moment> {
+    let ledger = &engine.board.ledger;
+    let mut next = None;
+    for index in ledger.probations.all() {
+        let Some(cell) = engine.board.registry.at(index) else {
+            continue;
+        };
+        match judge(&mut cell.lock(), ledger.time.now()) {
+            Verdict::Over => ledger.probations.remove(index),
+            Verdict::Good { until } => {
+                next = Some(next.map_or(until, |next: Moment| next.min(until)));
+            }
+            Verdict::Bad { why } => {
+                ledger.probations.remove(index);
+                roll_back(engine, cell, why);
+            }
+        }
+    }
+    let stopping = engine
+        .board
+        .stopping
+        .load(std::sync::atomic::Ordering::SeqCst);
+    if stopping {
+        ledger.probations.forget_all();
+        return None;
+    }
+    next.or_else(|| ledger.probations.end_unless_more())
+}
+
+enum Verdict {
+    /// The window has passed, or there is nothing to judge any more.
+    Over,
+    Good {
+        until: Moment,
+    },
+    Bad {
+        why: String,
+    },
+}
+
+fn judge(guarded: &mut Guarded, now: Moment) -> Verdict {
+    let Some(Probation { until, panics, .. }) = &guarded.probation else {
+        return Verdict::Over;
+    };
+    let (until, panics) = (*until, *panics);
+    let machine = &guarded.machine;
+    let row = machine
+        .error()
+        .filter(|fault| fault.call == Some(CallKind::Update) && fault.kind != FaultKind::Refused)
+        .map_or(0, |fault| fault.consecutive);
+    let panicked = machine.counts().panics - panics;
+    let last = machine.error().map(ToString::to_string).unwrap_or_default();
+    let why = match machine.state() {
+        PluginState::Error => format!("it ended in Error: {last}"),
+        PluginState::Disabled | PluginState::Unloaded | PluginState::Loaded => {
+            guarded.probation = None;
+            return Verdict::Over;
+        }
+        _ if row >= FAILURES => format!("it failed {row} times in a row, the last time: {last}"),
+        _ if panicked >= u64::from(FAILURES) => format!("it panicked {panicked} times: {last}"),
+        _ if now >= until => {
+            guarded.probation = None;
+            return Verdict::Over;
+        }
+        _ => return Verdict::Good { until },
+    };
+    Verdict::Bad { why }
+}
+
+/// Has the generation before take over again. If that fails, it says so in the history, and the new one stays.
+fn roll_back(engine: &Arc<Shared>, cell: &Arc<Cell>, why: String) {
+    let _reload = cell.take_reload();
+    let mut guarded = cell.lock();
+    let (Some(probation), Some(loaded)) = (guarded.probation.take(), guarded.loaded.clone()) else {
+        return;
+    };
+    drop(guarded);
+    let Probation {
+        previous,
+        source: Some(Source { candidate, config }),
+        state,
+        ..
+    } = probation
+    else {
+        return;
+    };
+    let version = &loaded.library.manifest.version;
+    let why = FaultReport::new(
+        FaultKind::Failed,
+        format!("version {version} is rolled back within its probation, because {why}"),
+    );
+    let next = Next {
+        candidate: &candidate,
+        config: &config,
+        library: &previous.library,
+        rollback: Some(Rollback {
+            why,
+            state,
+            from: loaded.library.fingerprint,
+        }),
+    };
+    if let Err(error) = activate(engine, cell, &next, Trigger::Changed) {
+        tracing::error!(target: "plugin_engine", plugin = %cell.id, %error, "cannot roll back");
+    }
+}

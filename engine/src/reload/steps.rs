@@ -1,0 +1,48 @@
+//! How long the steps of a reload take. Only measures.
+
+use std::time::{Duration, Instant};
+
+use plugin_engine_core::PluginId;
+
+/// How long the steps of a reload took, for whoever wants to know why one took long.
+pub(super) struct Steps {
+    began: Instant,
+    last: Instant,
+    taken: Vec<(&'static str, Duration)>,
+}
+
+impl Steps {
+    pub(super) fn begin() -> Self {
+        let began = Instant::now();
+        Self {
+            began,
+            last: began,
+            taken: Vec::new(),
+        }
+    }
+
+    pub(super) fn end(&mut self, step: &'static str) {
+        let now = Instant::now();
+        self.taken.push((step, now - self.last));
+        self.last = now;
+    }
+
+    pub(super) fn log(&self, id: &PluginId) {
+        let micros = |step: &str| {
+            let taken = self.taken.iter().filter(|(taken, _)| *taken == step);
+            taken.map(|(_, time)| time.as_micros() as u64).sum::<u64>()
+        };
+        tracing::debug!(
+            target: "plugin_engine",
+            plugin = %id,
+            create_us = micros("create"),
+            state_us = micros("state"),
+            trial_us = micros("trial"),
+            wait_us = micros("wait"),
+            switch_ns = self.taken.iter().find(|(step, _)| *step == "switch").map_or(0, |(_, time)| time.as_nanos() as u64),
+            destroy_us = micros("destroy"),
+            all_us = self.began.elapsed().as_micros() as u64,
+            "reloaded"
+        );
+    }
+}
