@@ -80,7 +80,7 @@ pub use code::Code;
 pub use config::{ConfigError, Problem};
 pub use discover::DiscoverError;
 pub use engine::{Engine, Usage};
-pub use error::{Error, LoadError};
+pub use error::{Error, LoadError, ReloadError};
 pub use events::{Event, Subscription};
 pub use executor::CycleReport;
 pub use manifest::Manifest;

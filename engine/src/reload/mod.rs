@@ -11,9 +11,8 @@ mod steps;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
-use plugin_engine_core::{Event, PluginId, PluginState};
+use plugin_engine_core::{Event, PluginId};
 
 use crate::cell::{Cell, Source};
 use crate::commands;
