@@ -44,7 +44,9 @@ fn look(engine: &Arc<Shared>) -> Option<Moment> {
         let Some(cell) = engine.board.registry.at(index) else {
             continue;
         };
-        match judge(&mut cell.lock(), ledger.time.now()) {
+        // Not in the lock of the cell, which a roll-back takes.
+        let verdict = judge(&mut cell.lock(), ledger.time.now());
+        match verdict {
             Verdict::Over => ledger.probations.remove(index),
             Verdict::Good { until } => {
                 next = Some(next.map_or(until, |next: Moment| next.min(until)));

@@ -1,6 +1,7 @@
 //! Reloads that were refused: what the history and the caller are told.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use parking_lot::MutexGuard;
 use plugin_engine_core::{Event, FaultKind, FaultReport};
@@ -22,6 +23,10 @@ pub(super) fn record_refusal(
     error: ReloadError,
     created_anew: bool,
 ) -> Error {
+    if engine.board.stopping.load(Ordering::SeqCst) {
+        // Whatever the reason looks like, that is it.
+        return Error::ShutDown;
+    }
     let now = engine.board.ledger.time.now();
     let event = Event::ReloadRefused {
         report: report(&error),
