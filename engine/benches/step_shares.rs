@@ -51,11 +51,11 @@ pub(crate) fn listen() {
     tracing::subscriber::set_global_default(Listener).expect("there is no other subscriber");
 }
 
-/// Prints the median of each step.
-pub(crate) fn print() {
+/// Prints the median of each of these steps.
+pub(crate) fn print(names: &[&str]) {
     let Ok(steps) = STEPS.lock() else { return };
-    println!("{:<20} {:>10}", "microseconds a load", "median");
-    for name in ["copy_us", "digest_us", "checks_us", "map_us", "contract_us"] {
+    println!("{:<20} {:>10}", "microseconds", "median");
+    for name in names {
         let Some(taken) = steps.get(name) else {
             continue;
         };

@@ -30,7 +30,7 @@ impl Steps {
     pub(super) fn log(&self, id: &PluginId) {
         let micros = |step: &str| {
             let taken = self.taken.iter().filter(|(taken, _)| *taken == step);
-            taken.map(|(_, time)| time.as_micros() as u64).sum::<u64>()
+            taken.map(|(_, time)| time.as_secs_f64() * 1e6).sum::<f64>()
         };
         tracing::debug!(
             target: "plugin_engine",
@@ -38,10 +38,11 @@ impl Steps {
             create_us = micros("create"),
             state_us = micros("state"),
             trial_us = micros("trial"),
+            // For a call that is in flight, and then all that the plugin notices: how long it cannot be called.
             wait_us = micros("wait"),
-            switch_ns = self.taken.iter().find(|(step, _)| *step == "switch").map_or(0, |(_, time)| time.as_nanos() as u64),
+            switch_us = micros("switch"),
             destroy_us = micros("destroy"),
-            all_us = self.began.elapsed().as_micros() as u64,
+            all_us = self.began.elapsed().as_secs_f64() * 1e6,
             "reloaded"
         );
     }
