@@ -66,7 +66,7 @@ pub(crate) struct Guarded {
     /// What is kept of the generation before a reload, while the new one is on probation.
     pub(crate) probation: Option<Probation>,
     /// What took over last and was rolled back.
-    pub(crate) rolled_back: Option<Fingerprint>,
+    pub(crate) rolled_back: Option<RolledBack>,
     /// How many commands hold updates back, or wait for a call to end. While one does, no update starts.
     pub(crate) waiters: u32,
     /// Whether a tick has come meanwhile that is to be offered again.
@@ -96,6 +96,13 @@ pub(crate) struct Probation {
     pub(crate) source: Option<Source>,
     /// What the instance before had saved.
     pub(crate) state: Option<Arc<SavedState>>,
+}
+
+/// What was rolled back: these bytes with these settings.
+#[derive(Clone)]
+pub(crate) struct RolledBack {
+    pub(crate) bytes: Fingerprint,
+    pub(crate) config: PluginConfig,
 }
 
 /// What a plugin is loaded from.

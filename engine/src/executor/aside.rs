@@ -3,6 +3,7 @@
 //! Each runs on a thread of its own, which ends with it: a candidate takes no worker's time, and leaves nothing behind on threads that go
 //! on. Whoever waits for one waits until its deadline; the thread is then left to itself, counted, and cleans up when it comes home.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -14,6 +15,11 @@ use crate::clock::TimeSource;
 use crate::digest::Fingerprint;
 use crate::host::HostContext;
 use crate::instance::CallTicket;
+
+thread_local! {
+    /// On the thread of such a call: the address of its list, and the cell of its plugin.
+    static CALLED: Cell<(usize, u32)> = const { Cell::new((0, 0)) };
+}
 
 /// How many calls of one plugin may be stuck on threads of their own before a reload of it is refused.
 pub(crate) const STUCK_MAX: usize = 3;
@@ -51,6 +57,8 @@ pub(crate) struct Stuck {
 /// What such a call is.
 pub(crate) struct Aside {
     pub(crate) id: PluginId,
+    /// The index of its cell.
+    pub(crate) cell: u32,
     pub(crate) call: CallKind,
     /// Whom the call speaks to, and under which number.
     pub(crate) host: Arc<HostContext>,
@@ -95,7 +103,9 @@ impl Asides {
         let since = time.wall_at(time.now());
         let (asides, theirs) = (Arc::clone(self), Arc::clone(&outcome));
         let thread = std::thread::Builder::new().name("plugin-aside".to_owned());
+        let cell = aside.cell;
         let spawned = thread.spawn(move || {
+            CALLED.set((asides.address(), cell));
             let value = catch_unwind(AssertUnwindSafe(call));
             let mut outcome = theirs.lock();
             let Ok(value) = value else {
@@ -172,6 +182,15 @@ impl Asides {
                 None => self.changed.wait(state),
             }
         }
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
+    }
+
+    /// Whether this thread is in a call beside those of that plugin, so that it must not wait for what waits for it.
+    pub(crate) fn is_on_this_thread(&self, cell: u32) -> bool {
+        CALLED.get() == (self.address(), cell)
     }
 
     /// Has everybody who waits look again: a call has ended, or the clock was moved.
@@ -260,6 +279,7 @@ mod tests {
     fn aside(time: &TimeSource) -> Aside {
         Aside {
             id: PluginId::new("a").unwrap(),
+            cell: 0,
             call: CallKind::Create,
             host: host(time),
             ticket: CallTicket {

@@ -172,13 +172,14 @@ impl Executor {
         std::ptr::from_ref(self).addr()
     }
 
-    /// Whether this thread is a worker in a call of that plugin, so that it must not wait for the call's end.
+    /// Whether this thread is in a call of that plugin, so that it must not wait for the call's end.
     pub(crate) fn is_called_by_this_thread(&self, cell: u32) -> bool {
         let (executor, slot) = WORKER.get();
-        executor == self.address()
+        let by_worker = executor == self.address()
             && self.slots[slot]
                 .sample()
-                .is_some_and(|sample| sample.cell == cell)
+                .is_some_and(|sample| sample.cell == cell);
+        by_worker || self.asides.is_on_this_thread(cell)
     }
 
     /// Hands over a batch to one worker, and returns at once. That worker calls for others if the calls are not all short.

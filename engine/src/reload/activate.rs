@@ -13,10 +13,9 @@ use super::refusal::{record_refusal, refuse, report};
 use super::replacement::{Failure, Replacement, called, destroy, overdue};
 use super::steps::Steps;
 use super::{Trigger, probation};
-use crate::cell::{Cell, Guarded, Loaded, Probation, Source, Turn};
+use crate::cell::{Cell, Guarded, Loaded, Probation, RolledBack, Source, Turn};
 use crate::commands::{self, Admitted};
 use crate::config::{PluginConfig, ReloadWay};
-use crate::digest::Fingerprint;
 use crate::discover::Candidate;
 use crate::error::{Error, ReloadError};
 use crate::executor::{STUCK_MAX, TaskCall, TaskEnd, Verdict};
@@ -45,7 +44,7 @@ pub(super) struct Rollback {
     /// What the instance had saved that takes over again.
     pub(super) state: Option<Arc<SavedState>>,
     /// What is rolled back.
-    pub(super) from: Fingerprint,
+    pub(super) from: RolledBack,
 }
 
 /// What was active when a reload began.
@@ -54,7 +53,7 @@ struct Before {
     generation: u32,
     loaded: Loaded,
     config: PluginConfig,
-    rolled_back: Option<Fingerprint>,
+    rolled_back: Option<RolledBack>,
 }
 
 impl Before {
@@ -65,7 +64,7 @@ impl Before {
             generation: guarded.machine.generation(),
             loaded: guarded.loaded.clone()?,
             config: guarded.source.as_ref()?.config.clone(),
-            rolled_back: guarded.rolled_back,
+            rolled_back: guarded.rolled_back.clone(),
         })
     }
 
@@ -144,7 +143,11 @@ fn check(
             found: found.version.clone(),
         });
     }
-    if trigger == Trigger::Changed && before.rolled_back == Some(next.library.fingerprint) {
+    let is_that = |rolled_back: &RolledBack| {
+        rolled_back.bytes == next.library.fingerprint
+            && next.config.has_the_settings_of(&rolled_back.config)
+    };
+    if trigger == Trigger::Changed && before.rolled_back.as_ref().is_some_and(is_that) {
         return Err(ReloadError::RolledBackBefore { path: path() });
     }
     match engine.executor.asides.stuck_of(&cell.id) {
@@ -522,7 +525,7 @@ fn take_over(
     let probation = probation(next, before, &guarded, ledger.time.now(), saved.state);
     let source = guarded.source.replace(next.source());
     guarded.probation = probation.map(|begun| Probation { source, ..begun });
-    guarded.rolled_back = next.rollback.as_ref().map(|rollback| rollback.from);
+    guarded.rolled_back = next.rollback.as_ref().map(|rollback| rollback.from.clone());
     guarded.misconfigured = None;
     let old = std::mem::replace(&mut guarded.instance, replacement.instance.take());
     // What a stuck call of the instance before says from now on is not heard.
@@ -554,7 +557,7 @@ fn take_over(
 
 /// Destroys the instance that another one has taken over from.
 fn retire(engine: &Arc<Shared>, cell: &Arc<Cell>, old: Instance) {
-    let Err(report) = destroy(engine, &cell.id, old) else {
+    let Err(report) = destroy(engine, cell, old) else {
         return;
     };
     let ledger = &engine.board.ledger;

@@ -6,7 +6,7 @@ use plugin_engine_core::{CallKind, FaultKind, FaultReport, Moment, PluginState};
 
 use super::Trigger;
 use super::activate::{Next, Rollback, activate};
-use crate::cell::{Cell, Guarded, Probation, Source};
+use crate::cell::{Cell, Guarded, Probation, RolledBack, Source};
 use crate::shared::Shared;
 
 /// How many failures in a row, or panics, it takes.
@@ -112,7 +112,11 @@ fn judge(guarded: &mut Guarded, now: Moment) -> Verdict {
 fn roll_back(engine: &Arc<Shared>, cell: &Arc<Cell>, why: String) {
     let _reload = cell.take_reload();
     let mut guarded = cell.lock();
-    let (Some(probation), Some(loaded)) = (guarded.probation.take(), guarded.loaded.clone()) else {
+    let (Some(probation), Some(loaded), Some(bad)) = (
+        guarded.probation.take(),
+        guarded.loaded.clone(),
+        guarded.source.clone(),
+    ) else {
         return;
     };
     drop(guarded);
@@ -137,7 +141,10 @@ fn roll_back(engine: &Arc<Shared>, cell: &Arc<Cell>, why: String) {
         rollback: Some(Rollback {
             why,
             state,
-            from: loaded.library.fingerprint,
+            from: RolledBack {
+                bytes: loaded.library.fingerprint,
+                config: bad.config,
+            },
         }),
     };
     if let Err(error) = activate(engine, cell, &next, Trigger::Changed) {

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_engine_core::{
-    CallId, CallKind, CallOutcome, Fault, FaultKind, FaultReport, Moment, PluginId,
-};
+use plugin_engine_core::{CallId, CallKind, CallOutcome, Fault, FaultKind, FaultReport, Moment};
 
 use crate::cell::{Cell, Loaded};
 use crate::error::ReloadError;
@@ -141,7 +139,7 @@ impl<'a> Replacement<'a> {
         late: impl FnOnce(T) + Send + 'static,
     ) -> Result<T, Failure> {
         let Loaded { library, host, .. } = &self.setup.loaded;
-        let aside = aside(&self.cell.id, call, library, host, ticket);
+        let aside = aside(self.cell, call, library, host, ticket);
         let time = &self.engine.board.ledger.time;
         let made = self.engine.executor.asides.call(time, &aside, make, late);
         made.map_err(|end| match end {
@@ -168,7 +166,7 @@ impl<'a> Replacement<'a> {
     pub(super) fn give_up(mut self) {
         self.setup.loaded.host.stop_listening_at_all();
         if let Some(instance) = self.instance.take()
-            && let Err(report) = destroy(self.engine, &self.cell.id, *instance)
+            && let Err(report) = destroy(self.engine, self.cell, *instance)
         {
             let message = &report.message;
             tracing::warn!(target: "plugin_engine", plugin = %self.cell.id, %message, "the replacement that was refused could not be destroyed");
@@ -187,7 +185,7 @@ pub(super) fn called(engine: &Shared, call: CallKind, report: &FaultReport) -> R
 /// Destroys an instance that is not its plugin's any more, or never was, and waits for that as long as it may take.
 pub(super) fn destroy(
     engine: &Arc<Shared>,
-    id: &PluginId,
+    cell: &Cell,
     instance: Instance,
 ) -> Result<(), FaultReport> {
     let limit = engine.options.destroy_timeout;
@@ -197,7 +195,7 @@ pub(super) fn destroy(
         deadline: time.now().saturating_add(limit),
     };
     let (library, host) = (Arc::clone(instance.library()), Arc::clone(instance.host()));
-    let aside = aside(id, CallKind::Destroy, &library, &host, ticket);
+    let aside = aside(cell, CallKind::Destroy, &library, &host, ticket);
     // The library is let go on the thread that has used it last.
     drop(library);
     let destroy = move || instance.destroy(ticket);
@@ -217,14 +215,15 @@ pub(super) fn destroy(
 }
 
 fn aside(
-    id: &PluginId,
+    cell: &Cell,
     call: CallKind,
     library: &Arc<LoadedLibrary>,
     host: &Arc<HostContext>,
     ticket: CallTicket,
 ) -> Aside {
     Aside {
-        id: id.clone(),
+        id: cell.id.clone(),
+        cell: cell.index,
         call,
         host: Arc::clone(host),
         ticket,
