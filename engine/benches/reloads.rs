@@ -114,6 +114,12 @@ fn main() {
     table.measure(&mut contestants, ROUNDS);
     table.print();
     println!();
+    table.ratio(
+        "reload, from file",
+        "unload, and load",
+        "about 1: nothing is done twice",
+    );
+    println!();
     println!("the steps of a reload; the plugin cannot be called during `switch` alone");
     step_shares::print(&[
         "copy_us",
