@@ -2,7 +2,7 @@
 
 use std::sync::atomic::AtomicBool;
 
-use plugin_engine_core::{Event, FaultReport, PluginId};
+use plugin_engine_core::{Event, FaultReport, PluginId, Requirement, Standing, Unmet};
 
 use crate::events::TopicName;
 use crate::host::{HostOf, Listener};
@@ -20,6 +20,20 @@ pub(crate) struct Board {
 }
 
 impl Board {
+    /// The first of these requirements that is not met now. Takes no lock, unless writers come in between again and again; so it is
+    /// not to be asked under the lock of a cell.
+    pub(crate) fn first_unmet(&self, requires: &[Requirement]) -> Option<Unmet> {
+        requires.iter().find_map(|required| {
+            let cell = self.registry.find(required.id().as_str());
+            let snapshot = cell.map(|cell| cell.snapshot(&self.ledger.time));
+            let standing = snapshot.as_ref().map(|snapshot| Standing {
+                state: snapshot.state,
+                version: snapshot.version(),
+            });
+            required.check(standing).err()
+        })
+    }
+
     fn record_thread_panic(&self, index: u32, report: &FaultReport) {
         let Some(cell) = self.registry.at(index) else {
             return;

@@ -18,6 +18,7 @@ use crate::library::Libraries;
 use crate::loader::Loader;
 use crate::refused::RefusedFiles;
 use crate::registry::Registry;
+use crate::requirements::Requirements;
 use crate::shared::{Options, Shared};
 use crate::verify::{self, VerifyPolicy};
 
@@ -209,6 +210,7 @@ impl EngineBuilder {
             libraries,
             loader,
             refused: RefusedFiles::default(),
+            requirements: Requirements::default(),
             verify_at_start: file.verify,
             starts: AtomicU64::new(0),
             options,

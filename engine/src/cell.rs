@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use plugin_engine_core::{
-    CallId, Event, Fault, Machine, Moment, PluginId, Record, RejectReason, Step, Transition,
-    WallTime,
+    CallId, Event, Fault, Machine, Moment, PluginId, PluginState, Record, RejectReason,
+    Requirement, Step, Transition, Unmet, WallTime,
 };
 
 use crate::clock::TimeSource;
@@ -63,6 +63,8 @@ pub(crate) struct Guarded {
     pub(crate) started: u64,
     /// What was wrong with the settings at the latest create.
     pub(crate) misconfigured: Option<Arc<ConfigError>>,
+    /// What the plugin requires; `None` for nothing.
+    pub(crate) requires: Option<Box<Requires>>,
     /// What is kept of the generation before a reload, while the new one is on probation.
     pub(crate) probation: Option<Probation>,
     /// What took over last and was rolled back.
@@ -114,7 +116,21 @@ pub(crate) struct Loaded {
     pub(crate) preparation: Option<Arc<Preparation>>,
 }
 
+/// What a plugin requires.
+pub(crate) struct Requires {
+    pub(crate) list: Arc<[Requirement]>,
+    /// What was missing when it was held back the last time.
+    pub(crate) unmet: Option<Arc<Unmet>>,
+}
+
 impl Guarded {
+    /// What the plugin requires; `None` for nothing.
+    pub(crate) fn required(&self) -> Option<Arc<[Requirement]>> {
+        self.requires
+            .as_ref()
+            .map(|requires| Arc::clone(&requires.list))
+    }
+
     /// The plain fields of the snapshot.
     #[inline]
     fn plain(&self) -> Plain {
@@ -150,6 +166,7 @@ impl Cell {
                 heard: None,
                 started: 0,
                 misconfigured: None,
+                requires: None,
                 probation: None,
                 rolled_back: None,
                 waiters: 0,
@@ -260,7 +277,14 @@ impl Cell {
             effects,
         } = step;
         let mut notable = None;
+        let mut matters_to_others = false;
         if let Some(record) = record {
+            use PluginState::{Enabled, Running};
+            let called = matches!(
+                (record.from, record.to),
+                (Enabled, Running) | (Running, Enabled)
+            );
+            matters_to_others = !called;
             // Numbered inside the lock: a reader that has seen a number and then takes this lock finds the entry.
             let seq = ledger.next_seq.fetch_add(1, Ordering::Relaxed) + 1;
             guarded.seq = seq;
@@ -277,6 +301,9 @@ impl Cell {
             ledger.rearm(self.index, schedule.next(), schedule.interval());
         }
         self.publish(guarded);
+        if matters_to_others {
+            ledger.changes.tell(self.index);
+        }
         if guarded.probation.is_some() && notable.is_some() {
             ledger.probations.ring();
         }

@@ -12,6 +12,7 @@ use crate::cell::{Cell, Guarded, Turn};
 use crate::error::Error;
 use crate::executor::{TaskCall, TaskEnd, Verdict};
 use crate::plugins::{self, LoadOutcome, fault_of};
+use crate::requirements;
 use crate::shared::Shared;
 
 /// The cell of an id that somebody typed.
@@ -72,6 +73,30 @@ pub(crate) fn admit<'a>(
     }
 }
 
+/// [`admit`] of a command that has an instance created, if what the plugin requires is there.
+fn admit_start<'a>(
+    engine: &Arc<Shared>,
+    cell: &'a Arc<Cell>,
+    command: Command,
+) -> Result<Admitted<'a>, Error> {
+    let guarded = match admit(engine, cell, command)? {
+        Admitted::Now(guarded) => guarded,
+        already_so @ Admitted::AlreadySo => return Ok(already_so),
+    };
+    // What is loaded anew says anew what it requires.
+    if guarded.requires.is_none() || must_be_loaded(&guarded) {
+        return Ok(Admitted::Now(guarded));
+    }
+    drop(guarded);
+    requirements::insist(engine, cell)?;
+    admit(engine, cell, command)
+}
+
+/// Whether the file or its settings were not good, so that they have to be tried again before anything else.
+fn must_be_loaded(guarded: &Guarded) -> bool {
+    guarded.loaded.is_none() || guarded.misconfigured.is_some()
+}
+
 /// Takes the turn for a command. From within a call of the same plugin nobody could ever give it.
 fn turn<'a>(engine: &Shared, cell: &'a Cell) -> Result<Turn<'a>, Error> {
     check_not_from_within(engine, cell)?;
@@ -95,7 +120,7 @@ fn not_now(cell: &Cell, reason: RejectReason) -> Error {
 }
 
 /// Waits for a call of this command and makes an answer of its end. `None` if a cycle was faster and made a call of its own,
-/// so that the command has to wait for that one first.
+/// so that the command has to wait for that one first, or if it has to be tried again.
 fn answer(
     engine: &Arc<Shared>,
     cell: &Arc<Cell>,
@@ -117,6 +142,13 @@ fn answer(
     }
     match reason {
         RejectReason::Busy | RejectReason::Illegal(PluginState::Running) => None,
+        RejectReason::Unmet => {
+            let requires = cell.lock().required()?;
+            // If it has come since, the command is tried again.
+            let unmet = Arc::new(engine.board.first_unmet(&requires)?);
+            let id = cell.id.clone();
+            Some(Err(Error::Unmet { id, unmet }))
+        }
         reason => Some(Err(not_now(cell, reason))),
     }
 }
@@ -202,7 +234,7 @@ pub(crate) fn load(engine: &Arc<Shared>, id: &str) -> Result<LoadOutcome, Error>
 pub(crate) fn enable(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
     let cell = find(engine, id)?;
     let _turn = turn(engine, cell)?;
-    match admit(engine, cell, Command::Enable)? {
+    match admit_start(engine, cell, Command::Enable)? {
         Admitted::AlreadySo => Ok(()),
         Admitted::Now(guarded) => start(engine, cell, guarded, CreateReason::SwitchedOn),
     }
@@ -211,7 +243,7 @@ pub(crate) fn enable(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
 pub(crate) fn reset(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
     let cell = find(engine, id)?;
     let _turn = turn(engine, cell)?;
-    match admit(engine, cell, Command::Reset)? {
+    match admit_start(engine, cell, Command::Reset)? {
         Admitted::AlreadySo => Ok(()),
         Admitted::Now(mut guarded) => {
             // Until the new instance is there no update starts: one would create an instance of its own in place of the one
@@ -248,7 +280,7 @@ fn start<'a>(
     mut guarded: MutexGuard<'a, Guarded>,
     reason: CreateReason,
 ) -> Result<(), Error> {
-    if guarded.loaded.is_none() || guarded.misconfigured.is_some() {
+    if must_be_loaded(&guarded) {
         let now = engine.board.ledger.time.now();
         // The file or what is said of it may have been mended; a load begins at Unloaded.
         cell.apply(&engine.board.ledger, &mut guarded, now, Event::Unloaded)
@@ -258,6 +290,7 @@ fn start<'a>(
         drop(guarded);
         match plugins::load_again(engine, cell)? {
             LoadOutcome::Failed { id, fault, .. } => return Err(Error::Fault { id, fault }),
+            LoadOutcome::Unmet { id, unmet, .. } => return Err(Error::Unmet { id, unmet }),
             LoadOutcome::Misconfigured { .. } => {
                 return Err(Error::Fault {
                     id: cell.id.clone(),
@@ -272,11 +305,23 @@ fn start<'a>(
     plugins::remember_start(engine, &mut guarded);
     drop(guarded);
     loop {
-        if let Some(answer) = answer(engine, cell, TaskCall::Create(reason)) {
+        let answer = answer(engine, cell, TaskCall::Create(reason));
+        if let Some(answer @ (Ok(_) | Err(Error::Fault { .. } | Error::ShutDown))) = answer {
+            return answer.map(drop);
+        }
+        let guarded = cell.wait_settled(&engine.board.ledger, cell.lock());
+        let is_on = matches!(
+            guarded.machine.state(),
+            PluginState::Enabled | PluginState::Running
+        );
+        if reason == CreateReason::SwitchedOn && is_on {
+            // What it requires came in between, and it was created for that.
+            return Ok(());
+        }
+        if let Some(answer) = answer {
             return answer.map(drop);
         }
         // What the call in between has made has no place beside the new instance.
-        let guarded = cell.wait_settled(&engine.board.ledger, cell.lock());
         destroy(engine, cell, guarded, true);
     }
 }

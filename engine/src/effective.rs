@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_engine_core::PluginId;
+use plugin_engine_core::{PluginId, PluginState, Requirement};
 
 use crate::config::keys;
 use crate::config::source::{Place, Said};
@@ -17,6 +17,7 @@ use crate::error::{Error, LoadError};
 use crate::manifest::Manifest;
 use crate::plugins::LoadOutcome;
 use crate::plugins::plan::{name_unknown_ids, plan};
+use crate::requirements::{Offline, check_offline};
 use crate::verify::{self, Refused, Rules};
 
 /// Who said a value.
@@ -74,7 +75,8 @@ pub struct EffectivePlugin {
     pub id: PluginId,
     /// Its file.
     pub file: PathBuf,
-    /// Every key, with `id` first and the settings last.
+    /// Every key, with `id` first and the settings last. What is required is there once for everybody who says something of it, because it
+    /// adds up.
     pub values: Vec<Effective>,
 }
 
@@ -129,11 +131,22 @@ pub fn effective(
     let candidates = discover(dir)?;
     let rules = Rules::new(&config.verify, dir);
     let mut holders: HashMap<PluginId, PathBuf> = HashMap::new();
+    let mut offline = Vec::new();
     for planned in plan(dir, candidates, &config, &mut shown.refused) {
         let manifest = match verify::verify(&planned.candidate, &rules) {
             Ok(artifact) => artifact.manifest,
-            Err(Refused { error: source, .. }) => {
+            Err(Refused { error: source, id }) => {
                 let path = planned.candidate.path.clone();
+                let ids = id
+                    .iter()
+                    .flat_map(|id| planned.plugins(id, &mut Vec::new()));
+                offline.extend(ids.map(|(id, _)| Offline {
+                    id,
+                    file: path.clone(),
+                    version: None,
+                    state: PluginState::Error,
+                    requires: Vec::new(),
+                }));
                 shown.refused.push(LoadOutcome::Refused {
                     file: path.clone(),
                     error: Arc::new(LoadError::Verify { path, source }),
@@ -156,9 +169,26 @@ pub fn effective(
                 });
                 continue;
             }
+            offline.push(Offline {
+                id: id.clone(),
+                file: file.clone(),
+                version: Some(manifest.version.clone()),
+                state: if config.enabled().value {
+                    PluginState::Enabled
+                } else {
+                    PluginState::Disabled
+                },
+                requires: config.requires(&manifest),
+            });
             let values = values(&config, &manifest);
             shown.plugins.push(EffectivePlugin { id, file, values });
         }
+    }
+    for (file, error) in check_offline(&offline) {
+        shown.refused.push(LoadOutcome::Misconfigured {
+            file: file.to_owned(),
+            error: Arc::new(error),
+        });
     }
     if let Some(path) = config_file {
         let known: Vec<_> = shown.plugins.iter().map(|one| one.id.clone()).collect();
@@ -188,6 +218,14 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
         ("probation", time(config.probation())),
         ("allow_downgrade", flag(config.allow_downgrade())),
     ];
+    let mut requires: Vec<_> = config
+        .requires(manifest)
+        .into_iter()
+        .map(|said| ("requires", (texts(&said.value), said.said_by)))
+        .collect();
+    if requires.is_empty() {
+        requires.push(("requires", (texts(&[]), SaidBy::BuiltIn)));
+    }
     let settings = config.settings().map(|settings| settings.shown());
     let settings = settings.into_iter().flatten().map(|shown| Effective {
         origin: Origin::from(&shown.at),
@@ -196,6 +234,7 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
     });
     values
         .into_iter()
+        .chain(requires)
         .map(|(key, (value, said_by))| Effective {
             key: key.to_owned(),
             value,
@@ -207,6 +246,15 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
         })
         .chain(settings)
         .collect()
+}
+
+/// As TOML writes a list of texts.
+fn texts(requires: &[Requirement]) -> String {
+    let texts: Vec<_> = requires
+        .iter()
+        .map(|one| quoted(&one.to_string()))
+        .collect();
+    format!("[{}]", texts.join(", "))
 }
 
 /// As TOML writes a text.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_engine_core::{CallKind, Denied, Fault, PluginId, RejectReason};
+use plugin_engine_core::{CallKind, Denied, Fault, PluginId, RejectReason, Unmet};
 
 use crate::config::ConfigError;
 
@@ -41,6 +41,15 @@ pub enum Error {
         /// Why not.
         #[source]
         reason: RejectReason,
+    },
+    /// Something that the plugin requires is not there.
+    #[error("{id}: {unmet}")]
+    Unmet {
+        /// The plugin.
+        id: PluginId,
+        /// What is missing.
+        #[source]
+        unmet: Arc<Unmet>,
     },
     /// The call was made and failed.
     #[error("{id}: {fault}")]
@@ -113,6 +122,7 @@ impl Error {
             Self::UnknownPlugin { .. } => Code::UNKNOWN_PLUGIN,
             Self::Denied { .. } => Code::COMMAND_DENIED,
             Self::NotNow { .. } => Code::CALL_REFUSED,
+            Self::Unmet { unmet, .. } => Code::of_unmet(unmet),
             Self::Fault { .. } => Code::CALL_FAILED,
             Self::Load(error) => error.code(),
             Self::ReloadRefused { source, .. } => source.code(),
@@ -334,6 +344,9 @@ pub enum ReloadError {
     /// Too many earlier instances of the plugin are in calls that have not returned, or a thread could not be had for a call.
     #[error("{0}")]
     NotNow(RejectReason),
+    /// Something that the replacement requires is not there, so that it cannot be tried.
+    #[error("it {0}")]
+    Unmet(Arc<Unmet>),
     /// A thread for a call of the replacement could not be started.
     #[error("cannot start a thread for it: {0}")]
     Thread(#[source] std::io::Error),
@@ -353,6 +366,7 @@ impl ReloadError {
             Self::RolledBackBefore { .. } => Code::ROLLED_BACK_BEFORE,
             Self::TooManyStuck { .. } => Code::REPLACEMENTS_STUCK,
             Self::NotNow(_) => Code::CALL_REFUSED,
+            Self::Unmet(unmet) => Code::of_unmet(unmet),
             Self::Thread(_) => Code::NO_THREAD,
         }
     }

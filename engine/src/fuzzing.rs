@@ -98,6 +98,7 @@ fn written(manifest: &Manifest) -> String {
         version,
         interval,
         timeout,
+        requires,
         api_version,
         compiler,
         target,
@@ -110,6 +111,10 @@ fn written(manifest: &Manifest) -> String {
         if let Some(value) = value {
             text += &format!("{key}={}\n", humantime::format_duration(*value));
         }
+    }
+    if !requires.is_empty() {
+        let requires: Vec<_> = requires.iter().map(ToString::to_string).collect();
+        text += &format!("requires={}\n", requires.join(", "));
     }
     text
 }

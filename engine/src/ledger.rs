@@ -7,6 +7,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use plugin_engine_core::Moment;
 
+use crate::changes::Changes;
 use crate::clock::TimeSource;
 use crate::events::EventBus;
 use crate::history::HistoryBudget;
@@ -23,6 +24,8 @@ pub(crate) struct Ledger {
     pub(crate) timers: Mutex<Timers>,
     /// Told when the next tick has come closer, the clock was moved, or a run is to stop.
     pub(crate) run: RunSignal,
+    /// The plugins that others may wait for and that have changed.
+    pub(crate) changes: Changes,
     /// Rung when a plugin on probation fails.
     pub(crate) probations: Probations,
 }
@@ -36,6 +39,7 @@ impl Ledger {
             events: EventBus::default(),
             timers: Mutex::new(Timers::default()),
             run: RunSignal::default(),
+            changes: Changes::default(),
             probations: Probations::default(),
         }
     }

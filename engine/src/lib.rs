@@ -29,6 +29,7 @@ mod backtrace;
 mod board;
 mod builder;
 mod cell;
+mod changes;
 mod clock;
 mod code;
 mod commands;
@@ -59,6 +60,7 @@ mod query;
 mod refused;
 mod registry;
 mod reload;
+mod requirements;
 mod scheduler;
 mod seal;
 mod secrets;
@@ -97,5 +99,5 @@ pub use verify::{
 pub use plugin_api::{View, ViewKind};
 pub use plugin_engine_core::{
     CallKind, Cause, Command, Counts, Denied, Fault, FaultKind, Moment, PluginId, PluginIdError,
-    PluginState, RejectReason, Transition, WallTime, bounded, escape_control,
+    PluginState, RejectReason, Requirement, Transition, Unmet, WallTime, bounded, escape_control,
 };

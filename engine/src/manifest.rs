@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use plugin_engine_core::{
-    INTERVAL_MAX, INTERVAL_MIN, PluginId, TIMEOUT_MAX, TIMEOUT_MIN, bounded, escape_control,
+    INTERVAL_MAX, INTERVAL_MIN, PluginId, REQUIREMENTS_MAX, Requirement, TIMEOUT_MAX, TIMEOUT_MIN,
+    bounded, escape_control,
 };
 
 /// What a plugin file says of itself, readable without running any of its code.
@@ -17,6 +18,8 @@ pub struct Manifest {
     pub interval: Option<Duration>,
     /// The timeout of an update, likewise.
     pub timeout: Option<Duration>,
+    /// What has to be there for the plugin to run; a configuration may add to it.
+    pub requires: Vec<Requirement>,
     /// The version of `plugin-api` that the file was built against.
     pub api_version: String,
     /// The compiler that built it.
@@ -64,8 +67,10 @@ impl Manifest {
         if find("manifest") != Some("1") {
             return Err("its format is not version 1".to_owned());
         }
+        let id = PluginId::new(&need("id")?).map_err(|error| error.to_string())?;
         Ok(Self {
-            id: PluginId::new(&need("id")?).map_err(|error| error.to_string())?,
+            requires: requires(&id, find("requires"))?,
+            id,
             version: need("version")?,
             interval: duration("interval", find("interval"), INTERVAL_MIN, INTERVAL_MAX)?,
             timeout: duration("timeout", find("timeout"), TIMEOUT_MIN, TIMEOUT_MAX)?,
@@ -95,11 +100,28 @@ fn duration(
     }
 }
 
+fn requires(id: &PluginId, text: Option<&str>) -> Result<Vec<Requirement>, String> {
+    let Some(text) = text else {
+        return Ok(Vec::new());
+    };
+    let requires = Requirement::parse_list(text).map_err(|error| format!("requires: {error}"))?;
+    if requires.len() > REQUIREMENTS_MAX {
+        return Err(format!(
+            "requires names {} plugins; the limit is {REQUIREMENTS_MAX}",
+            requires.len()
+        ));
+    }
+    if requires.iter().any(|required| required.id() == id) {
+        return Err(format!("requires names {id} itself"));
+    }
+    Ok(requires)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    const GOOD: &str = "manifest=1\nid=a\nversion=1.0.0\napi=0.1.0\ncompiler=rustc 1.95.0\ntarget=x\npanic=unwind\ninterval=1s\n";
+    const GOOD: &str = "manifest=1\nid=a\nversion=1.0.0\napi=0.1.0\ncompiler=rustc 1.95.0\ntarget=x\npanic=unwind\ninterval=1s\nrequires=clock >= 1.2, < 2, feed\n";
 
     #[test]
     fn a_good_manifest_is_read() {
@@ -107,6 +129,48 @@ mod tests {
         assert_eq!(manifest.id, "a");
         assert_eq!(manifest.interval, Some(Duration::from_secs(1)));
         assert_eq!(manifest.timeout, None);
+        let requires: Vec<_> = manifest.requires.iter().map(ToString::to_string).collect();
+        assert_eq!(requires, ["clock >= 1.2, < 2", "feed"]);
+        let none = GOOD.replace("requires", "of-a-newer-plugin-api");
+        assert_eq!(Manifest::parse(none.as_bytes()).unwrap().requires, []);
+    }
+
+    #[test]
+    fn what_the_compiler_takes_as_requirements_is_read() {
+        for text in [
+            "clock",
+            "clock >= 1.2, < 2, feed ^0.3.1",
+            "b>=1.2 , c",
+            "b *",
+            "b x",
+            "b 1.x",
+            "b 1.*.*",
+            "b =1.*",
+            "b >1.*",
+            "b 1.2.3-beta.1+build",
+            "b <1.2.3-0.3.7",
+            "b ~1, *",
+            "b ~ 1",
+            "0-b_ =1.2.3+5",
+            "b 1.2.3-01",
+            "b 1.2.3-.",
+            "b 1.2.3+..",
+            "b >= *",
+            "b 1.2.3.4",
+            "b *, 1",
+            "b",
+            "b 1, 2",
+            "b 99999999999999999999",
+        ] {
+            let compiled = || {
+                plugin_api::__private::Manifest::new("1.0.0", true)
+                    .id("a")
+                    .requires(text)
+            };
+            if std::panic::catch_unwind(compiled).is_ok() {
+                assert!(Requirement::parse_list(text).is_ok(), "{text}");
+            }
+        }
     }
 
     #[test]
@@ -118,6 +182,22 @@ mod tests {
             ("manifest=1", "manifest=2", "not version 1"),
             ("interval=1s", "interval=0s", "not a duration from"),
             ("target=x", "id=b", "stands twice"),
+            (
+                "clock >= 1.2",
+                "clock => 1.2",
+                "requires: \"clock => 1.2, < 2\" is no requirement",
+            ),
+            (
+                "requires=clock >= 1.2, < 2, feed",
+                "requires=",
+                "requires: \"\" is no requirement",
+            ),
+            (", feed", ", a", "requires names a itself"),
+            (
+                ", feed",
+                &", feed".repeat(64),
+                "requires names 65 plugins; the limit is 64",
+            ),
             (
                 "rustc 1.95.0",
                 "rustc\u{1b}[31m",

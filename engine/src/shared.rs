@@ -1,16 +1,18 @@
 //! What the façade and everything behind it share.
 
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::board::Board;
+use crate::cell::Guarded;
 use crate::executor::Executor;
 use crate::host::Listener;
 use crate::library::Libraries;
 use crate::loader::Loader;
 use crate::refused::RefusedFiles;
+use crate::requirements::Requirements;
 use crate::verify::VerifyPolicy;
 
 /// What was said when the engine was built.
@@ -41,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) refused: RefusedFiles,
     /// What plugin files had to fulfil when the engine was built, as its file said.
     pub(crate) verify_at_start: Arc<VerifyPolicy>,
+    pub(crate) requirements: Requirements,
     /// How many plugins have been started.
     pub(crate) starts: AtomicU64,
 }
@@ -51,4 +54,9 @@ impl Shared {
         let listener: Weak<Board> = Arc::downgrade(&self.board);
         listener
     }
+}
+
+/// Plugins are stopped in the reverse of the order in which they were last started, where none requires another.
+pub(crate) fn remember_start(engine: &Shared, guarded: &mut Guarded) {
+    guarded.started = engine.starts.fetch_add(1, Ordering::Relaxed) + 1;
 }

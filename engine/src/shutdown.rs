@@ -1,4 +1,5 @@
-//! The end: no new call, a budget for those in flight, instances destroyed in the reverse order of their start.
+//! The end: no new call, a budget for those in flight, instances destroyed before those that they require, and otherwise in the reverse
+//! order of their start.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,6 +9,7 @@ use plugin_engine_core::Event;
 
 use crate::cell::Cell;
 use crate::executor::{self, TaskCall};
+use crate::requirements;
 use crate::scheduler;
 use crate::shared::Shared;
 
@@ -24,8 +26,8 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
     let began = Instant::now();
     let ends = began.checked_add(budget);
     scheduler::stop(engine);
-    let mut order: Vec<_> = engine.board.registry.all().map(Arc::clone).collect();
-    order.sort_by_cached_key(|cell| std::cmp::Reverse(cell.lock().started));
+    requirements::close(engine);
+    let order = requirements::stop_order(engine);
     cancel_calls(&order);
     // A replacement that is being tried need not be any more.
     engine.executor.asides.cancel();

@@ -18,6 +18,8 @@ use crate::{
 /// Exports a type that implements [`Plugin`](crate::Plugin) from this library.
 ///
 /// `id` is needed; `interval` and `timeout` are the defaults that a configuration may override, 60 s and 30 s if not given.
+/// `requires` names plugins that have to be there for this one to run, each with a version requirement where one is meant: the plugin is
+/// created after them and is not called while one of them is not running. A configuration may add to them.
 ///
 /// ```
 /// # use plugin_api::prelude::*;
@@ -40,6 +42,28 @@ use crate::{
 /// #     fn update(&mut self, _: &UpdateContext) -> Result<(), PluginError> { Ok(()) }
 /// # }
 /// export_plugin!(Quiet, id = "quiet", interval = "10 parsecs");
+/// # fn main() {}
+/// ```
+///
+/// ```
+/// # use plugin_api::prelude::*;
+/// # struct Quiet;
+/// # impl Plugin for Quiet {
+/// #     fn create(_: &CreateContext) -> Result<Self, PluginError> { Ok(Self) }
+/// #     fn update(&mut self, _: &UpdateContext) -> Result<(), PluginError> { Ok(()) }
+/// # }
+/// export_plugin!(Quiet, id = "quiet", requires = "clock >= 1.2, < 2, feed");
+/// # fn main() {}
+/// ```
+///
+/// ```compile_fail
+/// # use plugin_api::prelude::*;
+/// # struct Quiet;
+/// # impl Plugin for Quiet {
+/// #     fn create(_: &CreateContext) -> Result<Self, PluginError> { Ok(Self) }
+/// #     fn update(&mut self, _: &UpdateContext) -> Result<(), PluginError> { Ok(()) }
+/// # }
+/// export_plugin!(Quiet, id = "quiet", requires = "quiet >= 1.2");
 /// # fn main() {}
 /// ```
 #[macro_export]

@@ -54,6 +54,7 @@ mod guard;
 mod host;
 pub mod manifest;
 mod plugin;
+mod requires;
 #[cfg(feature = "schema")]
 mod schema;
 mod telemetry;

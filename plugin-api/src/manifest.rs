@@ -40,6 +40,7 @@ pub struct Manifest {
     version: &'static str,
     interval: &'static str,
     timeout: &'static str,
+    requires: &'static str,
     panic: &'static str,
 }
 
@@ -52,6 +53,7 @@ impl Manifest {
             version,
             interval: "",
             timeout: "",
+            requires: "",
             panic: if unwinds { "unwind" } else { "abort" },
         }
     }
@@ -94,10 +96,23 @@ impl Manifest {
         self
     }
 
+    /// Sets what has to be there for the plugin to run: ids of plugins, each with a version requirement where one is meant, with commas
+    /// between them, as in `"clock >= 1.2, feed"`. Anything else stops the compilation.
+    #[must_use]
+    pub const fn requires(mut self, requires: &'static str) -> Self {
+        crate::requires::check(requires);
+        self.requires = requires;
+        self
+    }
+
     const fn parts(&self) -> [&'static str; 24] {
         assert!(
             !self.id.is_empty(),
             "export_plugin! wants an id: export_plugin!(MyPlugin, id = \"my-plugin\")"
+        );
+        assert!(
+            !crate::requires::names(self.requires, self.id),
+            "a plugin cannot require itself"
         );
         let mut parts = [""; 24];
         let pairs = [
@@ -110,6 +125,7 @@ impl Manifest {
             ("panic=", self.panic),
             ("interval=", self.interval),
             ("timeout=", self.timeout),
+            ("requires=", self.requires),
         ];
         let mut from = 0;
         let mut to = 0;
@@ -203,7 +219,8 @@ mod tests {
     const MANIFEST: Manifest = Manifest::new("1.2.3", true)
         .id("counter")
         .interval("1s")
-        .timeout("500ms");
+        .timeout("500ms")
+        .requires("clock >= 1.2, feed");
     static NOTE: Note<{ MANIFEST.description_len() }> = MANIFEST.note();
 
     #[test]
@@ -214,10 +231,12 @@ mod tests {
             "{text}"
         );
         assert!(
-            text.ends_with("panic=unwind\ninterval=1s\ntimeout=500ms\n"),
+            text.ends_with(
+                "panic=unwind\ninterval=1s\ntimeout=500ms\nrequires=clock >= 1.2, feed\n"
+            ),
             "{text}"
         );
-        assert_eq!(text.lines().count(), 9);
+        assert_eq!(text.lines().count(), 10);
         assert_eq!(NOTE.description_len as usize, text.len());
         assert_eq!(NOTE.name_len, 16);
         assert_eq!(NOTE.kind, NOTE_TYPE);
@@ -230,7 +249,9 @@ mod tests {
         static NOTE: Note<{ BARE.description_len() }> = BARE.note();
         let text = std::str::from_utf8(&NOTE.description).unwrap();
         assert!(
-            !text.contains("interval") && !text.contains("timeout"),
+            ["interval", "timeout", "requires"]
+                .iter()
+                .all(|key| !text.contains(key)),
             "{text}"
         );
         assert!(text.contains("panic=abort"));

@@ -25,6 +25,8 @@ pub enum FaultKind {
     Contract,
     /// The engine could not make the call: no thread could be started, or the limit of threads is reached.
     Refused,
+    /// Something that the plugin requires is not there, or not in a version that fits.
+    Requirement,
 }
 
 impl FaultKind {
@@ -41,6 +43,7 @@ impl FaultKind {
             Self::Config => "config",
             Self::Contract => "contract",
             Self::Refused => "refused",
+            Self::Requirement => "requirement",
         }
     }
 }
@@ -134,6 +137,17 @@ impl Fault {
             + self.type_name.len()
             + self.location.len()
             + self.backtrace.len()
+    }
+}
+
+impl Fault {
+    /// Whether a report says nothing that this fault does not say already. That no thread is free is the same news with any number
+    /// of threads.
+    #[must_use]
+    pub fn says(&self, report: &FaultReport) -> bool {
+        self.kind == report.kind
+            && (report.kind == FaultKind::Refused
+                || self.message == bounded_message(&report.message))
     }
 }
 

@@ -5,12 +5,13 @@
 //! in as an argument, and what is to be done comes out as a value.
 //!
 //! The arrows: `id`, `time`, `text`, `state` know nobody; `lifecycle` is the table over `state`; `fault` and `schedule` are data;
-//! `machine` uses them all and is the only one that changes anything.
+//! `requirement` is what one plugin requires of another; `machine` uses what is above and is the only one that changes anything.
 
 mod fault;
 mod id;
 mod lifecycle;
 mod machine;
+mod requirement;
 mod schedule;
 mod state;
 mod text;
@@ -23,6 +24,9 @@ pub use lifecycle::{CAUSES, Cause, UnknownCause, next_state, table};
 pub use machine::{
     AbandonReason, CallEnd, CallId, CallLimits, CallOutcome, Counts, CreateReason, Denied, Effects,
     Event, InFlight, Machine, Record, RejectReason, Step, Takeover, Times,
+};
+pub use requirement::{
+    REQUIREMENTS_MAX, Requirement, RequirementError, Standing, Unmet, cycles, required_first,
 };
 pub use schedule::{INTERVAL_MAX, INTERVAL_MIN, Schedule, TIMEOUT_MAX, TIMEOUT_MIN};
 pub use state::{Admission, CallKind, Command, PluginState, STATES, UnknownState};

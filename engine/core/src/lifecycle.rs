@@ -34,6 +34,10 @@ causes! {
     Created = "created",
     /// Create failed, panicked or timed out.
     CreateFailed = "create_failed",
+    /// Something that it requires is not there, so that it was not created.
+    RequirementUnmet = "requirement_unmet",
+    /// What it requires has come, and the instance was created.
+    RequirementMet = "requirement_met",
     /// An update was started.
     UpdateStarted = "update_started",
     /// An update completed.
@@ -54,7 +58,7 @@ causes! {
     CreatedAnew = "created_anew",
     /// The instance that had panicked could not be created anew.
     GaveUp = "gave_up",
-    /// A due update was not started, because the limit of threads is reached.
+    /// A due update was not started, because the limit of threads is reached or something that the plugin requires is not there.
     CallRefused = "call_refused",
     /// An abandoned call returned; its result was discarded.
     ReturnedLate = "returned_late",
@@ -123,7 +127,8 @@ pub const fn next_state(from: PluginState, cause: Cause) -> Option<PluginState> 
         (Unloaded, Cause::LoadFailed) => Error,
 
         (Loaded, Cause::Created) => Enabled,
-        (Loaded | Disabled | Error, Cause::CreateFailed) => Error,
+        (Loaded | Disabled | Error, Cause::CreateFailed | Cause::RequirementUnmet) => Error,
+        (Error, Cause::RequirementMet) => Enabled,
 
         (Enabled, Cause::UpdateStarted) => Running,
         (Running, Cause::UpdateCompleted) => Enabled,

@@ -7,7 +7,7 @@ use plugin_engine_core::{
     AbandonReason, Admission, CAUSES, CallId, CallOutcome, Cause, Command, CreateReason, Event,
     FaultKind, PluginState, STATES, next_state, table,
 };
-use rig::{DUE, ON_DEMAND, Rig, failed, failed_for_good, panicked, report, takeover};
+use rig::{DUE, ON_DEMAND, Rig, failed, failed_for_good, held_back, panicked, report, takeover};
 
 /// Which state follows which; `-` is illegal.
 const TRANSITIONS: &str = "
@@ -16,6 +16,8 @@ mapped             | Loaded   | -        | -        | -       | -        | -
 load_failed        | Error    | -        | -        | -       | -        | -
 created            | -        | Enabled  | -        | -       | -        | -
 create_failed      | -        | Error    | -        | -       | Error    | Error
+requirement_unmet  | -        | Error    | -        | -       | Error    | Error
+requirement_met    | -        | -        | -        | -       | Enabled  | -
 update_started     | -        | -        | Running  | -       | -        | -
 update_completed   | -        | -        | -        | Enabled | -        | -
 update_failed      | -        | -        | -        | Enabled | -        | -
@@ -57,104 +59,110 @@ reload  | Accepted   | Accepted   | Accepted   | WhenCallEnds   | Accepted | Acc
 /// Every event in every state, with no call in flight but the update of Running. A cell is the cause of the entry,
 /// `.` if the event is taken without one, or `-` if it is refused.
 const EVENTS: &str = "
-event             | Unloaded        | Loaded          | Enabled         | Running            | Error           | Disabled
-mapped            | mapped          | -               | -               | -                  | -               | -
-load failed       | load_failed     | -               | -               | -                  | -               | -
-update, due       | -               | -               | update_started  | -                  | -               | -
-update, on demand | -               | -               | update_started  | -                  | -               | -
-display           | -               | -               | .               | -                  | -               | -
-create, load      | -               | .               | -               | -                  | -               | -
-create, switch    | -               | -               | -               | -                  | .               | .
-create, reset     | -               | -               | .               | -                  | .               | .
-create, anew      | -               | -               | .               | -                  | -               | -
-destroy           | .               | .               | .               | -                  | .               | .
-completed         | -               | -               | -               | update_completed   | -               | -
-failed            | -               | -               | -               | update_failed      | -               | -
-failed for good   | -               | -               | -               | failed_permanently | -               | -
-panicked          | -               | -               | -               | update_panicked    | -               | -
-deadline          | -               | -               | -               | update_timed_out   | -               | -
-stop              | -               | -               | -               | update_timed_out   | -               | -
-tick skipped      | .               | .               | .               | .                  | .               | .
-call refused      | -               | -               | call_refused    | -                  | -               | -
-thread panicked   | thread_panicked | thread_panicked | thread_panicked | thread_panicked    | thread_panicked | thread_panicked
-switched off      | -               | switched_off    | switched_off    | -                  | switched_off    | -
-reloaded          | -               | -               | reloaded        | -                  | reloaded        | reloaded
-rolled back       | -               | -               | rolled_back     | -                  | rolled_back     | rolled_back
-reload refused    | reload_refused  | reload_refused  | reload_refused  | reload_refused     | reload_refused  | reload_refused
-not put back      | -               | -               | gave_up         | -                  | -               | -
-replaced not gone | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed     | destroy_failed  | destroy_failed
-reconfigured      | -               | reconfigured    | reconfigured    | -                  | reconfigured    | reconfigured
-save              | -               | -               | .               | -                  | -               | -
-unloaded          | -               | unloaded        | unloaded        | -                  | unloaded        | unloaded
-shut down         | -               | shut_down       | shut_down       | -                  | shut_down       | shut_down
+event             | Unloaded        | Loaded            | Enabled         | Running            | Error             | Disabled
+mapped            | mapped          | -                 | -               | -                  | -                 | -
+load failed       | load_failed     | -                 | -               | -                  | -                 | -
+held back         | -               | requirement_unmet | -               | -                  | requirement_unmet | requirement_unmet
+update, due       | -               | -                 | update_started  | -                  | -                 | -
+update, on demand | -               | -                 | update_started  | -                  | -                 | -
+display           | -               | -                 | .               | -                  | -                 | -
+create, load      | -               | .                 | -               | -                  | -                 | -
+create, switch    | -               | -                 | -               | -                  | .                 | .
+create, reset     | -               | -                 | .               | -                  | .                 | .
+create, anew      | -               | -                 | .               | -                  | -                 | -
+create, met       | -               | -                 | -               | -                  | -                 | -
+destroy           | .               | .                 | .               | -                  | .                 | .
+completed         | -               | -                 | -               | update_completed   | -                 | -
+failed            | -               | -                 | -               | update_failed      | -                 | -
+failed for good   | -               | -                 | -               | failed_permanently | -                 | -
+panicked          | -               | -                 | -               | update_panicked    | -                 | -
+deadline          | -               | -                 | -               | update_timed_out   | -                 | -
+stop              | -               | -                 | -               | update_timed_out   | -                 | -
+tick skipped      | .               | .                 | .               | .                  | .                 | .
+call refused      | -               | -                 | call_refused    | -                  | -                 | -
+thread panicked   | thread_panicked | thread_panicked   | thread_panicked | thread_panicked    | thread_panicked   | thread_panicked
+switched off      | -               | switched_off      | switched_off    | -                  | switched_off      | -
+reloaded          | -               | -                 | reloaded        | -                  | reloaded          | reloaded
+rolled back       | -               | -                 | rolled_back     | -                  | rolled_back       | rolled_back
+reload refused    | reload_refused  | reload_refused    | reload_refused  | reload_refused     | reload_refused    | reload_refused
+not put back      | -               | -                 | gave_up         | -                  | -                 | -
+replaced not gone | destroy_failed  | destroy_failed    | destroy_failed  | destroy_failed     | destroy_failed    | destroy_failed
+reconfigured      | -               | reconfigured      | reconfigured    | -                  | reconfigured      | reconfigured
+save              | -               | -                 | .               | -                  | -                 | -
+unloaded          | -               | unloaded          | unloaded        | -                  | unloaded          | unloaded
+shut down         | -               | shut_down         | shut_down       | -                  | shut_down         | shut_down
 ";
 
 /// The same while another call than an update is in flight and waited for.
 const EVENTS_DURING_A_CALL: &str = "
-event             | loading         | switching on    | mending         | resetting       | anew            | displaying      | destroying
-mapped            | -               | -               | -               | -               | -               | -               | -
-load failed       | -               | -               | -               | -               | -               | -               | -
-update, due       | -               | -               | -               | -               | -               | -               | -
-update, on demand | -               | -               | -               | -               | -               | -               | -
-display           | -               | -               | -               | -               | -               | -               | -
-create, load      | -               | -               | -               | -               | -               | -               | -
-create, switch    | -               | -               | -               | -               | -               | -               | -
-create, reset     | -               | -               | -               | -               | -               | -               | -
-create, anew      | -               | -               | -               | -               | -               | -               | -
-destroy           | -               | -               | -               | -               | -               | -               | -
-completed         | created         | switched_on     | reset           | reset           | created_anew    | .               | .
-failed            | create_failed   | create_failed   | create_failed   | gave_up         | gave_up         | display_failed  | destroy_failed
-failed for good   | create_failed   | create_failed   | create_failed   | gave_up         | gave_up         | display_failed  | destroy_failed
-panicked          | create_failed   | create_failed   | create_failed   | gave_up         | gave_up         | display_failed  | destroy_failed
-deadline          | create_failed   | create_failed   | create_failed   | gave_up         | gave_up         | display_failed  | destroy_failed
-stop              | create_failed   | create_failed   | create_failed   | gave_up         | gave_up         | display_failed  | destroy_failed
-tick skipped      | .               | .               | .               | .               | .               | .               | .
-call refused      | -               | -               | -               | call_refused    | call_refused    | call_refused    | call_refused
-thread panicked   | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked
-switched off      | -               | -               | -               | -               | -               | -               | -
-reloaded          | -               | -               | -               | -               | -               | -               | -
-rolled back       | -               | -               | -               | -               | -               | -               | -
-reload refused    | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused
-not put back      | -               | -               | -               | -               | -               | -               | -
-replaced not gone | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed
-reconfigured      | -               | -               | -               | -               | -               | -               | -
-save              | -               | -               | -               | -               | -               | -               | -
-unloaded          | -               | -               | -               | -               | -               | -               | -
-shut down         | -               | -               | -               | -               | -               | -               | -
+event             | loading         | switching on    | mending         | coming back     | resetting       | anew            | displaying      | destroying
+mapped            | -               | -               | -               | -               | -               | -               | -               | -
+load failed       | -               | -               | -               | -               | -               | -               | -               | -
+held back         | -               | -               | -               | -               | -               | -               | -               | -
+update, due       | -               | -               | -               | -               | -               | -               | -               | -
+update, on demand | -               | -               | -               | -               | -               | -               | -               | -
+display           | -               | -               | -               | -               | -               | -               | -               | -
+create, load      | -               | -               | -               | -               | -               | -               | -               | -
+create, switch    | -               | -               | -               | -               | -               | -               | -               | -
+create, reset     | -               | -               | -               | -               | -               | -               | -               | -
+create, anew      | -               | -               | -               | -               | -               | -               | -               | -
+create, met       | -               | -               | -               | -               | -               | -               | -               | -
+destroy           | -               | -               | -               | -               | -               | -               | -               | -
+completed         | created         | switched_on     | reset           | requirement_met | reset           | created_anew    | .               | .
+failed            | create_failed   | create_failed   | create_failed   | create_failed   | gave_up         | gave_up         | display_failed  | destroy_failed
+failed for good   | create_failed   | create_failed   | create_failed   | create_failed   | gave_up         | gave_up         | display_failed  | destroy_failed
+panicked          | create_failed   | create_failed   | create_failed   | create_failed   | gave_up         | gave_up         | display_failed  | destroy_failed
+deadline          | create_failed   | create_failed   | create_failed   | create_failed   | gave_up         | gave_up         | display_failed  | destroy_failed
+stop              | create_failed   | create_failed   | create_failed   | create_failed   | gave_up         | gave_up         | display_failed  | destroy_failed
+tick skipped      | .               | .               | .               | .               | .               | .               | .               | .
+call refused      | -               | -               | -               | -               | call_refused    | call_refused    | call_refused    | call_refused
+thread panicked   | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked
+switched off      | -               | -               | -               | -               | -               | -               | -               | -
+reloaded          | -               | -               | -               | -               | -               | -               | -               | -
+rolled back       | -               | -               | -               | -               | -               | -               | -               | -
+reload refused    | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused
+not put back      | -               | -               | -               | -               | -               | -               | -               | -
+replaced not gone | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed
+reconfigured      | -               | -               | -               | -               | -               | -               | -               | -
+save              | -               | -               | -               | -               | -               | -               | -               | -
+unloaded          | -               | -               | -               | -               | -               | -               | -               | -
+shut down         | -               | -               | -               | -               | -               | -               | -               | -
 ";
 
 /// The same beside a call that was abandoned and has not returned.
 const EVENTS_BESIDE_A_STUCK_CALL: &str = "
-event             | update          | display         | create          | destroy         | off             | gone
-mapped            | -               | -               | -               | -               | -               | mapped
-load failed       | -               | -               | -               | -               | -               | load_failed
-update, due       | -               | -               | -               | -               | -               | -
-update, on demand | -               | -               | -               | -               | -               | -
-display           | -               | -               | -               | -               | -               | -
-create, load      | -               | -               | -               | -               | -               | -
-create, switch    | -               | -               | .               | -               | .               | -
-create, reset     | .               | .               | .               | .               | .               | -
-create, anew      | .               | .               | -               | .               | -               | -
-destroy           | -               | -               | -               | -               | -               | -
-completed         | returned_late   | returned_late   | returned_late   | returned_late   | returned_late   | returned_late
-failed            | returned_late   | returned_late   | returned_late   | returned_late   | returned_late   | returned_late
-failed for good   | returned_late   | returned_late   | returned_late   | returned_late   | returned_late   | returned_late
-panicked          | returned_late   | returned_late   | returned_late   | returned_late   | returned_late   | returned_late
-deadline          | -               | -               | -               | -               | -               | -
-stop              | -               | -               | -               | -               | -               | -
-tick skipped      | .               | .               | .               | .               | .               | .
-call refused      | call_refused    | call_refused    | -               | call_refused    | -               | -
-thread panicked   | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked
-switched off      | switched_off    | switched_off    | switched_off    | switched_off    | -               | -
-reloaded          | reloaded        | reloaded        | reloaded        | reloaded        | reloaded        | -
-rolled back       | rolled_back     | rolled_back     | rolled_back     | rolled_back     | rolled_back     | -
-reload refused    | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused  | reload_refused
-not put back      | gave_up         | gave_up         | -               | gave_up         | -               | -
-replaced not gone | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed  | destroy_failed
-reconfigured      | reconfigured    | reconfigured    | reconfigured    | reconfigured    | reconfigured    | -
-save              | -               | -               | -               | -               | -               | -
-unloaded          | unloaded        | unloaded        | unloaded        | unloaded        | unloaded        | -
-shut down         | shut_down       | shut_down       | shut_down       | shut_down       | shut_down       | -
+event             | update          | display         | create            | destroy         | off               | gone
+mapped            | -               | -               | -                 | -               | -                 | mapped
+load failed       | -               | -               | -                 | -               | -                 | load_failed
+held back         | -               | -               | requirement_unmet | -               | requirement_unmet | -
+update, due       | -               | -               | -                 | -               | -                 | -
+update, on demand | -               | -               | -                 | -               | -                 | -
+display           | -               | -               | -                 | -               | -                 | -
+create, load      | -               | -               | -                 | -               | -                 | -
+create, switch    | -               | -               | .                 | -               | .                 | -
+create, reset     | .               | .               | .                 | .               | .                 | -
+create, anew      | .               | .               | -                 | .               | -                 | -
+create, met       | -               | -               | -                 | -               | -                 | -
+destroy           | -               | -               | -                 | -               | -                 | -
+completed         | returned_late   | returned_late   | returned_late     | returned_late   | returned_late     | returned_late
+failed            | returned_late   | returned_late   | returned_late     | returned_late   | returned_late     | returned_late
+failed for good   | returned_late   | returned_late   | returned_late     | returned_late   | returned_late     | returned_late
+panicked          | returned_late   | returned_late   | returned_late     | returned_late   | returned_late     | returned_late
+deadline          | -               | -               | -                 | -               | -                 | -
+stop              | -               | -               | -                 | -               | -                 | -
+tick skipped      | .               | .               | .                 | .               | .                 | .
+call refused      | call_refused    | call_refused    | -                 | call_refused    | -                 | -
+thread panicked   | thread_panicked | thread_panicked | thread_panicked   | thread_panicked | thread_panicked   | thread_panicked
+switched off      | switched_off    | switched_off    | switched_off      | switched_off    | -                 | -
+reloaded          | reloaded        | reloaded        | reloaded          | reloaded        | reloaded          | -
+rolled back       | rolled_back     | rolled_back     | rolled_back       | rolled_back     | rolled_back       | -
+reload refused    | reload_refused  | reload_refused  | reload_refused    | reload_refused  | reload_refused    | reload_refused
+not put back      | gave_up         | gave_up         | -                 | gave_up         | -                 | -
+replaced not gone | destroy_failed  | destroy_failed  | destroy_failed    | destroy_failed  | destroy_failed    | destroy_failed
+reconfigured      | reconfigured    | reconfigured    | reconfigured      | reconfigured    | reconfigured      | -
+save              | -               | -               | -                 | -               | -                 | -
+unloaded          | unloaded        | unloaded        | unloaded          | unloaded        | unloaded          | -
+shut down         | shut_down       | shut_down       | shut_down         | shut_down       | shut_down         | -
 ";
 
 /// The cells of a table as (row, column, cell).
@@ -267,6 +275,7 @@ fn event(row: &str, id: CallId) -> Event {
     match row {
         "mapped" => Event::Mapped,
         "load failed" => Event::LoadFailed(report(FaultKind::Load, "no such segment")),
+        "held back" => held_back("requires clock, which is Disabled"),
         "update, due" => DUE,
         "update, on demand" => ON_DEMAND,
         "display" => Event::DisplayStarted,
@@ -274,6 +283,7 @@ fn event(row: &str, id: CallId) -> Event {
         "create, switch" => Event::CreateStarted(CreateReason::SwitchedOn),
         "create, reset" => Event::CreateStarted(CreateReason::Reset),
         "create, anew" => Event::CreateStarted(CreateReason::Anew),
+        "create, met" => Event::CreateStarted(CreateReason::RequirementMet),
         "destroy" => Event::DestroyStarted { current: true },
         "completed" => ended(CallOutcome::Completed),
         "failed" => ended(failed("later, perhaps")),
@@ -355,6 +365,12 @@ fn during(call: &str) -> Rig {
             PluginState::Error,
             Event::CreateStarted(CreateReason::Reset),
         ),
+        "coming back" => {
+            let mut rig = Rig::loaded();
+            rig.take(held_back("requires clock, and no plugin has that id"));
+            rig.start(Event::CreateStarted(CreateReason::RequirementMet));
+            return rig;
+        }
         "resetting" => (
             PluginState::Enabled,
             Event::CreateStarted(CreateReason::Reset),
@@ -424,7 +440,7 @@ fn a_command_does_not_wait_for_an_abandoned_call() {
 
 #[test]
 fn no_command_is_answered_while_a_create_is_about_to_change_the_state() {
-    for call in ["loading", "switching on", "mending"] {
+    for call in ["loading", "switching on", "mending", "coming back"] {
         let rig = during(call);
         for command in Command::ALL {
             let admission = rig.machine.admit(command);

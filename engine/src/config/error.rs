@@ -28,6 +28,7 @@ pub(crate) mod code {
     pub(crate) const REFERENCE: Code = Code::CONFIG_REFERENCE;
     pub(crate) const SETTINGS: Code = Code::CONFIG_SETTINGS;
     pub(crate) const LOOSENED: Code = Code::CONFIG_LOOSENED;
+    pub(crate) const REQUIREMENT: Code = Code::BAD_REQUIREMENT;
     pub(crate) const BY_CODE: Code = Code::CONFIG_RANGE;
 }
 
@@ -54,7 +55,7 @@ impl ConfigError {
         self.problems.len() + self.more
     }
 
-    /// The stable code of the first problem, `PE0301` to `PE0313`.
+    /// The stable code of the first problem: `PE0301` to `PE0313`, or `PE0521` to `PE0523`.
     #[must_use]
     pub fn code(&self) -> Code {
         self.problems[0].code
@@ -171,7 +172,7 @@ impl Problem {
         self
     }
 
-    /// The stable code, `PE0301` to `PE0313`.
+    /// The stable code: `PE0301` to `PE0313`, or `PE0521` to `PE0523`.
     #[must_use]
     pub fn code(&self) -> Code {
         self.code

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use plugin_engine_core::{INTERVAL_MAX, INTERVAL_MIN, TIMEOUT_MAX, TIMEOUT_MIN};
+use plugin_engine_core::{INTERVAL_MAX, INTERVAL_MIN, REQUIREMENTS_MAX, TIMEOUT_MAX, TIMEOUT_MIN};
 
 /// The interval of a plugin of which nobody says one.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
@@ -103,6 +103,8 @@ pub(crate) enum Kind {
     PublicKeys,
     /// Numbers of users.
     Owners,
+    /// Plugins that have to be there.
+    Requirements,
     /// What only the plugin understands.
     Settings,
     Table(&'static Section),
@@ -187,6 +189,12 @@ const ID: Key = key(
     Default::None,
     "The id of the plugin; without one, the id that its file has of itself.",
 );
+const REQUIRES: Key = key(
+    "requires",
+    Kind::Requirements,
+    Default::None,
+    "Plugins that have to run for this one to be created and called, each with a version requirement where one is meant. They are added to those that the manifest names.",
+);
 const SETTINGS: Key = key(
     "settings",
     Kind::Settings,
@@ -204,6 +212,7 @@ pub(crate) static BESIDE: Section = Section {
         PLUGIN_INTERVAL,
         PLUGIN_TIMEOUT,
         JITTER,
+        REQUIRES,
         RELOAD,
         TRIAL_UPDATE,
         PROBATION,
@@ -228,6 +237,7 @@ pub(crate) static PLUGIN: Section = Section {
         PLUGIN_INTERVAL,
         PLUGIN_TIMEOUT,
         JITTER,
+        REQUIRES,
         RELOAD,
         TRIAL_UPDATE,
         PROBATION,
@@ -445,6 +455,9 @@ impl Kind {
             Self::Owners => {
                 format!("a list of numbers of users, from 0 to {}", u32::MAX)
             }
+            Self::Requirements => format!(
+                "a list of at most {REQUIREMENTS_MAX} texts such as \"clock\", \"clock >= 1.2\" or \"clock >= 1.2, < 2\""
+            ),
             Self::Settings | Self::Table(_) => "a table".to_owned(),
             Self::Tables(section) => format!("a list of tables, each begun with {}", section.name),
         }

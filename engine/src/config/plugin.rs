@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_engine_core::PluginId;
+use plugin_engine_core::{PluginId, Requirement};
 
 use super::error::{Problem, code};
 use super::keys::{self, ReloadWay};
@@ -31,6 +31,7 @@ pub(crate) struct Layer {
     interval: Option<Said<Duration>>,
     timeout: Option<Said<Duration>>,
     jitter: Option<Said<Duration>>,
+    requires: Option<Said<Vec<Requirement>>>,
     reload: Option<Said<ReloadWay>>,
     trial_update: Option<Said<bool>>,
     probation: Option<Said<Duration>>,
@@ -49,6 +50,7 @@ impl Layer {
             interval: found.duration("interval"),
             timeout: found.duration("timeout"),
             jitter: found.duration("jitter"),
+            requires: found.requirements("requires"),
             reload: found.choice("reload").map(|said| Said {
                 value: ReloadWay::named(said.value),
                 at: said.at,
@@ -68,6 +70,17 @@ impl Layer {
                     keys::duration_text(interval.value)
                 )),
             );
+        }
+        if let (Some(id), Some(requires)) = (&layer.id, &layer.requires)
+            && requires.value.iter().any(|one| *one.id() == id.value)
+        {
+            let reason = format!(
+                "`requires` of the plugin \"{}\" names that plugin itself",
+                id.value
+            );
+            let help = "name the plugins that have to run for this one".to_owned();
+            walk.problems
+                .add(Problem::new(code::REQUIREMENT, &requires.at, reason).help(help));
         }
         layer
     }
@@ -161,6 +174,30 @@ impl PluginConfig {
         let mut jitter = self.value(|layer| &layer.jitter, None, Duration::ZERO);
         jitter.value = jitter.value.min(self.interval(manifest).value);
         jitter
+    }
+
+    /// What is required, by everybody who says something of it: the author knows what the plugin cannot do without, and a configuration
+    /// what else it is not to do without here.
+    pub(crate) fn requires(&self, manifest: &Manifest) -> Vec<Holds<Vec<Requirement>>> {
+        let by_manifest = (!manifest.requires.is_empty()).then(|| Holds {
+            value: manifest.requires.clone(),
+            said_by: SaidBy::Manifest,
+        });
+        let layers = [Some(&self.beside), self.entry.as_ref()];
+        let by_files = layers
+            .into_iter()
+            .flatten()
+            .filter_map(|layer| layer.requires.clone());
+        by_manifest
+            .into_iter()
+            .chain(by_files.map(Holds::from))
+            .collect()
+    }
+
+    /// What is required, whoever says it.
+    pub(crate) fn all_required(&self, manifest: &Manifest) -> Vec<Requirement> {
+        let said = self.requires(manifest).into_iter();
+        said.flat_map(|said| said.value).collect()
     }
 
     /// How a replacement takes over.
@@ -272,6 +309,23 @@ mod tests {
             };
             assert!(from, "{holds}");
         }
+    }
+
+    #[test]
+    fn what_is_required_is_what_everybody_says_together() {
+        let config = config("requires = [\"c\", \"b >= 2\"]", "requires = [\"b\"]", "");
+        let text = "manifest=1\nid=a\nversion=1\napi=0.1.0\ncompiler=c\ntarget=t\npanic=unwind\nrequires=d\n";
+        let manifest = Manifest::parse(text.as_bytes()).unwrap();
+        let shown = |said: &[Holds<Vec<Requirement>>]| -> Vec<String> {
+            let all = said.iter().flat_map(|said| &said.value);
+            all.map(ToString::to_string).collect()
+        };
+        let said = config.requires(&manifest);
+        assert_eq!(shown(&said), ["d", "b", "c", "b >= 2"]);
+        assert_eq!(said[0].said_by, SaidBy::Manifest);
+        assert!(
+            matches!(&said[2].said_by, SaidBy::File(place) if format!("{place:?}") == "e.toml:5")
+        );
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use plugin_engine_core::REQUIREMENTS_MAX;
+
 use super::keys::{self, Default, Key, Kind, Section};
 
 /// The JSON Schema of a configuration file: of the engine's, or of one beside a plugin file. Ends with a line feed.
@@ -52,6 +54,15 @@ fn property(key: &Key) -> Value {
             "type": "array",
             "maxItems": keys::LIST_LEN_MAX,
             "items": { "type": "integer", "minimum": 0, "maximum": u32::MAX },
+        }),
+        Kind::Requirements => json!({
+            "type": "array",
+            "maxItems": REQUIREMENTS_MAX,
+            "items": {
+                "type": "string",
+                "pattern": "^ *[a-z0-9][a-z0-9_-]{0,63} *([<>=~^*].*)?$|^ *[a-z0-9][a-z0-9_-]{0,63} +[0-9xX].*$",
+                "examples": ["clock", "clock >= 1.2", "clock >= 1.2, < 2"],
+            },
         }),
         Kind::Settings => json!({ "type": "object" }),
         Kind::Table(table) => section(table),
@@ -110,6 +121,15 @@ mod tests {
                 true,
             ),
             (json!({ "verify": { "trusted_owners": [-1] } }), false),
+            (
+                json!({ "requires": ["clock", "clock>=1.2", "feed 1.2, <1.9"] }),
+                true,
+            ),
+            (json!({ "requires": ["Clock"] }), false),
+            (json!({ "requires": ["clock feed"] }), false),
+            (json!({ "requires": "clock" }), false),
+            (json!({ "requires": vec!["clock"; 65] }), false),
+            (json!({ "defaults": { "requires": ["clock"] } }), false),
         ] {
             assert_eq!(schema.is_valid(&file), fits, "{file}");
         }

@@ -71,7 +71,7 @@ fn every_problem_beside_a_plugin_is_told_with_its_place_and_what_would_be_right(
         (
             "colour = 1",
             "PE0303 a.toml:1:1: unknown key `colour` in the file beside a plugin; \
-             known here are id, enabled, interval, timeout, jitter, settings"
+             known here are id, enabled, interval, timeout, jitter, requires, settings"
                 .to_owned(),
         ),
         (
@@ -115,6 +115,35 @@ fn every_problem_beside_a_plugin_is_told_with_its_place_and_what_would_be_right(
             "settings = { \"ü\" = nan }",
             "PE0305 a.toml:1:20: nan is a number that settings cannot carry; \
              whole numbers have 64 bits, others are finite"
+                .to_owned(),
+        ),
+        (
+            "requires = [\"clock\", \"clock => 1.2\"]",
+            "PE0521 a.toml:1:22: an item of `requires` is wrong: \"clock => 1.2\" is no requirement: \
+             \"=> 1.2\" is no version requirement (unexpected character '>' while parsing major version number); \
+             write the id of a plugin and, where one is meant, a version: \"clock\", \"clock >= 1.2\", \"clock >= 1.2, < 2\""
+                .to_owned(),
+        ),
+        (
+            "requires = [\"clock\", 7]",
+            "PE0304 a.toml:1:22: an item of `requires` is the whole number 7; \
+             write a list of at most 64 texts such as \"clock\", \"clock >= 1.2\" or \"clock >= 1.2, < 2\""
+                .to_owned(),
+        ),
+        (
+            "requires = \"clock\"",
+            "PE0304 a.toml:1:12: `requires` is the text \"clock\"; \
+             write a list of at most 64 texts such as \"clock\", \"clock >= 1.2\" or \"clock >= 1.2, < 2\""
+                .to_owned(),
+        ),
+        (
+            &format!("requires = [{}]", "\"clock\",".repeat(65)),
+            "PE0521 a.toml:1:12: `requires` has 65 items; the limit is 64".to_owned(),
+        ),
+        (
+            "id = \"clock\"\nrequires = [\"feed\", \"clock >= 1\"]",
+            "PE0521 a.toml:2:12: `requires` of the plugin \"clock\" names that plugin itself; \
+             name the plugins that have to run for this one"
                 .to_owned(),
         ),
         (

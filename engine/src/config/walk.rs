@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_engine_core::{PluginId, bounded};
+use plugin_engine_core::{PluginId, REQUIREMENTS_MAX, Requirement, bounded};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -16,6 +16,7 @@ use super::nearest::nearest;
 use super::reading::Reading;
 use super::settings::Settings;
 use super::source::{Place, Said};
+use crate::code::Code;
 
 /// A value of one of the kinds of the table.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub(super) enum Value {
     Choice(&'static str),
     Texts(Vec<String>),
     Numbers(Vec<u32>),
+    Requirements(Vec<Requirement>),
     Settings(Arc<Settings>),
     Table(Found),
     Tables(Vec<Found>),
@@ -82,6 +84,7 @@ impl Found {
         choice: Choice(&'static str);
         texts: Texts(Vec<String>);
         numbers: Numbers(Vec<u32>);
+        requirements: Requirements(Vec<Requirement>);
         settings: Settings(Arc<Settings>);
         table: Table(Found);
         tables: Tables(Vec<Found>);
@@ -193,6 +196,7 @@ impl Reading<'_> {
             }
             (Kind::PublicKeys, DeValue::Array(_)) => Value::Texts(self.list(key, value)?),
             (Kind::Owners, DeValue::Array(_)) => Value::Numbers(self.list(key, value)?),
+            (Kind::Requirements, DeValue::Array(_)) => Value::Requirements(self.list(key, value)?),
             (Kind::Settings, DeValue::Table(table)) => {
                 Value::Settings(Arc::new(Settings::read(self, table, &span)))
             }
@@ -290,13 +294,14 @@ impl Reading<'_> {
     /// A list of single values.
     fn list<T: Item>(&mut self, key: &Key, list: &Spanned<DeValue<'_>>) -> Option<Vec<T>> {
         let items = list.get_ref().as_array()?;
-        if items.len() > LIST_LEN_MAX {
+        if items.len() > T::LEN_MAX {
             let reason = format!(
-                "`{}` has {} items; the limit is {LIST_LEN_MAX}",
+                "`{}` has {} items; the limit is {}",
                 key.name,
-                items.len()
+                items.len(),
+                T::LEN_MAX
             );
-            self.problem(code::OUT_OF_RANGE, &list.span(), reason);
+            self.problem(T::BAD, &list.span(), reason);
             return None;
         }
         let mut read = Vec::new();
@@ -305,7 +310,7 @@ impl Reading<'_> {
                 Some(Ok(value)) => read.push(value),
                 Some(Err(reason)) => {
                     let reason = format!("an item of `{}` {reason}", key.name);
-                    self.problem(code::OUT_OF_RANGE, &item.span(), reason);
+                    self.problem_with_help(T::BAD, &item.span(), reason, T::help());
                 }
                 None => {
                     let found = described(item.get_ref());
@@ -321,6 +326,15 @@ impl Reading<'_> {
 
 /// What a list is made of.
 trait Item: Sized {
+    const LEN_MAX: usize = LIST_LEN_MAX;
+    /// The code of a value that is wrong.
+    const BAD: Code = code::OUT_OF_RANGE;
+
+    /// What would be right instead of a value that is wrong, where the reason does not say it.
+    fn help() -> Option<String> {
+        None
+    }
+
     /// `None` says that the type is wrong, an error that the value is.
     fn read(value: &DeValue<'_>) -> Option<Result<Self, String>>;
 }
@@ -348,6 +362,21 @@ impl Item for u32 {
                 Self::MAX
             )
         }))
+    }
+}
+
+impl Item for Requirement {
+    const LEN_MAX: usize = REQUIREMENTS_MAX;
+    const BAD: Code = code::REQUIREMENT;
+
+    fn help() -> Option<String> {
+        let text = "write the id of a plugin and, where one is meant, a version: \"clock\", \"clock >= 1.2\", \"clock >= 1.2, < 2\"";
+        Some(text.to_owned())
+    }
+
+    fn read(value: &DeValue<'_>) -> Option<Result<Self, String>> {
+        let read = value.as_str()?.parse::<Self>();
+        Some(read.map_err(|error| format!("is wrong: {error}")))
     }
 }
 

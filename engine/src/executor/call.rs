@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use plugin_engine_core::{
     CallEnd, CallId, CallKind, CallOutcome, CreateReason, Event, Machine, Moment, PluginState,
-    RejectReason,
+    RejectReason, Unmet,
 };
 
 use super::Executor;
 use super::batch::Verdict;
 use super::slot::{Slot, TaskEnd};
 use crate::cell::{Applied, Cell, Guarded};
+use crate::code::Code;
 use crate::instance::{CallTicket, Instance};
 use crate::transition_log::log;
 
@@ -99,6 +100,7 @@ impl Caller<'_> {
     pub(super) fn update(&self, now: Moment, on_demand: bool) -> UpdateEnd {
         let mut guarded = self.cell.lock();
         let plain = guarded.waiters == 0
+            && guarded.requires.is_none()
             && guarded.instance.is_some()
             && !self.is_stopping()
             && !self.executor.is_crowded()
@@ -214,7 +216,13 @@ impl Caller<'_> {
         if self.is_stopping() {
             return UpdateEnd::not_made(now, RejectReason::Illegal(PluginState::Unloaded));
         }
-        let guarded = self.cell.lock();
+        let mut guarded = self.cell.lock();
+        let mut unmet = None;
+        if let Some(requires) = guarded.required() {
+            drop(guarded);
+            unmet = self.executor.board.first_unmet(&requires);
+            guarded = self.cell.lock();
+        }
         let machine = &guarded.machine;
         let due = machine.state() == PluginState::Enabled
             && (on_demand || machine.schedule().is_due(now));
@@ -228,10 +236,13 @@ impl Caller<'_> {
         }
         if guarded.waiters > 0 && !on_demand {
             // The tick stays where it is, and is offered again when whoever waits is done.
-            let mut guarded = guarded;
             guarded.tick_waits = true;
             drop(guarded);
             return UpdateEnd::not_made(now, RejectReason::Busy);
+        }
+        if let Some(unmet) = unmet {
+            drop(guarded);
+            return self.hold_back(now, on_demand, &unmet);
         }
         if self.must_be_refused(&guarded) {
             drop(guarded);
@@ -293,6 +304,17 @@ impl Caller<'_> {
         let now = self.executor.board.ledger.time.now();
         self.slot.end();
         self.finish(now, id, outcome, instance)
+    }
+
+    /// A tick of a plugin that requires something which is not there: counted, and said once. Whoever asked for an update is told why there
+    /// is none, and it leaves no trace.
+    fn hold_back(&self, now: Moment, on_demand: bool, unmet: &Unmet) -> UpdateEnd {
+        if !on_demand {
+            let report = Code::unmet_report("not called: ", unmet);
+            let applied = super::refuse_for(self.executor, self.cell, report);
+            self.log_notable(applied);
+        }
+        UpdateEnd::not_made(now, RejectReason::Unmet)
     }
 
     /// A tick that leads to no call: counted, if the plugin is one that ticks.

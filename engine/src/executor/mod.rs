@@ -27,7 +27,7 @@ pub(crate) use slot::{TaskEnd, Waiter};
 pub(crate) use watchdog::{Watchdog, abandon_all};
 
 use crate::board::Board;
-use crate::cell::Cell as PluginCell;
+use crate::cell::{Applied, Cell as PluginCell};
 use crate::error::Error;
 use crate::instance::{Instance, SavedState};
 use crate::transition_log::log;
@@ -206,25 +206,35 @@ impl Executor {
         call: TaskCall,
     ) -> Arc<Waiter> {
         let waiter = Arc::new(Waiter::default());
+        self.submit_task_for(cell, call, Arc::clone(&waiter));
+        waiter
+    }
+
+    /// [`Executor::submit_task`], for somebody who waits already.
+    pub(crate) fn submit_task_for(
+        self: &Arc<Self>,
+        cell: &Arc<PluginCell>,
+        call: TaskCall,
+        waiter: Arc<Waiter>,
+    ) {
         let task = Task {
             cell: Arc::clone(cell),
             call,
-            waiter: Arc::clone(&waiter),
+            waiter,
         };
         let mut queue = self.queue.lock();
         if queue.closed {
             drop(queue);
             drop(task);
-            return waiter;
+            return;
         }
         queue.tasks.push_back(task);
         self.call_for_hands(&mut queue);
-        waiter
     }
 
-    /// Has a worker tell the embedder's subscriber of a transition, for the watchdog, which must not be held up: who listens
+    /// Has a worker tell the embedder's subscriber of a transition, for a thread of the engine that must not be held up: who listens
     /// may wait for a call whose deadline only the watchdog sees.
-    fn tell_of(self: &Arc<Self>, transition: Box<Transition>) {
+    pub(crate) fn tell_of(self: &Arc<Self>, transition: Box<Transition>) {
         let mut queue = self.queue.lock();
         if queue.closed {
             drop(queue);
@@ -419,6 +429,13 @@ fn refuse(executor: &Executor, cell: &PluginCell) {
             executor.threads_max
         ),
     );
+    if let Some(applied) = refuse_for(executor, cell, report) {
+        applied.log();
+    }
+}
+
+/// Records that a due update was not made, and why. What came of it is to be logged.
+fn refuse_for(executor: &Executor, cell: &PluginCell, report: FaultReport) -> Option<Applied> {
     let mut guarded = cell.lock();
     let now = executor.board.ledger.time.now();
     let applied = cell.apply(
@@ -435,8 +452,5 @@ fn refuse(executor: &Executor, cell: &PluginCell) {
             Event::TickSkipped,
         );
     }
-    drop(guarded);
-    if let Ok(applied) = applied {
-        applied.log();
-    }
+    applied.ok()
 }

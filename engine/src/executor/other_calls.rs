@@ -59,6 +59,10 @@ impl Caller<'_> {
 
     /// Creates an instance.
     pub(super) fn create(&self, reason: CreateReason) -> TaskEnd {
+        if reason == CreateReason::RequirementMet && self.is_unmet() {
+            // It was there when this was asked for, and has gone again.
+            return TaskEnd::NotMade(RejectReason::Unmet);
+        }
         let mut guarded = self.cell.lock();
         let Some(loaded) = guarded.loaded.clone() else {
             return TaskEnd::NotMade(RejectReason::NoInstance);
@@ -66,6 +70,10 @@ impl Caller<'_> {
         if reason == CreateReason::Anew && !guarded.machine.is_poisoned() {
             // A command was faster; its instance must not be pushed out by another.
             return TaskEnd::NotMade(RejectReason::NoInstance);
+        }
+        if reason == CreateReason::RequirementMet && guarded.waiters > 0 {
+            // A command is about to create an instance itself.
+            return TaskEnd::NotMade(RejectReason::Busy);
         }
         let event = Event::CreateStarted(reason);
         let ticket = match self.begin(&mut guarded, event, CallKind::Create) {
@@ -140,12 +148,22 @@ impl Caller<'_> {
         }
     }
 
+    /// Whether something that the plugin requires is not there.
+    fn is_unmet(&self) -> bool {
+        let requires = self.cell.lock().required();
+        requires.is_some_and(|requires| self.executor.board.first_unmet(&requires).is_some())
+    }
+
     /// Displays the plugin.
     pub(super) fn display(&self) -> TaskEnd {
-        if self.cell.lock().machine.is_poisoned()
-            && let Err(end) = self.renew()
-        {
-            return end.task_end();
+        if self.cell.lock().machine.is_poisoned() {
+            // To show what is there needs nobody else; to create another instance does.
+            if self.is_unmet() {
+                return TaskEnd::NotMade(RejectReason::Unmet);
+            }
+            if let Err(end) = self.renew() {
+                return end.task_end();
+            }
         }
         let mut guarded = self.cell.lock();
         let Some(mut instance) = guarded.instance.take() else {

@@ -20,12 +20,14 @@ use crate::discover::{self, Candidate};
 use crate::error::{Error, LoadError};
 use crate::library::LoadedLibrary;
 use crate::loader::{self, Refusal};
+use crate::requirements;
 use crate::shared::Shared;
 use crate::verify::Rules;
 
+pub(crate) use crate::shared::remember_start;
 pub use outcome::LoadOutcome;
 pub(crate) use setup::{Setup, times};
-pub(crate) use start::{fault_of, remember_start};
+pub(crate) use start::fault_of;
 
 use plan::{Planned, name_unknown_ids, plan, plan_file};
 use refusal::{refuse, refuse_file, report};
@@ -53,7 +55,7 @@ pub(crate) fn load_all(
     // Asked once for all files: a directory may have thousands, and each may make thousands of plugins.
     let mut known = loaded_by_file(engine);
     remember_misconfigured(engine, &there, &known, &outcomes);
-    for planned in plan {
+    let loaded: Result<(), Error> = plan.into_iter().try_for_each(|planned| {
         let known = known.remove(&planned.candidate.path);
         load_file_of_plan(
             engine,
@@ -65,7 +67,10 @@ pub(crate) fn load_all(
             &mut starting,
         )?;
         outcomes.drain(..).for_each(&mut told);
-    }
+        Ok(())
+    });
+    complete(engine, &starting);
+    loaded?;
     if let Some(path) = &engine.options.config_file {
         let cells = engine.board.registry.all();
         let known: Vec<_> = cells.map(|cell| cell.id.clone()).collect();
@@ -114,7 +119,7 @@ pub(crate) fn load_candidate(
     let (mut outcomes, mut starting) = (Vec::new(), Vec::new());
     let rules = rules(engine, planned.engine_config(), &candidate.root);
     let known = loaded_by_file(engine).remove(&candidate.path);
-    load_file_of_plan(
+    let loaded = load_file_of_plan(
         engine,
         &planned,
         &known.unwrap_or_default(),
@@ -122,12 +127,19 @@ pub(crate) fn load_candidate(
         Claim::Named,
         &mut outcomes,
         &mut starting,
-    )?;
+    );
+    complete(engine, &starting);
+    loaded?;
     let began = Instant::now();
     for starting in starting {
         outcomes.push(await_start(starting, began, Duration::MAX));
     }
     Ok(outcomes)
+}
+
+/// Nothing more is loaded together with these: those that wait for others may begin, or be held back.
+fn complete(engine: &Shared, starting: &[Starting]) {
+    requirements::complete(engine, starting.iter().map(|one| one.cell.index));
 }
 
 /// What the configurations say now of the plugins of one file.
@@ -184,7 +196,10 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
         return Err(error.into());
     };
     match begin(engine, cell, &candidate, &config, &library)? {
-        Begun::Starting(starting) => Ok(await_start(starting, Instant::now(), Duration::MAX)),
+        Begun::Starting(starting) => {
+            complete(engine, std::slice::from_ref(&starting));
+            Ok(await_start(starting, Instant::now(), Duration::MAX))
+        }
         Begun::Ended(outcome) => Ok(outcome),
         Begun::Taken(error) => Err(error.into()),
     }
@@ -231,6 +246,7 @@ pub(crate) fn start_more(
             Begun::Taken(error) => outcomes.push(refuse(engine, path, error)),
         }
     }
+    complete(engine, &starting);
     let began = Instant::now();
     for starting in starting {
         outcomes.push(await_start(starting, began, Duration::MAX));

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_engine_core::{Fault, PluginId, PluginState, escape_control};
+use plugin_engine_core::{Fault, PluginId, PluginState, Unmet, escape_control};
 
 use crate::code::Code;
 use crate::config::ConfigError;
@@ -39,6 +39,15 @@ pub enum LoadOutcome {
         file: PathBuf,
         /// Why.
         fault: Arc<Fault>,
+    },
+    /// The plugin is loaded, and something that it requires is not there. It starts by itself when that has changed.
+    Unmet {
+        /// The plugin.
+        id: PluginId,
+        /// Its file.
+        file: PathBuf,
+        /// What is missing.
+        unmet: Arc<Unmet>,
     },
     /// The file was refused.
     Refused {
@@ -130,6 +139,7 @@ impl LoadOutcome {
     pub fn code(&self) -> Option<Code> {
         match self {
             Self::Failed { .. } => Some(Code::CREATE_FAILED),
+            Self::Unmet { unmet, .. } => Some(Code::of_unmet(unmet)),
             Self::Refused { error, .. } => Some(error.code()),
             Self::Misconfigured { error, .. } => Some(error.code()),
             Self::ReloadRefused { error, .. } => Some(error.code()),
@@ -158,6 +168,9 @@ impl fmt::Display for LoadOutcome {
                     "{id}: could not be created, from {}: {fault}",
                     file.display()
                 )
+            }
+            Self::Unmet { id, file, unmet } => {
+                write!(f, "{id}: not started, from {}: {unmet}", file.display())
             }
             Self::Refused { error, .. } => write!(f, "refused: {error}"),
             Self::Misconfigured { error, .. } => write!(f, "refused: {error}"),

@@ -19,7 +19,8 @@ use crate::error::{Error, LoadError};
 use crate::executor::{TaskCall, TaskEnd, Verdict, Waiter};
 use crate::library::LoadedLibrary;
 use crate::registry::PLUGINS_MAX;
-use crate::shared::Shared;
+use crate::requirements;
+use crate::shared::{Shared, remember_start};
 use crate::transition_log::log;
 
 /// A plugin whose create is under way.
@@ -40,7 +41,7 @@ pub(super) enum Begun {
 /// Makes a mapped library this plugin's, and begins to create the instance.
 ///
 /// # Errors
-/// The engine was shut down.
+/// The engine was shut down, or a thread that it needs could not be started.
 pub(super) fn begin(
     engine: &Arc<Shared>,
     cell: &Arc<Cell>,
@@ -54,6 +55,10 @@ pub(super) fn begin(
         limits,
         loaded,
     } = Setup::new(engine, cell, candidate, config, library);
+
+    let requires = config.all_required(manifest);
+    let waits = !requires.is_empty();
+    requirements::prepare(engine, &requires)?;
 
     let mut guarded = cell.lock();
     // Looked at inside the lock: a shutdown that comes later finds the plugin and unloads it.
@@ -83,6 +88,7 @@ pub(super) fn begin(
         }
     };
     cell.name_generation(&mut guarded, &manifest.version);
+    requirements::change(engine, cell, &mut guarded, requires);
     guarded.source = Some(Source {
         candidate: candidate.clone(),
         config: config.clone(),
@@ -100,6 +106,7 @@ pub(super) fn begin(
         let applied = cell.apply(&engine.board.ledger, &mut guarded, now, Event::SwitchedOff);
         entries.push(applied.ok().and_then(|applied| applied.notable));
     }
+    let waiter = (waits && !off).then(|| requirements::wait_for_required(engine, cell));
     drop(guarded);
     for entry in entries.into_iter().flatten() {
         log(&entry);
@@ -110,18 +117,16 @@ pub(super) fn begin(
             file: candidate.path.clone(),
         }));
     }
-    let call = TaskCall::Create(CreateReason::Load);
+    let waiter = waiter.unwrap_or_else(|| {
+        let call = TaskCall::Create(CreateReason::Load);
+        engine.executor.submit_task(cell, call)
+    });
     Ok(Begun::Starting(Starting {
         cell: Arc::clone(cell),
         file: candidate.path.clone(),
         version: manifest.version.clone(),
-        waiter: engine.executor.submit_task(cell, call),
+        waiter,
     }))
-}
-
-/// Plugins are stopped in the reverse of the order in which they were last started.
-pub(crate) fn remember_start(engine: &Shared, guarded: &mut Guarded) {
-    guarded.started = engine.starts.fetch_add(1, Ordering::Relaxed) + 1;
 }
 
 pub(super) fn await_start(starting: Starting, began: Instant, budget: Duration) -> LoadOutcome {
@@ -143,6 +148,7 @@ pub(super) fn await_start(starting: Starting, began: Instant, budget: Duration) 
             waited: budget,
         },
         Some(TaskEnd::Ended(Verdict::Completed, _)) => LoadOutcome::Enabled { id, version, file },
+        Some(TaskEnd::NotMade(RejectReason::Unmet)) => held_back(&cell, version, file),
         Some(_) => match misconfiguration_of(&cell) {
             Some(error) => LoadOutcome::Misconfigured { file, error },
             None => LoadOutcome::Failed {
@@ -150,6 +156,31 @@ pub(super) fn await_start(starting: Starting, began: Instant, budget: Duration) 
                 id,
                 file,
             },
+        },
+    }
+}
+
+/// What has become of a plugin that waited for what it requires, and was not created for that load.
+fn held_back(cell: &Cell, version: String, file: PathBuf) -> LoadOutcome {
+    let id = cell.id.clone();
+    let guarded = cell.lock();
+    let state = guarded.machine.state();
+    let unmet = guarded
+        .requires
+        .as_ref()
+        .and_then(|requires| requires.unmet.clone());
+    drop(guarded);
+    match (state, unmet) {
+        // What it requires has come since.
+        (PluginState::Enabled | PluginState::Running, _) => {
+            LoadOutcome::Enabled { id, version, file }
+        }
+        (PluginState::Disabled, _) => LoadOutcome::Disabled { id, file },
+        (_, Some(unmet)) => LoadOutcome::Unmet { id, file, unmet },
+        (_, None) => LoadOutcome::Failed {
+            fault: fault_of(cell),
+            id,
+            file,
         },
     }
 }

@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 use plugin_engine_core::{
-    CallKind, Command, Event, FaultKind, FaultReport, Moment, PluginState, RejectReason, Takeover,
+    CallKind, Command, Event, FaultKind, FaultReport, Moment, PluginState, RejectReason,
+    Requirement, Takeover,
 };
 use semver::Version;
 
@@ -22,6 +23,7 @@ use crate::executor::{STUCK_MAX, TaskCall, TaskEnd, Verdict};
 use crate::instance::{Instance, SavedState};
 use crate::library::LoadedLibrary;
 use crate::plugins::{self, LoadOutcome, Setup};
+use crate::requirements;
 use crate::shared::Shared;
 
 /// How often a reload begins anew because the plugin was switched on or off meanwhile.
@@ -114,6 +116,17 @@ pub(super) fn activate(
             if let Err(error) = check(engine, cell, next, &before, trigger) {
                 return Err(refuse(engine, cell, error));
             }
+            let requires = next.requires();
+            let unmet = engine.board.first_unmet(&requires);
+            match (before.state, unmet) {
+                (PluginState::Disabled, _) | (_, None) => {}
+                // Nothing of it runs that could go on: it is loaded anew, and says what is missing.
+                (PluginState::Error, Some(_)) => return commands::load_anew(engine, cell),
+                (_, Some(unmet)) => {
+                    let error = ReloadError::Unmet(Arc::new(unmet));
+                    return Err(refuse(engine, cell, error));
+                }
+            }
         }
         match round(engine, cell, next, &before) {
             Ok(generation) => return finish(engine, cell, next, &before, generation),
@@ -173,6 +186,7 @@ fn adjust(
 ) -> Result<LoadOutcome, Error> {
     let (schedule, limits) = plugins::times(engine, cell, next.config, next.library);
     let mut changed = false;
+    requirements::prepare(engine, &next.requires())?;
     {
         let _turn = cell.take_turn();
         let Admitted::Now(mut guarded) = commands::admit(engine, cell, Command::Reload)? else {
@@ -187,6 +201,7 @@ fn adjust(
         let others =
             !same.go_on_from(machine.schedule()) || limits.update != machine.limits().update;
         guarded.source = Some(next.source());
+        changed |= requirements::change(engine, cell, &mut guarded, next.requires());
         if others {
             let now = engine.board.ledger.time.now();
             let event = Event::Reconfigured { schedule, limits };
@@ -200,8 +215,14 @@ fn adjust(
             }
         }
     }
-    changed |= switch(engine, cell, next.config, &before.config)?;
     let id = cell.id.clone();
+    match switch(engine, cell, next.config, &before.config) {
+        Err(Error::Unmet { id, unmet }) => {
+            let file = next.candidate.path.clone();
+            return Ok(LoadOutcome::Unmet { id, file, unmet });
+        }
+        switched => changed |= switched?,
+    }
     Ok(if changed {
         let file = next.candidate.path.clone();
         LoadOutcome::Reconfigured { id, file }
@@ -227,6 +248,10 @@ fn switch(
 }
 
 impl Next<'_> {
+    fn requires(&self) -> Vec<Requirement> {
+        self.config.all_required(&self.library.manifest)
+    }
+
     fn source(&self) -> Source {
         Source {
             candidate: self.candidate.clone(),
@@ -273,6 +298,10 @@ fn round(
     before: &Before,
 ) -> Result<u32, Stop> {
     let mut steps = Steps::begin();
+    // There only if the engine can still start threads, which all that follows needs, too.
+    if let Err(Error::Thread { source, .. }) = requirements::prepare(engine, &next.requires()) {
+        return Err(ReloadError::Thread(source).into());
+    }
     let setup = Setup::new(engine, cell, next.candidate, next.config, next.library);
     let mut replacement = Replacement::new(engine, cell, setup);
     if before.state == PluginState::Disabled {
@@ -523,6 +552,7 @@ fn take_over(
     let version = &next.library.manifest.version;
     cell.name_generation(&mut guarded, version);
     let probation = probation(next, before, &guarded, ledger.time.now(), saved.state);
+    requirements::change(engine, cell, &mut guarded, next.requires());
     let source = guarded.source.replace(next.source());
     guarded.probation = probation.map(|begun| Probation { source, ..begun });
     guarded.rolled_back = next.rollback.as_ref().map(|rollback| rollback.from.clone());
@@ -600,7 +630,13 @@ fn finish(
 ) -> Result<LoadOutcome, Error> {
     engine.refused.forget(&next.candidate.path);
     if next.rollback.is_none() {
-        switch(engine, cell, next.config, &before.config)?;
+        match switch(engine, cell, next.config, &before.config) {
+            Err(Error::Unmet { id, unmet }) => {
+                let file = next.candidate.path.clone();
+                return Ok(LoadOutcome::Unmet { id, file, unmet });
+            }
+            switched => switched?,
+        };
     }
     Ok(LoadOutcome::Reloaded {
         id: cell.id.clone(),

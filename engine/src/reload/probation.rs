@@ -87,7 +87,7 @@ fn judge(guarded: &mut Guarded, now: Moment) -> Verdict {
     let machine = &guarded.machine;
     let row = machine
         .error()
-        .filter(|fault| fault.call == Some(CallKind::Update) && fault.kind != FaultKind::Refused)
+        .filter(|fault| fault.call == Some(CallKind::Update) && !is_of_others(fault.kind))
         .map_or(0, |fault| fault.consecutive);
     let panicked = machine.counts().panics - panics;
     let last = machine.error().map(ToString::to_string).unwrap_or_default();
@@ -106,6 +106,11 @@ fn judge(guarded: &mut Guarded, now: Moment) -> Verdict {
         _ => return Verdict::Good { until },
     };
     Verdict::Bad { why }
+}
+
+/// Whether it is not the plugin that is to blame.
+fn is_of_others(kind: FaultKind) -> bool {
+    matches!(kind, FaultKind::Refused | FaultKind::Requirement)
 }
 
 /// Has the generation before take over again. If that fails, it says so in the history, and the new one stays.

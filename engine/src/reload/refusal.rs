@@ -51,6 +51,7 @@ pub(super) fn report(error: &ReloadError) -> FaultReport {
     let (kind, location) = match error {
         ReloadError::Call { fault, .. } => (fault.kind, fault.location.to_string()),
         ReloadError::Config(_) => (FaultKind::Config, String::new()),
+        ReloadError::Unmet(_) => (FaultKind::Requirement, String::new()),
         ReloadError::NotNow(_) | ReloadError::Thread(_) | ReloadError::TooManyStuck { .. } => {
             (FaultKind::Refused, String::new())
         }

@@ -50,6 +50,7 @@ struct ManifestJson<'a> {
     version: &'a str,
     interval_ms: Option<u128>,
     timeout_ms: Option<u128>,
+    requires: Vec<String>,
     plugin_api: &'a str,
     compiler: &'a str,
     target: &'a str,
@@ -113,11 +114,16 @@ fn manifest_json(manifest: &Manifest) -> ManifestJson<'_> {
         version: &manifest.version,
         interval_ms: manifest.interval.map(|interval| interval.as_millis()),
         timeout_ms: manifest.timeout.map(|timeout| timeout.as_millis()),
+        requires: requires(manifest),
         plugin_api: &manifest.api_version,
         compiler: &manifest.compiler,
         target: &manifest.target,
         panic: &manifest.panic,
     }
+}
+
+fn requires(manifest: &Manifest) -> Vec<String> {
+    manifest.requires.iter().map(ToString::to_string).collect()
 }
 
 fn check_json((check, verdict): &(Check, Verdict)) -> CheckJson {
@@ -151,6 +157,9 @@ fn lines(inspection: &Inspection) -> Vec<Line> {
         };
         say("interval", &or_default(manifest.interval));
         say("timeout", &or_default(manifest.timeout));
+        if !manifest.requires.is_empty() {
+            say("requires", &requires(manifest).join(", "));
+        }
         say("plugin-api", &manifest.api_version);
         say(
             "built by",

@@ -34,7 +34,15 @@ impl Machine {
             CreateReason::SwitchedOn => Cause::SwitchedOn,
             CreateReason::Reset => Cause::Reset,
             CreateReason::Anew => Cause::CreatedAnew,
+            CreateReason::RequirementMet => Cause::RequirementMet,
         })?;
+        // Whoever wants it back by itself must not bring back what has failed otherwise since.
+        let held_back = |fault: &Arc<Fault>| fault.kind == FaultKind::Requirement;
+        if reason == CreateReason::RequirementMet
+            && !self.faults.state.as_ref().is_some_and(held_back)
+        {
+            return Err(RejectReason::Illegal(self.state));
+        }
         match &self.in_flight {
             Some(call) if !call.abandoned => return Err(RejectReason::Busy),
             // The instance before is stuck and stays so: it is no longer this plugin's, only counted.
@@ -144,6 +152,7 @@ impl Machine {
         let cause = match reason {
             CreateReason::Load => Cause::Created,
             CreateReason::SwitchedOn => Cause::SwitchedOn,
+            CreateReason::RequirementMet => Cause::RequirementMet,
             CreateReason::Reset => {
                 self.faults.clear();
                 Cause::Reset

@@ -54,6 +54,8 @@ pub enum CreateReason {
     Reset,
     /// The instance before panicked.
     Anew,
+    /// The state is Error because of a requirement, which is met by now.
+    RequirementMet,
 }
 
 /// How a call ended that returned.
@@ -81,6 +83,8 @@ pub enum Event {
     Mapped,
     /// Verification or load failed.
     LoadFailed(FaultReport),
+    /// Something that the plugin requires is not there, so that it is not created.
+    RequirementUnmet(FaultReport),
     /// A call starts. An update needs the state Enabled, and a tick that has come unless `on_demand`.
     UpdateStarted {
         /// Whether a person asked for it, due or not.
@@ -113,7 +117,7 @@ pub enum Event {
     },
     /// A tick came while the plugin could not be called.
     TickSkipped,
-    /// A tick came, and the engine could not make the call.
+    /// A tick came, and the engine could not or must not make the call.
     CallRefused(FaultReport),
     /// A thread of the plugin panicked.
     ThreadPanicked(FaultReport),
@@ -300,6 +304,9 @@ pub enum RejectReason {
     /// There is no instance that may be called: it has to be created first.
     #[error("there is no instance to call")]
     NoInstance,
+    /// Something that the plugin requires is not there.
+    #[error("something that it requires is not there")]
+    Unmet,
     /// The event speaks of a call that is not in flight.
     #[error("no such call")]
     NoSuchCall,

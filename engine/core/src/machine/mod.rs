@@ -263,6 +263,7 @@ impl Machine {
             Event::CallRefused(report) => self.refuse_call(now, wall, &report),
             Event::Mapped => self.map(wall),
             Event::LoadFailed(report) => self.fail_load(wall, &report),
+            Event::RequirementUnmet(report) => self.hold_back(wall, &report),
             Event::ThreadPanicked(report) => self.thread_panicked(wall, &report),
             Event::SwitchedOff => self.switch_off(wall),
             Event::Unloaded => self.unload(wall, Cause::Unloaded),

@@ -24,7 +24,7 @@ impl Machine {
             .faults
             .update
             .as_ref()
-            .is_some_and(|fault| fault.kind == report.kind)
+            .is_some_and(|fault| fault.says(report))
         {
             return Ok(Step::silent());
         }
@@ -51,6 +51,28 @@ impl Machine {
         self.faults.clear();
         self.faults.state = Some(Arc::clone(&error));
         self.go(wall, Cause::LoadFailed, Some(error), None)
+    }
+
+    pub(super) fn hold_back(
+        &mut self,
+        wall: WallTime,
+        report: &FaultReport,
+    ) -> Result<Step, RejectReason> {
+        self.check(Cause::RequirementUnmet)?;
+        if self.in_flight.is_some_and(|call| !call.abandoned) {
+            return Err(RejectReason::Busy);
+        }
+        if self
+            .faults
+            .state
+            .as_ref()
+            .is_some_and(|fault| fault.says(report))
+        {
+            return Ok(Step::silent());
+        }
+        let error = Arc::new(Fault::new(report, wall, None, true, 1));
+        self.faults.state = Some(Arc::clone(&error));
+        self.go(wall, Cause::RequirementUnmet, Some(error), None)
     }
 
     pub(super) fn thread_panicked(

@@ -7,5 +7,6 @@ mod calls;
 mod errors;
 mod panics;
 mod reloads;
+mod requirements;
 mod stuck;
 mod ticks;

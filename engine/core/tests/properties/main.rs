@@ -87,6 +87,7 @@ fn create_reason() -> impl Strategy<Value = CreateReason> {
         CreateReason::SwitchedOn,
         CreateReason::Reset,
         CreateReason::Anew,
+        CreateReason::RequirementMet,
     ])
 }
 
@@ -94,12 +95,14 @@ fn plain_event() -> impl Strategy<Value = Event> {
     prop_oneof![
         4 => Just(Event::Mapped),
         3 => Just(Event::LoadFailed(report(FaultKind::Load))),
+        3 => Just(Event::RequirementUnmet(report(FaultKind::Requirement))),
         12 => any::<bool>().prop_map(|on_demand| Event::UpdateStarted { on_demand }),
         4 => Just(Event::DisplayStarted),
         10 => create_reason().prop_map(Event::CreateStarted),
         2 => Just(Event::DestroyStarted { current: true }),
         3 => Just(Event::TickSkipped),
         2 => Just(Event::CallRefused(report(FaultKind::Refused))),
+        1 => Just(Event::CallRefused(report(FaultKind::Requirement))),
         1 => Just(Event::ThreadPanicked(report(FaultKind::ThreadPanic))),
         3 => takeover().prop_map(|takeover| Event::Reloaded(Box::new(takeover))),
         1 => takeover().prop_map(|Takeover { schedule, limits, .. }| Event::Reconfigured {
@@ -242,6 +245,9 @@ impl Pair {
             }
             (_, PluginState::Unloaded) => Event::Mapped,
             (_, PluginState::Loaded) => Event::CreateStarted(CreateReason::Load),
+            (_, PluginState::Error) if or_else => {
+                Event::CreateStarted(CreateReason::RequirementMet)
+            }
             (_, PluginState::Error) => Event::CreateStarted(CreateReason::Reset),
             (_, PluginState::Disabled) => Event::CreateStarted(CreateReason::SwitchedOn),
             (_, PluginState::Enabled | PluginState::Running) if stuck && or_else => {

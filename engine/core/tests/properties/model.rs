@@ -149,6 +149,7 @@ impl Model {
                 self.standing = vec![(Ground::State, (report.kind, None, wall))];
                 Answer::Entry(Cause::LoadFailed, Error)
             }
+            Event::RequirementUnmet(report) => self.hold_back(wall, report.kind),
             Event::UpdateStarted { on_demand } if callable => {
                 if !on_demand && self.next.is_none_or(|next| now < next) {
                     return Answer::Refused;
@@ -226,12 +227,31 @@ impl Model {
         }
     }
 
+    fn hold_back(&mut self, wall: WallTime, kind: FaultKind) -> Answer {
+        if !matches!(self.state, Loaded | Error | Disabled) || self.waited_for().is_some() {
+            return Answer::Refused;
+        }
+        if self.is_held_back() {
+            return Answer::Silent;
+        }
+        self.stand(Ground::State, (kind, None, wall));
+        Answer::Entry(Cause::RequirementUnmet, Error)
+    }
+
+    /// Whether the reason of the state is something that is required.
+    fn is_held_back(&self) -> bool {
+        let required = FaultKind::Requirement;
+        let mut standing = self.standing.iter();
+        standing.any(|(of, (kind, ..))| *of == Ground::State && *kind == required)
+    }
+
     fn start_create(&mut self, reason: CreateReason) -> Answer {
         let possible = match reason {
             CreateReason::Load => self.state == Loaded,
             CreateReason::SwitchedOn => matches!(self.state, Disabled | Error),
             CreateReason::Reset => matches!(self.state, Enabled | Disabled | Error),
             CreateReason::Anew => self.state == Enabled,
+            CreateReason::RequirementMet => self.state == Error && self.is_held_back(),
         };
         let crowded = self.stuck(false) > 0 && self.stuck(true) >= 3;
         if !possible || crowded || self.waited_for().is_some() {
@@ -371,6 +391,7 @@ impl Model {
             CreateReason::SwitchedOn => Cause::SwitchedOn,
             CreateReason::Reset => Cause::Reset,
             CreateReason::Anew => Cause::CreatedAnew,
+            CreateReason::RequirementMet => Cause::RequirementMet,
         };
         Answer::Entry(cause, Enabled)
     }

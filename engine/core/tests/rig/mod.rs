@@ -47,6 +47,11 @@ pub(crate) fn panicked(message: &str) -> CallOutcome {
     CallOutcome::Panicked(report(FaultKind::Panic, message))
 }
 
+/// Something that the plugin requires is not there.
+pub(crate) fn held_back(message: &str) -> Event {
+    Event::RequirementUnmet(report(FaultKind::Requirement, message))
+}
+
 pub(crate) const DUE: Event = Event::UpdateStarted { on_demand: false };
 pub(crate) const ON_DEMAND: Event = Event::UpdateStarted { on_demand: true };
 
