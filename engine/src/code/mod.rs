@@ -8,6 +8,7 @@ mod config;
 mod files;
 mod loading;
 mod reloading;
+mod unmapping;
 
 use std::fmt::{self, Write};
 
@@ -95,6 +96,7 @@ impl Code {
             loading::CODES,
             config::CODES,
             commands::CODES,
+            unmapping::CODES,
             reloading::CODES,
         ];
         families.into_iter().flatten().copied()

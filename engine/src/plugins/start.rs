@@ -21,6 +21,7 @@ use crate::library::LoadedLibrary;
 use crate::registry::PLUGINS_MAX;
 use crate::shared::Shared;
 use crate::transition_log::log;
+use crate::unmap;
 
 /// A plugin whose create is under way.
 pub(super) struct Starting {
@@ -49,6 +50,7 @@ pub(super) fn begin(
     library: &Arc<LoadedLibrary>,
 ) -> Result<Begun, Error> {
     let manifest = &library.manifest;
+    unmap::wants(engine, library, &cell.id, config.unmap().value);
     let Setup {
         schedule,
         limits,

@@ -228,7 +228,7 @@ fn aside(
         call,
         host: Arc::clone(host),
         ticket,
-        library: library.fingerprint,
+        library: library.number,
     }
 }
 
