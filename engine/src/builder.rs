@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use crate::board::Board;
+use crate::census::{Census, ThreadCensus};
 use crate::clock::{Clock, SystemClock, TimeSource};
 use crate::config::keys::{self, Kind};
 use crate::config::source::Said;
@@ -20,6 +21,7 @@ use crate::refused::RefusedFiles;
 use crate::registry::Registry;
 use crate::requirements::Requirements;
 use crate::shared::{Options, Shared};
+use crate::unmap::Reaper;
 use crate::verify::{self, VerifyPolicy};
 
 /// Makes an [`Engine`]. Every value has a default; each is checked by [`EngineBuilder::build`].
@@ -42,6 +44,7 @@ pub struct EngineBuilder {
     history_bytes_max: Option<usize>,
     verify_policy: Option<VerifyPolicy>,
     clock: Option<Arc<dyn Clock>>,
+    census: Option<Box<dyn ThreadCensus>>,
 }
 
 impl Engine {
@@ -80,7 +83,7 @@ impl EngineBuilder {
         self
     }
 
-    /// How many different plugin files may be mapped, each of which stays so: 1 to 1,000,000, by default 900. A process has keys for
+    /// How many different plugin files may be mapped, each of which stays so unless `unmap` is `when-safe`: 1 to 1,000,000, by default 900. A process has keys for
     /// thread-local values for about a thousand files that use them (with glibc); a load that would leave fewer than 64 is refused
     /// whatever is said here.
     pub fn libraries_max(mut self, count: usize) -> Self {
@@ -152,6 +155,12 @@ impl EngineBuilder {
         self
     }
 
+    /// A count of the process's threads and keys, without which no plugin file is unmapped, whatever `unmap` is. See [`ThreadCensus`].
+    pub fn thread_census(mut self, census: impl ThreadCensus) -> Self {
+        self.census = Some(Box::new(census));
+        self
+    }
+
     /// Another clock than the machine's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
@@ -174,6 +183,7 @@ impl EngineBuilder {
             history_bytes_max,
             libraries_max,
             clock,
+            census,
         } = start;
         let clock = clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let time = TimeSource::new(Arc::clone(&clock));
@@ -185,13 +195,16 @@ impl EngineBuilder {
         });
         let executor = Executor::new(Arc::clone(&board), workers, options.threads_max);
         let executor = Arc::new(executor);
-        let libraries = Arc::new(Libraries::new(libraries_max));
+        let census = census.map(Census::begin);
+        let libraries = Libraries::new(libraries_max, Arc::clone(&clock), census.clone());
+        let libraries = Arc::new(libraries);
         let listener: Weak<Board> = Arc::downgrade(&board);
         let loader = Loader::new(
             Arc::clone(&libraries),
             listener,
             Arc::clone(&clock),
             options.load_timeout,
+            Arc::clone(&executor.joining),
         );
         let weak = Arc::downgrade(&executor);
         let moved = Arc::clone(&board);
@@ -209,6 +222,7 @@ impl EngineBuilder {
             executor,
             libraries,
             loader,
+            reaper: Reaper::new(census),
             refused: RefusedFiles::default(),
             requirements: Requirements::default(),
             verify_at_start: file.verify,
@@ -228,6 +242,7 @@ struct StartOptions {
     history_bytes_max: usize,
     libraries_max: usize,
     clock: Option<Arc<dyn Clock>>,
+    census: Option<Box<dyn ThreadCensus>>,
 }
 
 impl EngineBuilder {
@@ -324,6 +339,7 @@ impl EngineBuilder {
                 .history_bytes_max
                 .unwrap_or_else(|| size(said.unwrap_or(keys::HISTORY_BYTES))),
             clock: self.clock,
+            census: self.census,
         };
         Ok((options, start))
     }

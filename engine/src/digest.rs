@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::fmt::Write as _;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, Weak};
 
 use sha2::{Digest, Sha256};
 
@@ -35,8 +35,10 @@ pub(crate) fn hex(digest: &FileDigest) -> String {
 }
 
 /// The SHA-256 of sealed bytes, worked out when somebody asks: of all that a load does it would take the longest.
+///
+/// Does not keep the bytes. Whoever lets go of them asks before, if anybody else may still ask.
 pub(crate) struct LazyDigest {
-    sealed: Arc<SealedFile>,
+    sealed: Weak<SealedFile>,
     text: OnceLock<Option<Box<str>>>,
 }
 
@@ -48,15 +50,16 @@ impl LazyDigest {
             let _ = text.set(Some(hex(&known).into()));
         }
         Self {
-            sealed: Arc::clone(sealed),
+            sealed: Arc::downgrade(sealed),
             text,
         }
     }
 
-    /// The digest in hexadecimal. `None` where the bytes could not be mapped, for want of memory.
+    /// The digest in hexadecimal. `None` where the bytes could not be mapped, for want of memory, or were let go of.
     pub(crate) fn text(&self) -> Option<&str> {
         let text = self.text.get_or_init(|| {
             self.sealed
+                .upgrade()?
                 .with_bytes(|bytes| hex(&sha256(bytes)).into())
                 .ok()
         });
@@ -66,7 +69,7 @@ impl LazyDigest {
 
 impl PartialEq for LazyDigest {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.sealed, &other.sealed)
+        Weak::ptr_eq(&self.sealed, &other.sealed)
     }
 }
 
@@ -104,6 +107,11 @@ mod tests {
         // What is known is not worked out again.
         let known = LazyDigest::new(&sealed, Some([0xab; 32]));
         assert_eq!(known.text(), Some(&*"ab".repeat(32)));
+        // It keeps nothing, and what was asked for is known for good.
+        let never_asked = LazyDigest::new(&sealed, None);
+        assert_eq!(Arc::strong_count(&sealed), 1);
+        drop(sealed);
+        assert_eq!((lazy.text(), never_asked.text()), (Some(ABC), None));
     }
 
     #[test]

@@ -201,6 +201,7 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
     let time = |holds: Holds<Duration>| (quoted(&keys::duration_text(holds.value)), holds.said_by);
     let flag = |holds: Holds<bool>| (holds.value.to_string(), holds.said_by);
     let id = config.id(&manifest.id);
+    let unmap = config.unmap();
     let values = [
         ("id", (quoted(id.value.as_str()), id.said_by)),
         ("enabled", flag(config.enabled())),
@@ -217,6 +218,7 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
         ("trial_update", flag(config.trial_update())),
         ("probation", time(config.probation())),
         ("allow_downgrade", flag(config.allow_downgrade())),
+        ("unmap", (quoted(unmap.value.as_str()), unmap.said_by)),
     ];
     let mut requires: Vec<_> = config
         .requires(manifest)

@@ -12,6 +12,7 @@ use crate::commands;
 use crate::error::{Error, LoadError};
 use crate::events::{Pattern, Subscription};
 use crate::executor::CycleReport;
+use crate::library::MappedLibrary;
 use crate::plugins::{self, LoadOutcome};
 use crate::query::HistoryQuery;
 use crate::reload::{self, Trigger};
@@ -19,6 +20,7 @@ use crate::scheduler::{self, Cycle, RunLimit};
 use crate::shared::Shared;
 use crate::shutdown::{self, StuckCall};
 use crate::snapshot::Snapshot;
+use crate::unmap;
 
 /// How long the last handle of an engine that was not shut down waits when it is dropped.
 const DROP_BUDGET: Duration = Duration::from_secs(1);
@@ -290,7 +292,8 @@ impl Engine {
         commands::reset(self.shared(), id)
     }
 
-    /// Unloads a plugin: destroys its instance and lets go of its library, whose code stays mapped. Its history is kept.
+    /// Unloads a plugin: destroys its instance and lets go of its library, whose code stays mapped unless `unmap` is `when-safe`, see
+    /// [`Engine::mapped_libraries`]. Its history is kept.
     ///
     /// # Errors
     /// The id is unknown, or the state does not admit it.
@@ -320,18 +323,29 @@ impl Engine {
         shutdown::stuck_calls(self.shared())
     }
 
+    /// The plugin files whose code is in this process, in the order in which they were mapped, each with why it still is. One that
+    /// nothing uses any more stays for the life of the process, unless `unmap` is `when-safe` for all of its plugins and nothing can run
+    /// it any more. Never waits for a plugin.
+    #[must_use]
+    pub fn mapped_libraries(&self) -> Vec<MappedLibrary> {
+        unmap::mapped(self.shared())
+    }
+
     /// How many threads, bytes and libraries the engine uses now.
     #[must_use]
     pub fn usage(&self) -> Usage {
         let shared = self.shared();
         let (threads, slow_threads) = shared.executor.threads();
+        let libraries = shared.libraries.count();
         Usage {
             workers: shared.executor.workers(),
             threads,
             slow_threads,
             threads_max: shared.options.threads_max,
             history_bytes: shared.board.ledger.history_budget.used(),
-            libraries: shared.libraries.count(),
+            libraries: libraries.all(),
+            libraries_in_use: libraries.in_use,
+            libraries_retired: libraries.retired,
             libraries_max: shared.libraries.limit(),
             plugins: shared.board.registry.len(),
         }
@@ -377,8 +391,12 @@ pub struct Usage {
     pub threads_max: usize,
     /// Memory that the histories take, in bytes.
     pub history_bytes: usize,
-    /// Libraries that are mapped; each stays mapped for the life of the process.
+    /// Libraries that are mapped; see [`Engine::mapped_libraries`].
     pub libraries: usize,
+    /// Those of them that a plugin uses.
+    pub libraries_in_use: usize,
+    /// Those of them that nothing uses any more.
+    pub libraries_retired: usize,
     /// The limit of libraries.
     pub libraries_max: usize,
     /// Ids that are known.

@@ -228,20 +228,32 @@ pub enum LoadError {
         source: Arc<ConfigError>,
     },
     /// As many files are mapped as may be.
-    #[error("{}: {limit} different plugin files are mapped already, which is the most that this engine may map; code that was mapped stays so", path.display())]
+    #[error("{}: {limit} different plugin files are mapped already, which is the most that this engine may map; {}", path.display(), retired_in_words(*retired))]
     TooManyLibraries {
         /// The file.
         path: PathBuf,
         /// The limit.
         limit: usize,
+        /// How many of them nothing uses any more.
+        retired: usize,
     },
     /// The process is running out of keys for thread-local values.
-    #[error("{}: fewer than {reserve} keys for thread-local values are left to this process; it would end if a plugin asked for one and got none", path.display())]
+    #[error("{}: fewer than {reserve} keys for thread-local values are left to this process; it would end if a plugin asked for one and got none; {}", path.display(), retired_in_words(*retired))]
     ThreadKeys {
         /// The file.
         path: PathBuf,
         /// How many have to be left.
         reserve: usize,
+        /// How many mapped files nothing uses any more.
+        retired: usize,
+    },
+    /// A file is being unmapped, and code of it that runs at its end has not returned.
+    #[error("{}: waits for {}, which is being unmapped and whose code that runs at its end has not returned", path.display(), holder.display())]
+    UnmapBusy {
+        /// The file.
+        path: PathBuf,
+        /// The file that is being unmapped.
+        holder: PathBuf,
     },
     /// There is room for no more plugins.
     #[error("{}: there are {limit} plugins already, which is the most that an engine holds", path.display())]
@@ -270,6 +282,7 @@ impl LoadError {
             Self::Config { source, .. } => source.code(),
             Self::TooManyLibraries { .. } => Code::TOO_MANY_LIBRARIES,
             Self::ThreadKeys { .. } => Code::THREAD_KEYS,
+            Self::UnmapBusy { .. } => Code::UNMAP_BUSY,
             Self::TooManyPlugins { .. } => Code::TOO_MANY_PLUGINS,
         }
     }
@@ -290,6 +303,7 @@ impl LoadError {
             | Self::Config { path, .. }
             | Self::TooManyLibraries { path, .. }
             | Self::ThreadKeys { path, .. }
+            | Self::UnmapBusy { path, .. }
             | Self::TooManyPlugins { path, .. } => path,
         }
     }
@@ -370,4 +384,13 @@ impl ReloadError {
             Self::Thread(_) => Code::NO_THREAD,
         }
     }
+}
+
+/// What of the mapped files is in the way, and what helps.
+fn retired_in_words(retired: usize) -> String {
+    let files = if retired == 1 { "file" } else { "files" };
+    format!(
+        "{retired} mapped {files} that nothing uses any more would make room: restart the process, or let them be unmapped with \
+         unmap = \"when-safe\""
+    )
 }

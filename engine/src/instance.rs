@@ -100,6 +100,12 @@ impl Instance {
         (outcome, instance)
     }
 
+    /// Which of the mapped files its code is in.
+    #[inline]
+    pub(crate) fn library_number(&self) -> u64 {
+        self.library.number
+    }
+
     /// From now on the words of this call count. Said inside the lock in which the call was claimed: once that is released the
     /// call may be abandoned at any time, and its words must not count again after that.
     #[inline]

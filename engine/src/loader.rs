@@ -18,7 +18,8 @@ use crate::clock::Clock;
 use crate::discover::Candidate;
 use crate::error::LoadError;
 use crate::host::Listener;
-use crate::library::{self, Libraries, LoadedLibrary};
+use crate::joining::{Joining, Ran};
+use crate::library::{self, Libraries, LoadTurn, LoadedLibrary};
 use crate::verify::{self, Refused, Rules};
 
 type Answer = Result<Arc<LoadedLibrary>, Refusal>;
@@ -50,7 +51,14 @@ pub(crate) struct Loader {
     turn: Mutex<()>,
     /// The file that is being loaded although nobody waits for it any more.
     stuck: Arc<Mutex<Option<PathBuf>>>,
-    requests: Mutex<Option<SyncSender<Request>>>,
+    thread: Mutex<Option<LoaderThread>>,
+    joining: Arc<Joining>,
+}
+
+/// The loader's thread, as long as it is told anything.
+struct LoaderThread {
+    requests: SyncSender<Request>,
+    ran: Arc<Ran>,
 }
 
 struct Request {
@@ -59,6 +67,8 @@ struct Request {
     clock: Arc<dyn Clock>,
     candidate: Candidate,
     rules: Arc<Rules>,
+    /// Keeps what is mapped from being unmapped until the load has ended, also if nobody waits for it any more.
+    turn: LoadTurn,
     answer: SyncSender<Answer>,
 }
 
@@ -68,6 +78,7 @@ impl Loader {
         listener: Weak<dyn Listener>,
         clock: Arc<dyn Clock>,
         limit: Duration,
+        joining: Arc<Joining>,
     ) -> Self {
         Self {
             libraries,
@@ -76,7 +87,8 @@ impl Loader {
             limit,
             turn: Mutex::default(),
             stuck: Arc::default(),
-            requests: Mutex::default(),
+            thread: Mutex::default(),
+            joining,
         }
     }
 }
@@ -107,22 +119,24 @@ pub(crate) fn load(loader: &Loader, candidate: &Candidate, rules: &Arc<Rules>) -
             source,
         })
     };
+    let turn = loader.libraries.begin_load(&candidate.path, loader.limit)?;
     let (answer, answers) = sync_channel(1);
-    let mut requests = loader.requests.lock();
-    let sender = match &*requests {
-        Some(sender) => sender.clone(),
+    let mut thread = loader.thread.lock();
+    let sender = match &*thread {
+        Some(thread) => thread.requests.clone(),
         None => {
-            let sender = start(Arc::clone(&loader.stuck)).map_err(no_thread)?;
-            requests.insert(sender).clone()
+            let started = start(loader).map_err(no_thread)?;
+            thread.insert(started).requests.clone()
         }
     };
-    drop(requests);
+    drop(thread);
     let request = Request {
         libraries: Arc::clone(&loader.libraries),
         listener: Weak::clone(&loader.listener),
         clock: Arc::clone(&loader.clock),
         candidate: candidate.clone(),
         rules: Arc::clone(rules),
+        turn,
         answer,
     };
     if sender.send(request).is_err() {
@@ -153,21 +167,38 @@ pub(crate) fn load(loader: &Loader, candidate: &Candidate, rules: &Arc<Rules>) -
     }
 }
 
-fn start(stuck: Arc<Mutex<Option<PathBuf>>>) -> std::io::Result<SyncSender<Request>> {
-    let (sender, requests) = sync_channel::<Request>(1);
-    std::thread::Builder::new()
-        .name("plugin-loader".to_owned())
-        .spawn(move || run(&requests, &stuck))?;
-    Ok(sender)
+/// Has the thread end that ran code of a plugin file, if this is one, when it is done with what it is at. The next load starts another.
+pub(crate) fn rotate(loader: &Loader, number: u64) {
+    let mut thread = loader.thread.lock();
+    if thread.as_ref().is_some_and(|thread| thread.ran.has(number)) {
+        *thread = None;
+    }
 }
 
-fn run(requests: &Receiver<Request>, stuck: &Mutex<Option<PathBuf>>) {
+fn start(loader: &Loader) -> std::io::Result<LoaderThread> {
+    let (sender, requests) = sync_channel::<Request>(1);
+    let stuck = Arc::clone(&loader.stuck);
+    let ran = Arc::<Ran>::default();
+    let runs = Arc::clone(&ran);
+    loader.joining.start(Arc::clone(&ran), || {
+        std::thread::Builder::new()
+            .name("plugin-loader".to_owned())
+            .spawn(move || run(&requests, &stuck, &runs))
+    })?;
+    Ok(LoaderThread {
+        requests: sender,
+        ran,
+    })
+}
+
+fn run(requests: &Receiver<Request>, stuck: &Mutex<Option<PathBuf>>, ran: &Ran) {
     for Request {
         libraries,
         listener,
         clock,
         candidate,
         rules,
+        turn,
         answer,
     } in requests
     {
@@ -180,11 +211,12 @@ fn run(requests: &Receiver<Request>, stuck: &Mutex<Option<PathBuf>>) {
                     Refusal { id, error }
                 })?;
             let id = Some(artifact.manifest.id.clone());
-            library::load(&libraries, &listener, &clock, artifact).map_err(|error| Refusal {
-                id,
-                error: Box::new(error),
+            library::load(&libraries, &listener, &clock, ran, artifact).map_err(|error| {
+                let error = Box::new(error);
+                Refusal { id, error }
             })
         });
+        drop(turn);
         // Who asked may have gone; the library, if it came, stays known by its bytes and is found at the next load.
         let _ = answer.send(result);
         *stuck.lock() = None;

@@ -13,6 +13,7 @@ use crate::library::Libraries;
 use crate::loader::Loader;
 use crate::refused::RefusedFiles;
 use crate::requirements::Requirements;
+use crate::unmap::Reaper;
 use crate::verify::VerifyPolicy;
 
 /// What was said when the engine was built.
@@ -40,6 +41,7 @@ pub(crate) struct Shared {
     pub(crate) executor: Arc<Executor>,
     pub(crate) libraries: Arc<Libraries>,
     pub(crate) loader: Loader,
+    pub(crate) reaper: Reaper,
     pub(crate) refused: RefusedFiles,
     /// What plugin files had to fulfil when the engine was built, as its file said.
     pub(crate) verify_at_start: Arc<VerifyPolicy>,

@@ -12,6 +12,7 @@ use crate::executor::{self, TaskCall};
 use crate::requirements;
 use crate::scheduler;
 use crate::shared::Shared;
+use crate::unmap;
 
 /// The share of the budget that calls in flight may use before what is left goes to the destroys.
 const SHARE_OF_CALLS: f64 = 0.6;
@@ -51,6 +52,7 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
         // A create or a destroy that was given up above leaves its plugin to be unloaded now.
         unload(engine, cell, Duration::ZERO);
     }
+    unmap::stop(engine, ends);
     engine.executor.close();
     engine.executor.watchdog.end();
     engine.board.ledger.events.close();

@@ -7,24 +7,31 @@
 /// still come to need.
 pub(crate) const KEYS_RESERVE: usize = 64;
 
-/// Whether so many keys are left.
+/// Whether so many keys are left. `counted` is how many are in use, where somebody counts them.
 ///
 /// glibc gives out the lowest key that is free, so the number of one key tells how many there are, as long as nobody gives keys back. Only
-/// that one is taken, and given back: taking as many as are wanted could leave none to a plugin that asks at this very moment.
+/// that one is taken, and given back: taking as many as are wanted could leave none to a plugin that asks at this very moment. Key 0
+/// says nothing: every copy of Rust's standard library that is given it takes another one and gives it back.
 #[cfg(target_env = "gnu")]
-pub(crate) fn are_left(wanted: usize) -> bool {
+pub(crate) fn are_left(wanted: usize, counted: Option<usize>) -> bool {
     // SAFETY: asks for a number, and nothing else.
     let limit = unsafe { libc::sysconf(libc::_SC_THREAD_KEYS_MAX) };
-    let (Ok(limit), Some(key)) = (usize::try_from(limit), take()) else {
+    let Ok(limit) = usize::try_from(limit) else {
         return false;
     };
-    give_back(key);
-    usize::try_from(key).is_ok_and(|key| key.saturating_add(wanted) <= limit)
+    let first = take();
+    let second = if first == Some(0) { take() } else { None };
+    first.into_iter().chain(second).for_each(give_back);
+    let Some(key) = second.or(first.filter(|key| *key != 0)) else {
+        return false;
+    };
+    let used = usize::try_from(key).unwrap_or(usize::MAX);
+    used.max(counted.unwrap_or(0)).saturating_add(wanted) <= limit
 }
 
 /// Whether so many keys are left. Takes them and gives them back, which costs some microseconds.
 #[cfg(not(target_env = "gnu"))]
-pub(crate) fn are_left(wanted: usize) -> bool {
+pub(crate) fn are_left(wanted: usize, _: Option<usize>) -> bool {
     let taken: Vec<_> = std::iter::from_fn(take).take(wanted).collect();
     let left = taken.len() == wanted;
     taken.into_iter().for_each(give_back);
@@ -50,15 +57,28 @@ mod tests {
 
     #[test]
     fn what_is_said_to_be_left_can_be_taken_and_no_more() {
-        assert!(are_left(KEYS_RESERVE));
-        assert!(!are_left(1_000_000));
+        assert!(are_left(KEYS_RESERVE, None));
+        assert!(!are_left(1_000_000, None));
         // Other tests of this process take keys now and then, so the last few are left alone.
-        let mut taken: Vec<_> = std::iter::from_fn(|| are_left(50).then(take).flatten()).collect();
+        let mut taken: Vec<_> =
+            std::iter::from_fn(|| are_left(50, None).then(take).flatten()).collect();
         assert!(taken.len() > 100, "{}", taken.len());
-        assert!(!are_left(50) && are_left(20));
+        assert!(!are_left(50, None) && are_left(20, None));
+        // Those in use may have lower ones among them that are free.
+        assert!(are_left(20, Some(900)) && !are_left(20, Some(1_020)));
         give_back(taken.pop().unwrap());
-        assert!(are_left(50));
+        assert!(are_left(50, None));
+        // Key 0 is free for as long as only Rust asks for keys, however few others are.
+        if let Some(zero) = taken.iter().position(|key| *key == 0) {
+            give_back(taken.swap_remove(zero));
+        }
+        let more: Vec<_> = std::iter::from_fn(take).take(10).collect();
+        if let Some(zero) = more.iter().find(|key| **key == 0) {
+            give_back(*zero);
+        }
+        assert!(!are_left(50, None));
+        taken.extend(more.into_iter().filter(|key| *key != 0));
         taken.into_iter().for_each(give_back);
-        assert!(are_left(KEYS_RESERVE));
+        assert!(are_left(KEYS_RESERVE, None));
     }
 }

@@ -188,6 +188,9 @@ pub struct PluginModule {
         version: u32,
         state: RSlice<'_, u8>,
     ) -> u8,
+    /// Gives back what `init` took. Called once, as the very last, before the file is unmapped: no instance is left, and no thread runs
+    /// code of the file. Not called for a file that stays mapped.
+    pub release: unsafe extern "C" fn(),
 }
 
 impl RootModule for PluginModuleRef {

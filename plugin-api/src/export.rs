@@ -124,6 +124,7 @@ impl<P: Plugin> Table<P> {
             state_version: P::STATE_VERSION,
             save_state: save_state::<P>,
             restore_state: restore_state::<P>,
+            release,
         });
     }
     const MODULE: PluginModuleRef = PluginModuleRef(Self::VALUE.as_prefix());
@@ -131,6 +132,10 @@ impl<P: Plugin> Table<P> {
 
 unsafe extern "C" fn init(handle: HostHandle, services: HostServicesRef) {
     guard::init(handle, services, telemetry::install);
+}
+
+unsafe extern "C" fn release() {
+    guard::release(telemetry::release);
 }
 
 fn failed(frame: &CallFrame, error: &PluginError) -> u8 {

@@ -7,7 +7,7 @@ use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, PanicHookInfo, catch_unwind};
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 use abi_stable::std_types::RStr;
 
@@ -31,6 +31,9 @@ thread_local! {
 
 static MODULE_HOST: OnceLock<ModuleHost> = OnceLock::new();
 
+/// Whether the host was given back, because the file is about to be unmapped.
+static RELEASED: AtomicBool = AtomicBool::new(false);
+
 /// The most verbose level that the host listens to, as the latest call said.
 static LOG_LEVEL_MAX: AtomicU8 = AtomicU8::new(5);
 
@@ -39,7 +42,9 @@ pub(crate) fn log_level_max() -> u8 {
 }
 
 pub(crate) fn module_host() -> Option<&'static ModuleHost> {
-    MODULE_HOST.get()
+    MODULE_HOST
+        .get()
+        .filter(|_| !RELEASED.load(Ordering::Acquire))
 }
 
 /// Calls `f` with the call that this thread is in, if any.
@@ -58,6 +63,23 @@ pub(crate) fn init(handle: HostHandle, services: HostServicesRef, install: fn())
         MODULE_HOST.get_or_init(|| ModuleHost::keep(handle, services));
         std::panic::set_hook(Box::new(report_panic));
         install();
+    });
+    if let Err(payload) = result {
+        discard(payload);
+    }
+}
+
+/// Gives back what `init` took, and runs what else there is to give back. Called once, before the file is unmapped, when nothing else of
+/// the plugin runs.
+pub(crate) fn release(release: fn()) {
+    let result = catch_unwind(|| {
+        release();
+        drop(std::panic::take_hook());
+        if !RELEASED.swap(true, Ordering::AcqRel)
+            && let Some(host) = MODULE_HOST.get()
+        {
+            host.give_back();
+        }
     });
     if let Err(payload) = result {
         discard(payload);

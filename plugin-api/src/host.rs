@@ -18,12 +18,18 @@ unsafe impl Send for ModuleHost {}
 unsafe impl Sync for ModuleHost {}
 
 impl ModuleHost {
-    /// Takes over the reference that the engine made for the file. It is never given back: the code stays mapped for as
-    /// long as a thread of the plugin may still log.
+    /// Takes over the reference that the engine made for the file. It is given back only before the code is unmapped: until then a
+    /// thread of the plugin may still log.
     pub(crate) fn keep(handle: HostHandle, services: HostServicesRef) -> Self {
         // SAFETY: the engine hands over a handle that is valid during `init`; `retain` makes it valid from then on.
         unsafe { services.retain()(handle) };
         Self { handle, services }
+    }
+
+    /// Gives the reference back. The last use of this host.
+    pub(crate) fn give_back(&self) {
+        // SAFETY: the handle was retained in `keep`, and whoever calls this sees to it that it is used no more.
+        unsafe { self.services.release()(self.handle) };
     }
 
     pub(crate) fn log(&self, call_id: u64, record: &LogRecord<'_>) {

@@ -1,6 +1,7 @@
 //! The harness: builds plugin files once per run, drops copies of them into directories, and waits for conditions.
 
 pub mod bad_files;
+mod census;
 mod contract;
 mod every_plugin;
 mod files;
@@ -12,9 +13,11 @@ mod program;
 mod replaced;
 mod rig;
 mod server;
+mod slim;
 mod sources;
 mod stall;
 
+pub use census::{ThreadHooks, is_mapped, sealed_copies};
 pub use contract::{Contract, VERSION as CONTRACT_VERSION};
 pub use every_plugin::write_every_plugin;
 pub use files::{built, built_with_abort, patched, program, target_dir};
@@ -25,4 +28,5 @@ pub use program::{Ended, command, ended};
 pub use replaced::write_other_build;
 pub use rig::{Rig, await_late, gated, time_out, wait_for};
 pub use server::Server;
+pub use slim::Builds;
 pub use stall::StallClock;

@@ -175,12 +175,17 @@ fn show_says_what_holds_and_who_said_it_and_keeps_secrets_as_they_are_written() 
         ]
     );
     assert_eq!(
-        lines[lines.len() - 5..],
+        lines[lines.len() - 10..],
         [
             "quotes-settings  interval                  \"1s\"               manifest",
             "quotes-settings  timeout                   \"5s\"               manifest",
             "quotes-settings  jitter                    \"0s\"               default",
             "quotes-settings  requires                  []                 default",
+            "quotes-settings  reload                    \"try-activate\"     default",
+            "quotes-settings  trial_update              true               default",
+            "quotes-settings  probation                 \"0s\"               default",
+            "quotes-settings  allow_downgrade           false              default",
+            "quotes-settings  unmap                     \"never\"            default",
             "quotes-settings  settings.token            \"${HOME}\"          ./libquotes_settings.toml:2",
         ]
     );

@@ -220,7 +220,7 @@ fn what_holds_is_shown_with_who_said_it() {
     let engine = dir.path().join("engine.toml");
     std::fs::write(
         &engine,
-        "[defaults]\njitter = \"100ms\"\n[[plugin]]\nid = \"quotes-settings\"\nenabled = false\n",
+        "[defaults]\njitter = \"100ms\"\nunmap = \"when-safe\"\n[[plugin]]\nid = \"quotes-settings\"\nenabled = false\n",
     )
     .unwrap();
     let found = effective(Some(dir.path()), Some(&engine)).unwrap();
@@ -243,11 +243,16 @@ fn what_holds_is_shown_with_who_said_it() {
     assert_eq!(
         values,
         [
-            ("id", "\"quotes-settings\"", at(&engine, 4)),
-            ("enabled", "false", at(&engine, 5)),
+            ("id", "\"quotes-settings\"", at(&engine, 5)),
+            ("enabled", "false", at(&engine, 6)),
             ("interval", "\"1s\"", Origin::Manifest),
             ("timeout", "\"3s\"", at(&beside, 1)),
             ("jitter", "\"100ms\"", at(&engine, 2)),
+            ("reload", "\"try-activate\"", Origin::Default),
+            ("trial_update", "true", Origin::Default),
+            ("probation", "\"0s\"", Origin::Default),
+            ("allow_downgrade", "false", Origin::Default),
+            ("unmap", "\"when-safe\"", at(&engine, 3)),
             (
                 "settings.token",
                 "\"${NO_SUCH_VARIABLE_7}\"",

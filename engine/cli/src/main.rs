@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod census;
 mod commands;
 mod follow;
 mod json;

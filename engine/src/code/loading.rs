@@ -42,9 +42,9 @@ super::codes! {
         remedy: "Put the plugin's own file back, or load the directory again to get the other plugin.",
     }
     TOO_MANY_LIBRARIES = "PE0209", "as many different files are mapped as may be" {
-        cause: "Code that was mapped stays so for the life of the process, used or not, so the number of different files is limited.",
-        example: "plugins.d/libclock.so: 900 different plugin files are mapped already, which is the most that this engine may map; code that was mapped stays so [PE0209]",
-        remedy: "Restart the process to get rid of files that are no longer used, or raise `libraries_max` under `[engine]`. Several plugins can come from one file.",
+        cause: "Code that was mapped stays so for the life of the process, used or not, unless `unmap` is `when-safe` and it is safe. So the number of different files is limited.",
+        example: "plugins.d/libclock.so: 900 different plugin files are mapped already, which is the most that this engine may map; 888 mapped files that nothing uses any more would make room: restart the process, or let them be unmapped with unmap = \"when-safe\" [PE0209]",
+        remedy: "Restart the process to get rid of files that are no longer used, or say `unmap = \"when-safe\"` of their plugins, or raise `libraries_max` under `[engine]`. Several plugins can come from one file.",
     }
     CREATE_FAILED = "PE0210", "the instance could not be created" {
         cause: "The file is good, but its `create` returned an error, panicked or passed its deadline. The history and the state Error have the details.",
@@ -53,7 +53,7 @@ super::codes! {
     }
     THREAD_KEYS = "PE0211", "the process is running out of keys for thread-local values" {
         cause: "A process has a fixed number of them, 1,024 with glibc. Most plugins take one, and the standard library ends the process when one is asked for and none is left.",
-        example: "plugins.d/libclock.so: fewer than 64 keys for thread-local values are left to this process; it would end if a plugin asked for one and got none [PE0211]",
-        remedy: "Load fewer different plugin files in one process; several plugins can come from one file. Restart the process to get rid of files that are no longer used.",
+        example: "plugins.d/libclock.so: fewer than 64 keys for thread-local values are left to this process; it would end if a plugin asked for one and got none; 888 mapped files that nothing uses any more would make room: restart the process, or let them be unmapped with unmap = \"when-safe\" [PE0211]",
+        remedy: "Load fewer different plugin files in one process; several plugins can come from one file. Restart the process to get rid of files that are no longer used, or say `unmap = \"when-safe\"` of their plugins.",
     }
 }

@@ -9,6 +9,7 @@ mod files;
 mod loading;
 mod reloading;
 mod requirements;
+mod unmapping;
 
 use std::fmt::{self, Write};
 
@@ -96,6 +97,7 @@ impl Code {
             loading::CODES,
             config::CODES,
             commands::CODES,
+            unmapping::CODES,
             requirements::CODES,
             reloading::CODES,
         ];

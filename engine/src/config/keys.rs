@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use plugin_engine_core::{INTERVAL_MAX, INTERVAL_MIN, REQUIREMENTS_MAX, TIMEOUT_MAX, TIMEOUT_MIN};
 
+use super::choices::UnmapPolicy;
+
 /// The interval of a plugin of which nobody says one.
 pub(crate) const INTERVAL: Duration = Duration::from_secs(60);
 /// The timeout of an update, likewise.
@@ -183,6 +185,12 @@ const ALLOW_DOWNGRADE: Key = key(
     Default::Flag(false),
     "Whether a file of a lower version may take over at a reload.",
 );
+const UNMAP: Key = key(
+    "unmap",
+    Kind::Choice(UnmapPolicy::WORDS),
+    Default::Choice("never"),
+    "Whether the code of the plugin's file is unmapped once it is unloaded and nothing can run it any more. Holds for a file if all of its plugins say so.",
+);
 const ID: Key = key(
     "id",
     Kind::Id,
@@ -217,6 +225,7 @@ pub(crate) static BESIDE: Section = Section {
         TRIAL_UPDATE,
         PROBATION,
         ALLOW_DOWNGRADE,
+        UNMAP,
         SETTINGS,
     ],
 };
@@ -242,6 +251,7 @@ pub(crate) static PLUGIN: Section = Section {
         TRIAL_UPDATE,
         PROBATION,
         ALLOW_DOWNGRADE,
+        UNMAP,
         SETTINGS,
     ],
 };
@@ -259,6 +269,7 @@ pub(crate) static DEFAULTS: Section = Section {
         TRIAL_UPDATE,
         PROBATION,
         ALLOW_DOWNGRADE,
+        UNMAP,
     ],
 };
 
@@ -334,7 +345,7 @@ pub(crate) static ENGINE: Section = Section {
                 max: LIBRARIES_MAX,
             },
             Default::Count(LIBRARIES),
-            "How many different plugin files may be mapped; what was mapped stays so.",
+            "How many different plugin files may be mapped; what was mapped stays so, unless `unmap` says otherwise.",
         ),
         key(
             "history_bytes_max",

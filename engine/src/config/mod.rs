@@ -8,6 +8,7 @@
 //! with it.
 
 mod check;
+mod choices;
 mod engine_file;
 mod error;
 pub(crate) mod keys;
@@ -41,6 +42,7 @@ pub(crate) use preparation::Preparation;
 pub(crate) use settings_schema::{SCHEMA_LEN_MAX, SettingsSchema};
 
 pub use check::{FileKind, check};
+pub use choices::UnmapPolicy;
 pub use error::{ConfigError, Problem};
 pub use schema::schema;
 

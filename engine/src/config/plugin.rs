@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use plugin_engine_core::{PluginId, Requirement};
 
+use super::choices::UnmapPolicy;
 use super::error::{Problem, code};
 use super::keys::{self, ReloadWay};
 use super::reading::Reading;
@@ -36,6 +37,7 @@ pub(crate) struct Layer {
     trial_update: Option<Said<bool>>,
     probation: Option<Said<Duration>>,
     allow_downgrade: Option<Said<bool>>,
+    unmap: Option<Said<UnmapPolicy>>,
     settings: Option<Said<Arc<Settings>>>,
 }
 
@@ -58,6 +60,10 @@ impl Layer {
             trial_update: found.flag("trial_update"),
             probation: found.duration("probation"),
             allow_downgrade: found.flag("allow_downgrade"),
+            unmap: found.choice("unmap").map(|said| Said {
+                value: UnmapPolicy::of(said.value),
+                at: said.at,
+            }),
             settings: found.settings("settings"),
         };
         if let (Some(jitter), Some(interval)) = (&layer.jitter, &layer.interval)
@@ -220,6 +226,11 @@ impl PluginConfig {
         self.value(|layer| &layer.allow_downgrade, None, false)
     }
 
+    /// What becomes of the code of its file once nothing uses it any more.
+    pub(crate) fn unmap(&self) -> Holds<UnmapPolicy> {
+        self.value(|layer| &layer.unmap, None, UnmapPolicy::Never)
+    }
+
     /// All settings come from one place: two half sets of settings are none.
     pub(crate) fn settings(&self) -> Option<Arc<Settings>> {
         self.own(|layer| &layer.settings)
@@ -326,6 +337,16 @@ mod tests {
         assert!(
             matches!(&said[2].said_by, SaidBy::File(place) if format!("{place:?}") == "e.toml:5")
         );
+    }
+
+    #[test]
+    fn what_defaults_say_of_unmapping_holds_where_nobody_else_speaks_of_it() {
+        let safe = "unmap = \"when-safe\"";
+        assert_eq!(config("", "", "").unmap().value, UnmapPolicy::Never);
+        assert_eq!(config("", "", safe).unmap().value, UnmapPolicy::WhenSafe);
+        let never = config("", "unmap = \"never\"", safe).unmap();
+        assert_eq!(never.value, UnmapPolicy::Never);
+        assert_eq!(config(safe, "", "").unmap().value, UnmapPolicy::WhenSafe);
     }
 
     #[test]

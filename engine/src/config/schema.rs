@@ -110,6 +110,8 @@ mod tests {
             (json!({ "interval": "1s", "settings": { "x": 1 } }), true),
             (json!({ "interval": 1 }), false),
             (json!({ "intervall": "1s" }), false),
+            (json!({ "unmap": "when-safe" }), true),
+            (json!({ "unmap": "at-once" }), false),
             (
                 json!({ "plugin": [{ "id": "a" }, { "file": "x.so" }] }),
                 true,

@@ -71,8 +71,22 @@ fn every_problem_beside_a_plugin_is_told_with_its_place_and_what_would_be_right(
         (
             "colour = 1",
             "PE0303 a.toml:1:1: unknown key `colour` in the file beside a plugin; \
-             known here are id, enabled, interval, timeout, jitter, requires, settings"
+             known here are id, enabled, interval, timeout, jitter, requires, reload, trial_update, \
+             probation, allow_downgrade, unmap, settings"
                 .to_owned(),
+        ),
+        (
+            "unmap = \"whensafe\"",
+            "PE0305 a.toml:1:9: `unmap` is \"whensafe\", which it cannot be; did you mean \"when-safe\"?".to_owned(),
+        ),
+        (
+            "unmap = \"sometimes, perhaps\"",
+            "PE0305 a.toml:1:9: `unmap` is \"sometimes, perhaps\", which it cannot be; write \"never\" or \"when-safe\""
+                .to_owned(),
+        ),
+        (
+            "unmap = true",
+            "PE0304 a.toml:1:9: `unmap` is true; write \"never\" or \"when-safe\"".to_owned(),
         ),
         (
             "id = \"Not An Id\"",

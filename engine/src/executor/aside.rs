@@ -6,15 +6,14 @@
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use plugin_engine_core::{CallId, CallKind, PluginId, WallTime};
 
 use crate::clock::TimeSource;
-use crate::digest::Fingerprint;
 use crate::host::HostContext;
 use crate::instance::CallTicket;
+use crate::joining::{Joining, Ran};
 
 thread_local! {
     /// On the thread of such a call: the address of its list, and the cell of its plugin.
@@ -30,6 +29,8 @@ pub(crate) struct Asides {
     /// What all that wait share: such calls are few, and whoever waits looks at its own.
     state: Mutex<State>,
     changed: Condvar,
+    /// Where threads are waited for that ran code of plugins.
+    joining: Arc<Joining>,
 }
 
 #[derive(Default)]
@@ -39,8 +40,6 @@ struct State {
     running: Vec<(u64, Arc<HostContext>, CallId)>,
     /// The calls that nobody waits for any more and that have not returned.
     stuck: Vec<Stuck>,
-    /// Threads that may still be about to end, and the library whose code they ran.
-    threads: Vec<(Fingerprint, JoinHandle<()>)>,
     /// Whether the engine shuts down and its time is used up: nobody waits for any call.
     closed: bool,
 }
@@ -63,7 +62,8 @@ pub(crate) struct Aside {
     /// Whom the call speaks to, and under which number.
     pub(crate) host: Arc<HostContext>,
     pub(crate) ticket: CallTicket,
-    pub(crate) library: Fingerprint,
+    /// Which of the mapped files its code is in.
+    pub(crate) library: u64,
 }
 
 /// Why nothing came of a call.
@@ -86,6 +86,13 @@ enum Outcome<T> {
 }
 
 impl Asides {
+    pub(crate) fn new(joining: Arc<Joining>) -> Self {
+        Self {
+            joining,
+            ..Self::default()
+        }
+    }
+
     /// Makes a call on a thread of its own and waits for its end, or for its deadline. What comes home after that goes to `late`, on
     /// that thread.
     pub(crate) fn call<T: Send + 'static>(
@@ -96,7 +103,6 @@ impl Asides {
         late: impl FnOnce(T) + Send + 'static,
     ) -> Result<T, AsideEnd> {
         let outcome = Arc::new(Mutex::new(Outcome::Pending));
-        self.tidy();
         let mut state = self.state.lock();
         state.next += 1;
         let number = state.next;
@@ -104,28 +110,32 @@ impl Asides {
         let (asides, theirs) = (Arc::clone(self), Arc::clone(&outcome));
         let thread = std::thread::Builder::new().name("plugin-aside".to_owned());
         let cell = aside.cell;
-        let spawned = thread.spawn(move || {
-            CALLED.set((asides.address(), cell));
-            let value = catch_unwind(AssertUnwindSafe(call));
-            let mut outcome = theirs.lock();
-            let Ok(value) = value else {
-                *outcome = Outcome::Panicked;
+        let spawn = || {
+            thread.spawn(move || {
+                CALLED.set((asides.address(), cell));
+                let value = catch_unwind(AssertUnwindSafe(call));
+                let mut outcome = theirs.lock();
+                let Ok(value) = value else {
+                    *outcome = Outcome::Panicked;
+                    drop(outcome);
+                    asides.come_home(number);
+                    return;
+                };
+                if let Outcome::GivenUp = *outcome {
+                    drop(outcome);
+                    late(value);
+                    asides.come_home(number);
+                    return;
+                }
+                *outcome = Outcome::Ended(value);
                 drop(outcome);
-                asides.come_home(number);
-                return;
-            };
-            if let Outcome::GivenUp = *outcome {
-                drop(outcome);
-                late(value);
-                asides.come_home(number);
-                return;
-            }
-            *outcome = Outcome::Ended(value);
-            drop(outcome);
-            asides.tell();
-        });
-        let handle = spawned.map_err(AsideEnd::NoThread)?;
-        state.threads.push((aside.library, handle));
+                asides.tell();
+            })
+        };
+        let ran = Ran::default();
+        ran.add(aside.library);
+        let started = self.joining.start(Arc::new(ran), spawn);
+        started.map_err(AsideEnd::NoThread)?;
         aside.host.listen_to(aside.ticket.id);
         let running = (number, Arc::clone(&aside.host), aside.ticket.id);
         state.running.push(running);
@@ -236,14 +246,6 @@ impl Asides {
         self.state.lock().closed = true;
         self.changed.notify_all();
     }
-
-    /// Lets go of the threads that have ended, so that the list stays as short as what runs.
-    fn tidy(&self) {
-        self.state
-            .lock()
-            .threads
-            .retain(|(_, thread)| !thread.is_finished());
-    }
 }
 
 #[cfg(test)]
@@ -286,7 +288,7 @@ mod tests {
                 id: CallId(1),
                 deadline: time.now().saturating_add(Duration::from_secs(1)),
             },
-            library: Fingerprint::default(),
+            library: 1,
         }
     }
 

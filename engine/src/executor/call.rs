@@ -93,7 +93,7 @@ impl Caller<'_> {
 
     /// Updates the plugin if it is due, or in any case if `on_demand`.
     ///
-    /// The way of a good update: the plugin's lock and [`Cell::start_plain_update`], five stores into the slot, the call, one
+    /// The way of a good update: the plugin's lock and [`Cell::start_plain_update`], one load of and five stores into the slot, the call, one
     /// read of the clock, the lock and [`Cell::complete_plain_update`]. No allocation, no system call, no lock but the plugin's
     /// own.
     #[inline]
@@ -122,6 +122,7 @@ impl Caller<'_> {
         drop(guarded);
 
         let ticket = CallTicket { id, deadline };
+        self.slot.ran.add(instance.library_number());
         self.slot.begin(self.cell.index, ticket);
         let outcome = instance.update(ticket);
         let now = self.executor.board.ledger.time.now();
@@ -297,6 +298,7 @@ impl Caller<'_> {
         instance.is_heard_in(id);
         drop(guarded);
         let ticket = CallTicket { id, deadline };
+        self.slot.ran.add(instance.library_number());
         self.slot.begin(self.cell.index, ticket);
         let outcome = instance
             .update(ticket)

@@ -8,6 +8,7 @@ mod aside;
 mod batch;
 mod call;
 mod other_calls;
+mod rotation;
 mod slot;
 mod watchdog;
 mod worker;
@@ -30,6 +31,7 @@ use crate::board::Board;
 use crate::cell::{Applied, Cell as PluginCell};
 use crate::error::Error;
 use crate::instance::{Instance, SavedState};
+use crate::joining::{Joining, Thread};
 use crate::transition_log::log;
 use slot::{OnBehalf, Slot};
 
@@ -49,6 +51,9 @@ pub(crate) struct Executor {
     /// How many workers are in a call that has lasted a millisecond. Changed inside the lock of the queue.
     slow: AtomicUsize,
     queue: Mutex<Queue>,
+    /// Threads that ran code of plugins and that have to be joined before that code can be unmapped: workers that have left, and
+    /// whoever else runs such code for the engine.
+    pub(crate) joining: Arc<Joining>,
     pub(crate) watchdog: Watchdog,
     /// Calls beside those of the plugins.
     pub(crate) asides: Arc<Asides>,
@@ -132,6 +137,7 @@ impl Drop for Task {
 
 impl Executor {
     pub(crate) fn new(board: Arc<Board>, workers: usize, threads_max: usize) -> Self {
+        let joining = Arc::<Joining>::default();
         Self {
             board,
             workers,
@@ -140,8 +146,9 @@ impl Executor {
             slots_used: AtomicUsize::new(0),
             slow: AtomicUsize::new(0),
             queue: Mutex::new(Queue::default()),
+            asides: Arc::new(Asides::new(Arc::clone(&joining))),
+            joining,
             watchdog: Watchdog::default(),
-            asides: Arc::default(),
         }
     }
 
@@ -281,8 +288,10 @@ impl Executor {
             .name("plugin-worker".to_owned())
             .spawn(move || worker::run(&shared, slot));
         match started {
-            Ok(_) => {
+            Ok(handle) => {
                 queue.threads += 1;
+                // The worker cannot leave before: that needs the lock of the queue.
+                *self.slots[slot].thread.lock() = Some(Thread::new(handle));
                 Ok(())
             }
             Err(error) => {

@@ -83,6 +83,7 @@ impl Caller<'_> {
         loaded.host.listen_to(ticket.id);
         drop(guarded);
         let library = Arc::clone(&loaded.library);
+        self.slot.ran.add(library.number);
         let (outcome, instance) = match self.prepare(loaded, ticket.id) {
             Ok(host) => Instance::create(library, host, ticket),
             Err(report) => (misconfigured(report), None),
@@ -179,6 +180,7 @@ impl Caller<'_> {
         };
         instance.is_heard_in(ticket.id);
         drop(guarded);
+        self.slot.ran.add(instance.library_number());
         let (outcome, view) = instance.display(ticket);
         let now = self.executor.board.ledger.time.now();
         self.slot.end();
@@ -207,6 +209,7 @@ impl Caller<'_> {
         };
         instance.is_heard_in(ticket.id);
         drop(guarded);
+        self.slot.ran.add(instance.library_number());
         let (outcome, state) = instance.save_state(ticket);
         let now = self.executor.board.ledger.time.now();
         self.slot.end();
@@ -248,6 +251,7 @@ impl Caller<'_> {
             self.dispose(instance);
             return Verdict::Completed;
         };
+        self.slot.ran.add(instance.library_number());
         let outcome = instance.destroy(ticket);
         self.slot.end();
         let verdict = verdict_of(&outcome);
@@ -269,6 +273,7 @@ impl Caller<'_> {
             id: CallId(0),
             deadline: Moment::FAR,
         };
+        self.slot.ran.add(instance.library_number());
         self.slot.begin(self.cell.index, ticket);
         instance.destroy(ticket);
         self.slot.end();

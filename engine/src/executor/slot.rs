@@ -11,6 +11,7 @@ use plugin_engine_core::{CallId, Moment};
 
 use super::batch::{Batch, Tally, Verdict};
 use crate::instance::CallTicket;
+use crate::joining::{Ran, Thread};
 
 /// A slot. Aligned to two cache lines, because processors fetch them in pairs.
 #[derive(Default)]
@@ -38,6 +39,12 @@ pub(crate) struct Slot {
     pub(crate) work_came: Condvar,
     /// For whom the worker works.
     on_behalf: Mutex<OnBehalf>,
+    /// Whose code the worker has run. Written by the worker alone.
+    pub(crate) ran: Ran,
+    /// Whether the worker has to leave instead of looking for work. Changed inside the lock of the queue.
+    pub(crate) leaves: AtomicBool,
+    /// The worker, while there is one.
+    pub(crate) thread: Mutex<Option<Thread>>,
 }
 
 /// For whom a worker works: whom to tell if its call is abandoned.

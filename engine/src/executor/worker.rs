@@ -68,15 +68,16 @@ pub(super) fn run(executor: &Arc<Executor>, index: usize) {
             break;
         }
     }
-    let mut queue = executor.queue.lock();
-    queue.threads -= 1;
-    queue.free_slots.push(index);
+    executor.leave(index);
 }
 
 /// Waits for work. `None` when there will be no more.
 fn next_work(executor: &Executor, index: usize) -> Option<Work> {
     let mut queue = executor.queue.lock();
     loop {
+        if executor.slots[index].leaves.load(Ordering::Relaxed) {
+            return None;
+        }
         if let Some(work) = take_work(&mut queue) {
             return Some(work);
         }

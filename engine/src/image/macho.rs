@@ -151,6 +151,7 @@ fn read_class<Header: MachHeader<Endian = Endianness>>(
         manifest: notes.manifest(),
         needed,
         search_paths,
+        stays_mapped: false,
     })
 }
 

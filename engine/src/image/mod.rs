@@ -88,6 +88,8 @@ pub(crate) struct Image<'a> {
     /// The libraries without which the system's loader refuses it, escaped as search paths are.
     pub(crate) needed: Vec<String>,
     pub(crate) search_paths: Vec<SearchPath>,
+    /// Whether it tells the system's loader never to unmap it.
+    pub(crate) stays_mapped: bool,
 }
 
 /// Reads a file's bytes. Their address need not be aligned. Takes time in proportion to the headers, not to the file.

@@ -91,6 +91,7 @@ fn read_class<Headers: ImageNtHeaders>(bytes: &[u8], start: u64) -> Result<Image
         manifest: notes.manifest(),
         needed: imports(&directories, &sections, bytes)?,
         search_paths: Vec::new(),
+        stays_mapped: false,
     })
 }
 

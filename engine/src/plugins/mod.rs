@@ -22,6 +22,7 @@ use crate::library::LoadedLibrary;
 use crate::loader::{self, Refusal};
 use crate::requirements;
 use crate::shared::Shared;
+use crate::unmap;
 use crate::verify::Rules;
 
 pub(crate) use crate::shared::remember_start;
@@ -176,7 +177,7 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
         }
     };
     let rules = rules(engine, planned.engine_config(), &candidate.root);
-    let library = match loader::load(&engine.loader, &candidate, &rules) {
+    let library = match map(engine, &planned, &rules) {
         Ok(library) => {
             engine.refused.forget(&candidate.path);
             library
@@ -203,6 +204,29 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
         Begun::Ended(outcome) => Ok(outcome),
         Begun::Taken(error) => Err(error.into()),
     }
+}
+
+/// Maps a file, or finds it mapped, and says what its plugins want to become of it once nothing uses it any more: also of those that get no
+/// place, and of a file that turns out to be no plugin only once it is mapped.
+pub(crate) fn map(
+    engine: &Arc<Shared>,
+    planned: &Planned,
+    rules: &Arc<Rules>,
+) -> Result<Arc<LoadedLibrary>, Refusal> {
+    let loaded = loader::load(&engine.loader, &planned.candidate, rules);
+    let manifest_id = match &loaded {
+        Ok(library) => Some(&library.manifest.id),
+        Err(refusal) => refusal.id.as_ref(),
+    };
+    let plugins = manifest_id.map(|id| planned.plugins(id, &mut Vec::new()));
+    for (id, config) in plugins.into_iter().flatten() {
+        let wanted = config.unmap().value;
+        match &loaded {
+            Ok(library) => unmap::wants(engine, library, &id, wanted),
+            Err(_) => unmap::wants_of_unfit(engine, &planned.candidate.path, &id, wanted),
+        }
+    }
+    loaded
 }
 
 /// What is said now of a plugin that was there before. An id that no configuration gives any more keeps what was said of it when one did;
@@ -331,7 +355,7 @@ fn load_file_of_plan(
             return Ok(());
         }
     }
-    match loader::load(&engine.loader, &planned.candidate, rules) {
+    match map(engine, planned, rules) {
         Ok(library) => {
             engine.refused.forget(path);
             for (id, config) in planned.plugins(&library.manifest.id, outcomes) {

@@ -22,6 +22,7 @@ use crate::registry::PLUGINS_MAX;
 use crate::requirements;
 use crate::shared::{Shared, remember_start};
 use crate::transition_log::log;
+use crate::unmap;
 
 /// A plugin whose create is under way.
 pub(super) struct Starting {
@@ -50,6 +51,7 @@ pub(super) fn begin(
     library: &Arc<LoadedLibrary>,
 ) -> Result<Begun, Error> {
     let manifest = &library.manifest;
+    unmap::wants(engine, library, &cell.id, config.unmap().value);
     let Setup {
         schedule,
         limits,

@@ -25,6 +25,7 @@ use crate::library::LoadedLibrary;
 use crate::plugins::{self, LoadOutcome, Setup};
 use crate::requirements;
 use crate::shared::Shared;
+use crate::unmap;
 
 /// How often a reload begins anew because the plugin was switched on or off meanwhile.
 const ROUNDS_MAX: usize = 4;
@@ -104,6 +105,7 @@ pub(super) fn activate(
     next: &Next<'_>,
     trigger: Trigger,
 ) -> Result<LoadOutcome, Error> {
+    unmap::wants(engine, next.library, &cell.id, next.config.unmap().value);
     for _ in 0..ROUNDS_MAX {
         let Some(before) = Before::of(cell) else {
             return Err(refuse(engine, cell, ReloadError::Overtaken));

@@ -20,7 +20,7 @@ use crate::config::PluginConfig;
 use crate::discover::Candidate;
 use crate::error::{Error, LoadError, ReloadError};
 use crate::library::LoadedLibrary;
-use crate::loader::{self, Refusal};
+use crate::loader::Refusal;
 use crate::plugins::{self, LoadOutcome};
 use crate::shared::Shared;
 use activate::{Next, activate};
@@ -53,7 +53,7 @@ pub(crate) fn reload(engine: &Arc<Shared>, id: &str) -> Result<LoadOutcome, Erro
         Err(error) => return Err(refuse(engine, cell, ReloadError::Config(Arc::new(error)))),
     };
     let rules = plugins::rules(engine, planned.engine_config(), &candidate.root);
-    let library = match loader::load(&engine.loader, &candidate, &rules) {
+    let library = match plugins::map(engine, &planned, &rules) {
         Ok(library) => library,
         Err(Refusal { error, .. }) => return Err(refuse(engine, cell, (*error).into())),
     };
@@ -121,7 +121,7 @@ pub(crate) fn reload_file(
         }
     };
     let rules = plugins::rules(engine, planned.engine_config(), &candidate.root);
-    let library = match loader::load(&engine.loader, &candidate, &rules) {
+    let library = match plugins::map(engine, &planned, &rules) {
         Ok(library) => library,
         Err(Refusal { error, .. }) => {
             let error = Arc::new(*error);

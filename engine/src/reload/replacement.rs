@@ -227,7 +227,7 @@ fn aside(
         call,
         host: Arc::clone(host),
         ticket,
-        library: library.fingerprint,
+        library: library.number,
     }
 }
 

@@ -51,6 +51,8 @@ pub(crate) struct VerifiedArtifact {
     pub(crate) fingerprint: Fingerprint,
     /// Known where a lock asked for it.
     pub(crate) sha256: Option<FileDigest>,
+    /// Whether it says itself that it must never be unmapped.
+    pub(crate) stays_mapped: bool,
     pub(crate) steps: Steps,
 }
 
@@ -68,6 +70,7 @@ pub(crate) fn verify(candidate: &Candidate, rules: &Rules) -> Result<VerifiedArt
         sha256,
         manifest,
         checks,
+        stays_mapped,
         steps,
         ..
     } = Examination::new(candidate, rules);
@@ -95,6 +98,7 @@ pub(crate) fn verify(candidate: &Candidate, rules: &Rules) -> Result<VerifiedArt
             manifest,
             fingerprint,
             sha256,
+            stays_mapped,
             steps,
         }),
         // An examination that refuses nothing has found all of them.
@@ -150,6 +154,7 @@ struct Examination {
     sha256: Option<FileDigest>,
     manifest: Option<Manifest>,
     needed: Vec<String>,
+    stays_mapped: bool,
     checks: Vec<(Check, Verdict)>,
     steps: Steps,
 }
@@ -168,6 +173,7 @@ impl Examination {
             sha256: None,
             manifest: None,
             needed: Vec::new(),
+            stays_mapped: false,
             checks: Vec::with_capacity(Check::ALL.len()),
             steps: Steps::begin(),
         }
@@ -261,6 +267,7 @@ impl Examination {
             self.judge(Check::Needs, needs(image, rules));
         }
         self.needed.clone_from(&image.needed);
+        self.stays_mapped = image.stays_mapped;
         let manifest = image.manifest.ok_or(VerifyError::NoManifest);
         match manifest.and_then(|text| {
             Manifest::parse(text).map_err(|reason| VerifyError::BadManifest { reason })

@@ -16,6 +16,7 @@ use plugin_engine::{
     ConfigError, Engine, Error, LoadOutcome, PluginState, RunLimit, WallTime, escape_control,
 };
 
+use crate::census::ThreadHooks;
 use crate::screen::Screen;
 use crate::show::{Form, Loaded, Presenter};
 use crate::{logging, problems, signals, table, terminal};
@@ -167,7 +168,9 @@ pub(crate) fn run(args: &RunArgs) -> i32 {
 }
 
 fn serve(args: &RunArgs, form: Form, screen: &Arc<Screen>) -> Result<(), Failure> {
-    let mut builder = Engine::builder().plugin_dir(&args.plugins);
+    let mut builder = Engine::builder()
+        .plugin_dir(&args.plugins)
+        .thread_census(ThreadHooks);
     if let Some(file) = &args.config {
         builder = builder.config_file(file);
     }

@@ -106,6 +106,11 @@ impl Dynamic {
         Ok(dynamic)
     }
 
+    /// Whether the system's loader is told never to unmap it.
+    pub(super) fn stays_mapped(&self) -> bool {
+        self.flags & elf::DF_1_NODELETE.0 != 0
+    }
+
     /// Whether this is a program that can be put at any address, which has the type of a library.
     pub(super) fn is_program(&self, has_interpreter: bool) -> bool {
         // Old linkers do not write the flag. An interpreter alone says little: some libraries print their version when run.

@@ -80,6 +80,7 @@ fn read_class<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Imag
         bits: if header.is_class_64() { 64 } else { 32 },
         little_endian: header.is_little_endian(),
         manifest: notes.manifest(),
+        stays_mapped: dynamic.stays_mapped(),
         needed: dynamic.needed,
         search_paths: dynamic.search_paths,
     })

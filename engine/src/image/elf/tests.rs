@@ -84,6 +84,17 @@ fn what_a_filter_names_is_needed_like_any_other() {
 }
 
 #[test]
+fn a_library_that_must_stay_mapped_says_so() {
+    assert!(!read(ELF_X86_64).unwrap().stays_mapped);
+    // Where its name stands a flag can stand as well.
+    let at = entry(elf::DT_RUNPATH);
+    let flag = u64_of(elf::DF_1_NODELETE.0 as usize);
+    let tag = u64_of(elf::DT_FLAGS_1.0 as usize);
+    let bytes = patched(ELF_X86_64, &[(at, &tag), (at + 8, &flag)]);
+    assert!(read(&bytes).unwrap().stays_mapped);
+}
+
+#[test]
 fn a_library_without_section_headers_is_read() {
     let bytes = patched(ELF_X86_64, &[(SHOFF, &[0; 8]), (SHNUM, &[0; 4])]);
     assert_eq!(read(&bytes), read(ELF_X86_64));

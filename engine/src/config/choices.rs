@@ -1,0 +1,53 @@
+//! What a key means that takes one of a few words. The words themselves stand in the table of keys as well.
+
+use std::fmt;
+
+/// What becomes of the code of a plugin file that nothing uses any more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum UnmapPolicy {
+    /// It stays mapped for the life of the process.
+    #[default]
+    Never,
+    /// It is unmapped as soon as nothing can run it any more: no call, no thread of its own, no thread of the engine that ever did.
+    WhenSafe,
+}
+
+impl UnmapPolicy {
+    /// As the words stand in a file.
+    pub(crate) const WORDS: &'static [&'static str] = &["never", "when-safe"];
+
+    pub(super) fn of(word: &str) -> Self {
+        match word {
+            "when-safe" => Self::WhenSafe,
+            _ => Self::Never,
+        }
+    }
+
+    /// As the word stands in a file.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Never => "never",
+            Self::WhenSafe => "when-safe",
+        }
+    }
+}
+
+impl fmt::Display for UnmapPolicy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_means_what_is_called_so() {
+        for word in UnmapPolicy::WORDS {
+            assert_eq!(UnmapPolicy::of(word).as_str(), *word);
+        }
+    }
+}
