@@ -29,6 +29,8 @@ mod backtrace;
 mod board;
 mod builder;
 mod cell;
+#[cfg(all(test, feature = "watch"))]
+mod changes;
 mod clock;
 mod code;
 mod commands;
@@ -73,6 +75,8 @@ mod thread_keys;
 mod timers;
 mod transition_log;
 mod verify;
+#[cfg(all(test, feature = "watch"))]
+mod watch;
 
 pub use builder::EngineBuilder;
 pub use clock::{Clock, ManualClock, SystemClock};
