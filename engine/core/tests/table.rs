@@ -38,6 +38,7 @@ rolled_back        | -        | -        | Enabled  | -       | Enabled  | Disab
 reconfigured       | -        | Loaded   | Enabled  | -       | Error    | Disabled
 save_failed        | -        | -        | Enabled  | -       | -        | -
 unloaded           | -        | Unloaded | Unloaded | -       | Unloaded | Unloaded
+file_removed       | -        | Unloaded | Unloaded | -       | Unloaded | Unloaded
 shut_down          | -        | Unloaded | Unloaded | -       | Unloaded | Unloaded
 ";
 
@@ -86,6 +87,7 @@ replaced not gone | destroy_failed  | destroy_failed  | destroy_failed  | destro
 reconfigured      | -               | reconfigured    | reconfigured    | -                  | reconfigured    | reconfigured
 save              | -               | -               | .               | -                  | -               | -
 unloaded          | -               | unloaded        | unloaded        | -                  | unloaded        | unloaded
+file removed      | -               | file_removed    | file_removed    | -                  | file_removed    | file_removed
 shut down         | -               | shut_down       | shut_down       | -                  | shut_down       | shut_down
 ";
 
@@ -120,6 +122,7 @@ replaced not gone | destroy_failed  | destroy_failed  | destroy_failed  | destro
 reconfigured      | -               | -               | -               | -               | -               | -               | -
 save              | -               | -               | -               | -               | -               | -               | -
 unloaded          | -               | -               | -               | -               | -               | -               | -
+file removed      | -               | -               | -               | -               | -               | -               | -
 shut down         | -               | -               | -               | -               | -               | -               | -
 ";
 
@@ -154,6 +157,7 @@ replaced not gone | destroy_failed  | destroy_failed  | destroy_failed  | destro
 reconfigured      | reconfigured    | reconfigured    | reconfigured    | reconfigured    | reconfigured    | -
 save              | -               | -               | -               | -               | -               | -
 unloaded          | unloaded        | unloaded        | unloaded        | unloaded        | unloaded        | -
+file removed      | file_removed    | file_removed    | file_removed    | file_removed    | file_removed    | -
 shut down         | shut_down       | shut_down       | shut_down       | shut_down       | shut_down       | -
 ";
 
@@ -301,6 +305,7 @@ fn event(row: &str, id: CallId) -> Event {
         },
         "save" => Event::SaveStarted,
         "unloaded" => Event::Unloaded,
+        "file removed" => Event::FileRemoved,
         "shut down" => Event::ShutDown,
         _ => panic!("{row} is no event"),
     }
