@@ -29,7 +29,6 @@ mod backtrace;
 mod board;
 mod builder;
 mod cell;
-#[cfg(all(test, feature = "watch"))]
 mod changes;
 mod clock;
 mod code;
@@ -71,11 +70,12 @@ mod shared;
 mod shutdown;
 mod snapshot;
 mod steps;
+mod sync;
 mod thread_keys;
 mod timers;
 mod transition_log;
 mod verify;
-#[cfg(all(test, feature = "watch"))]
+#[cfg(feature = "watch")]
 mod watch;
 
 pub use builder::EngineBuilder;
@@ -97,6 +97,8 @@ pub use verify::{
     Check, DirectoryLock, Inspection, LockedFile, Verdict, VerifyError, VerifyPolicy, inspect,
     lock_directory,
 };
+#[cfg(feature = "watch")]
+pub use watch::WatchHandle;
 
 pub use plugin_api::{View, ViewKind};
 pub use plugin_engine_core::{

@@ -24,6 +24,8 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
     let began = Instant::now();
     let ends = began.checked_add(budget);
     scheduler::stop(engine);
+    #[cfg(feature = "watch")]
+    engine.watches.end();
     let mut order: Vec<_> = engine.board.registry.all().map(Arc::clone).collect();
     order.sort_by_cached_key(|cell| std::cmp::Reverse(cell.lock().started));
     cancel_calls(&order);

@@ -70,7 +70,7 @@ pub(crate) fn look(places: &Places) -> Result<Observation, DiscoverError> {
     let mut configs: HashMap<OsString, Option<FileIdentity>> = HashMap::new();
     for name in names {
         let path = places.directory.join(&name);
-        let Some(file) = identity(&path) else {
+        let Some(file) = FileIdentity::of(&path) else {
             // It went between the two looks.
             continue;
         };
@@ -79,7 +79,7 @@ pub(crate) fn look(places: &Places) -> Result<Observation, DiscoverError> {
             let path = places.directory.join(&name);
             *configs
                 .entry(name)
-                .or_insert_with(|| is_there.then(|| identity(&path)).flatten())
+                .or_insert_with(|| is_there.then(|| FileIdentity::of(&path)).flatten())
         };
         let group = FileGroup {
             file: Some(file),
@@ -93,7 +93,7 @@ pub(crate) fn look(places: &Places) -> Result<Observation, DiscoverError> {
         (Subject::Lock, Some(places.lock.as_path())),
     ];
     for (subject, path) in others {
-        if let Some(file) = path.and_then(identity) {
+        if let Some(file) = path.and_then(FileIdentity::of) {
             groups.insert(subject, FileGroup::alone(Some(file)));
         }
     }
@@ -113,17 +113,19 @@ fn with_suffix(name: &OsStr, suffix: &str) -> OsString {
     name
 }
 
-/// What is under a path, where a link stands for what it leads to. `None` if nothing is.
-fn identity(path: &Path) -> Option<FileIdentity> {
-    let error = match fs::metadata(path) {
-        Ok(metadata) => return Some((&metadata).into()),
-        Err(error) => error,
-    };
-    // A link that leads nowhere is there all the same, and whoever put it there should learn that it leads nowhere.
-    if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() {
-        return None;
+impl FileIdentity {
+    /// What is under a path, where a link stands for what it leads to. `None` if nothing is.
+    pub(crate) fn of(path: &Path) -> Option<Self> {
+        let error = match fs::metadata(path) {
+            Ok(metadata) => return Some((&metadata).into()),
+            Err(error) => error,
+        };
+        // A link that leads nowhere is there all the same, and whoever put it there should learn that it leads nowhere.
+        if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() {
+            return None;
+        }
+        Some(Self::Hidden(error.raw_os_error().unwrap_or(0)))
     }
-    Some(FileIdentity::Hidden(error.raw_os_error().unwrap_or(0)))
 }
 
 #[cfg(test)]

@@ -79,15 +79,6 @@ impl FileGroup {
             ..Self::default()
         }
     }
-
-    /// Whether anything that was in `before` is absent here.
-    pub(crate) fn lacks_of(&self, before: &Self) -> bool {
-        let absent =
-            |of: fn(&Self) -> Option<FileIdentity>| of(before).is_some() && of(self).is_none();
-        absent(|group| group.file)
-            || absent(|group| group.config)
-            || absent(|group| group.signature)
-    }
 }
 
 /// What is there, by what it is about. What is not in it is absent.
@@ -115,6 +106,15 @@ impl Observation {
             && before.directory != self.directory
             && has_plugins(before)
             && !has_plugins(self)
+    }
+
+    /// Makes this what is there of one subject.
+    pub(crate) fn set(&mut self, subject: &Subject, group: FileGroup) {
+        if group == FileGroup::default() {
+            self.groups.remove(subject);
+        } else {
+            self.groups.insert(subject.clone(), group);
+        }
     }
 
     /// What is there of one subject.

@@ -48,7 +48,7 @@ impl Detector {
         self.waiting
             .retain(|subject, _| known.group(subject) != seen.group(subject));
         for (subject, before, group) in differences(known, seen) {
-            let wait = if group.lacks_of(&before) {
+            let wait = if lacks(&group, &before) {
                 self.grace
             } else {
                 self.settle
@@ -88,6 +88,14 @@ impl Detector {
     pub(crate) fn next(&self) -> Option<Moment> {
         self.waiting.values().map(|waiting| waiting.counts).min()
     }
+}
+
+/// Whether anything that was there before is absent now.
+fn lacks(now: &FileGroup, before: &FileGroup) -> bool {
+    let absent = |of: fn(&FileGroup) -> bool| of(before) && !of(now);
+    absent(|group| group.file.is_some())
+        || absent(|group| group.config.is_some())
+        || absent(|group| group.signature.is_some())
 }
 
 /// The subjects that are not as they are known, with what is known and what was seen.

@@ -368,7 +368,7 @@ fn nothing_counts_too_early_or_twice_and_everything_does_in_the_end() {
                 };
                 let (group, since) = moved[&subject];
                 let waited = u128::from(now - since);
-                let needed = if group.lacks_of(&before.group(&subject)) {
+                let needed = if lacks(&group, &before.group(&subject)) {
                     GRACE
                 } else {
                     SETTLE
