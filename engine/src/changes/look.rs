@@ -214,6 +214,21 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_of_ten_thousand_plugins_is_seen_whole_and_as_it_was() {
+        let rig = Rig::new();
+        for n in 0..10_000 {
+            rig.write(&format!("p{n}.so"), "");
+            rig.write(&format!("p{n}.toml"), "");
+        }
+        let began = std::time::Instant::now();
+        let seen = rig.look();
+        println!("a look at 10,000 plugins took {:?}", began.elapsed());
+        assert_eq!(seen.groups.len(), 10_000);
+        assert!(seen.groups.values().all(|group| group.config.is_some()));
+        assert_eq!(rig.look(), seen);
+    }
+
+    #[test]
     fn a_link_stands_for_what_it_leads_to() {
         let rig = Rig::new();
         for version in ["..one", "..two"] {

@@ -36,8 +36,8 @@ impl Signal {
     }
 
     /// Waits until something is noticed, or the watch is over, or for as long as `limit`; but, unless the watch is over, at least as long
-    /// as `least`: a file that is being written is noticed thousands of times a second.
-    pub(super) fn wait(&self, least: Duration, limit: Duration) {
+    /// as `least`: a file that is being written is noticed thousands of times a second. Says whether anything was noticed.
+    pub(super) fn wait(&self, least: Duration, limit: Duration) -> bool {
         let began = Instant::now();
         let mut state = self.state.lock();
         while !state.ended {
@@ -52,7 +52,7 @@ impl Signal {
             }
             self.changed.wait_for(&mut state, left);
         }
-        state.noticed = false;
+        std::mem::take(&mut state.noticed)
     }
 }
 
@@ -68,11 +68,11 @@ mod tests {
     fn a_notice_ends_the_wait_be_it_before_or_during_it() {
         let signal = Arc::new(Signal::default());
         signal.notice();
-        signal.wait(Duration::ZERO, LONG);
+        assert!(signal.wait(Duration::ZERO, LONG));
         let other = Arc::clone(&signal);
         let waits = std::thread::spawn(move || other.wait(Duration::ZERO, LONG));
         signal.notice();
-        waits.join().unwrap();
+        assert!(waits.join().unwrap());
         assert!(!signal.is_ended());
     }
 
@@ -98,7 +98,7 @@ mod tests {
     #[test]
     fn without_any_notice_the_wait_ends_by_itself() {
         let signal = Signal::default();
-        signal.wait(Duration::ZERO, Duration::from_millis(5));
+        assert!(!signal.wait(Duration::ZERO, Duration::from_millis(5)));
         assert!(!signal.is_ended());
     }
 }
