@@ -62,6 +62,8 @@ fn a_file_that_is_replaced_takes_over_in_whatever_way_it_is_replaced() {
         let shown = watched.rig.engine.display("noop").unwrap();
         assert_eq!(shown.as_text(), Some("the other noop"), "{name}");
         let causes = watched.rig.causes("noop");
+        assert!(causes.contains(&Cause::Reloaded), "{name}: {causes:?}");
+        assert!(!causes.contains(&Cause::Unloaded), "{name}: {causes:?}");
         assert!(!causes.contains(&Cause::FileRemoved), "{name}: {causes:?}");
         assert_eq!(watched.rig.snapshot("noop").generation, 2, "{name}");
         let neighbour = watched.rig.snapshot("counter");
@@ -209,6 +211,9 @@ fn a_bad_file_in_place_of_a_good_one_is_told_once_and_changes_nothing() {
     watched.await_word("kept noop.so", 1);
     watched.await_looks(3);
     watched.await_word("kept noop.so", 1);
+    let refused = watched.rig.engine.history("noop").errors().into_iter();
+    let refused: Vec<_> = refused.map(|entry| entry.cause).collect();
+    assert_eq!(refused, [Cause::ReloadRefused]);
     let snapshot = watched.rig.snapshot("noop");
     assert_eq!(
         (snapshot.state, snapshot.generation),
@@ -287,7 +292,9 @@ fn a_directory_behind_a_link_is_watched_and_so_is_the_exchange_of_the_link() {
     watched.await_display("noop", "the other noop");
     // What happens in the new one is noticed, too.
     fs::copy(built("noop"), parent.path().join("v2/noop.so")).unwrap();
-    watched.await_display("noop", "0");
+    watched.await_word("reloaded noop.so", 2);
+    let shown = watched.rig.engine.display("noop").unwrap();
+    assert_ne!(shown.as_text(), Some("the other noop"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use plugin_engine_core::{Event, PluginState};
 
 use crate::cell::Cell;
-use crate::changes::{Change, FileGroup, Observation, Places, Subject};
+use crate::changes::{Change, FileGroup, KnownFiles, Observation, Places, Subject};
 use crate::code::Code;
 use crate::commands;
 use crate::config::Applies;
@@ -26,12 +26,35 @@ pub(crate) fn sync(engine: &Arc<Shared>, told: &mut dyn FnMut(LoadOutcome)) -> R
     let Some(seen) = look::look_again(engine)? else {
         return Ok(());
     };
-    let mut subjects = engine.known_files.changed(&seen);
-    subjects.extend(engine.known_files.refused(|_| true));
-    apply(engine, &seen, subjects, true, told)
+    let changed = engine.known_files.changed(&seen);
+    apply(engine, &seen, changed, Again::Everything, told)
 }
 
-/// Does something about subjects that changed. Whoever else does so at the same time does something about others.
+/// What is tried again although it has not changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Again {
+    /// Whatever was refused.
+    Everything,
+    /// What was refused for a reason that was not its own, and has passed.
+    #[cfg_attr(
+        not(any(test, feature = "watch")),
+        expect(dead_code, reason = "only a watch looks again without being asked")
+    )]
+    Hindered,
+}
+
+impl Again {
+    fn subjects(self, known: &KnownFiles, is_loader_stuck: bool) -> Vec<Subject> {
+        known.refused(|code| match self {
+            Self::Everything => true,
+            Self::Hindered => {
+                code == Code::OVERTAKEN || code == Code::LOADER_BUSY && !is_loader_stuck
+            }
+        })
+    }
+}
+
+/// Does something about subjects that changed, and tries others again. Whoever else does so at the same time does something about others.
 ///
 /// # Errors
 /// The engine was shut down.
@@ -39,7 +62,7 @@ pub(crate) fn apply(
     engine: &Arc<Shared>,
     seen: &Observation,
     mut subjects: Vec<Subject>,
-    try_refused: bool,
+    again: Again,
     told: &mut dyn FnMut(LoadOutcome),
 ) -> Result<(), Error> {
     let Some(places) = look::places(engine) else {
@@ -54,7 +77,10 @@ pub(crate) fn apply(
     // What files are judged by comes before files, and files that are gone before those that may take their ids.
     subjects.sort_by_key(|subject| (matches!(subject, Subject::Plugin(_)), subject.clone()));
     subjects.dedup();
-    let mut again = BTreeSet::new();
+    let mut again: BTreeSet<_> = again
+        .subjects(&engine.known_files, engine.loader.is_stuck())
+        .into_iter()
+        .collect();
     let (mut gone, mut there) = (Vec::new(), Vec::new());
     for subject in subjects {
         match &subject {
@@ -66,9 +92,6 @@ pub(crate) fn apply(
     }
     for subject in gone {
         again.extend(sync.remove(&subject)?);
-    }
-    if try_refused {
-        again.extend(engine.known_files.refused(|_| true));
     }
     let there: Vec<_> = there
         .into_iter()
@@ -260,4 +283,37 @@ fn cells_of<'a>(engine: &'a Shared, path: &'a Path) -> impl Iterator<Item = &'a 
         let source = guarded.source.as_ref();
         source.is_some_and(|source| source.candidate.path == path)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::changes::FileIdentity;
+
+    #[test]
+    fn what_was_hindered_is_tried_again_once_nothing_is_in_the_way_and_what_is_bad_is_not() {
+        let known = KnownFiles::default();
+        for (name, code) in [
+            ("bad", Code::FILE_NO_LIBRARY),
+            ("slow", Code::LOAD_TIMEOUT),
+            ("waits", Code::LOADER_BUSY),
+            ("overtaken", Code::OVERTAKEN),
+        ] {
+            let group = FileGroup::alone(Some(FileIdentity::Hidden(0)));
+            let subject = Subject::Plugin(name.into());
+            known.take(&subject, group);
+            known.enter(&subject, group, Some(code));
+        }
+        let subjects = |again: Again, is_loader_stuck| {
+            let subjects = again.subjects(&known, is_loader_stuck);
+            let names = subjects.iter().map(|subject| match subject {
+                Subject::Plugin(name) => name.to_str().unwrap().to_owned(),
+                other => panic!("{other:?}"),
+            });
+            names.collect::<Vec<_>>()
+        };
+        assert_eq!(subjects(Again::Hindered, true), ["overtaken"]);
+        assert_eq!(subjects(Again::Hindered, false), ["overtaken", "waits"]);
+        assert_eq!(subjects(Again::Everything, true).len(), 4);
+    }
 }

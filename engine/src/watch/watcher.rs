@@ -15,7 +15,7 @@ use crate::discover::DiscoverError;
 use crate::error::Error;
 use crate::plugins::{LoadOutcome, look};
 use crate::shared::{Shared, WatchTimes};
-use crate::sync;
+use crate::sync::{self, Again};
 
 const NAME: &str = "plugin-watch";
 /// The shortest time between two looks, whatever is noticed.
@@ -108,10 +108,9 @@ impl Watcher {
         let now = self.now();
         let known = &engine.known_files;
         let settled = known.compare(|known| self.detector.observe(now, known, &seen));
-        if settled.is_empty() {
-            return Round::Quiet;
-        }
-        match sync::apply(&engine, &seen, settled, false, &mut self.told) {
+        let is_quiet = settled.is_empty();
+        match sync::apply(&engine, &seen, settled, Again::Hindered, &mut self.told) {
+            Ok(()) if is_quiet => Round::Quiet,
             Ok(()) => Round::Done,
             Err(_) => Round::Ended,
         }
