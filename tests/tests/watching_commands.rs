@@ -178,6 +178,20 @@ fn a_plugin_that_the_engines_file_no_longer_makes_is_unloaded_and_a_new_one_is_l
 }
 
 #[test]
+fn of_two_plugins_of_one_file_the_one_that_was_unloaded_by_hand_stays_so_until_the_file_changes() {
+    let made = |id: &str| format!("[[plugin]]\nfile = \"noop.so\"\nid = \"{id}\"\n");
+    let (watched, _write) = configured(&(made("one") + &made("two")), &["noop"]);
+    watched.rig.engine.unload("two").unwrap();
+    watched.write("noop.toml", "interval = \"3s\"\n");
+    wait_for("the interval", || interval(&watched, "one") == 3);
+    watched.await_looks(1);
+    assert_eq!(watched.rig.state("two"), PluginState::Unloaded);
+    watched.copy("same-id", "noop.so");
+    watched.await_display("two", "the other noop");
+    watched.await_display("one", "the other noop");
+}
+
+#[test]
 fn a_file_that_was_refused_by_the_lock_is_tried_again_when_the_lock_changes() {
     let rig = Rig::with(slow_to_remove);
     std::fs::write(rig.dir().join("plugins.lock"), "format = 1\n").unwrap();
