@@ -7,10 +7,11 @@ use std::time::Duration;
 
 use crate::board::Board;
 use crate::census::{Census, ThreadCensus};
+use crate::changes::KnownFiles;
 use crate::clock::{Clock, SystemClock, TimeSource};
 use crate::config::keys::{self, Kind};
 use crate::config::source::Said;
-use crate::config::{self, ConfigError, EngineConfig, EngineSays};
+use crate::config::{self, ConfigError, ConfigInForce, EngineConfig, EngineSays};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::executor::Executor;
@@ -20,6 +21,8 @@ use crate::loader::Loader;
 use crate::refused::RefusedFiles;
 use crate::registry::Registry;
 use crate::requirements::Requirements;
+#[cfg(feature = "watch")]
+use crate::shared::WatchTimes;
 use crate::shared::{Options, Shared};
 use crate::unmap::Reaper;
 use crate::verify::{self, VerifyPolicy};
@@ -40,6 +43,12 @@ pub struct EngineBuilder {
     state_timeout: Option<Duration>,
     load_timeout: Option<Duration>,
     startup_budget: Option<Duration>,
+    #[cfg(feature = "watch")]
+    watch_settle: Option<Duration>,
+    #[cfg(feature = "watch")]
+    watch_grace: Option<Duration>,
+    #[cfg(feature = "watch")]
+    watch_rescan: Option<Duration>,
     backtraces: Option<bool>,
     history_bytes_max: Option<usize>,
     verify_policy: Option<VerifyPolicy>,
@@ -135,6 +144,29 @@ impl EngineBuilder {
         self
     }
 
+    /// How long a file has to stay as it is before [`Engine::watch`] takes a change of it for one: 1 ms to one minute, by default 200 ms.
+    #[cfg(feature = "watch")]
+    pub fn watch_settle(mut self, time: Duration) -> Self {
+        self.watch_settle = Some(time);
+        self
+    }
+
+    /// How long a file has to be gone before [`Engine::watch`] unloads its plugins: 1 ms to one hour, by default 2 s. A file that comes
+    /// back within that time was replaced. No shorter than the time in which changes settle, whatever is said here.
+    #[cfg(feature = "watch")]
+    pub fn watch_grace(mut self, time: Duration) -> Self {
+        self.watch_grace = Some(time);
+        self
+    }
+
+    /// How often [`Engine::watch`] looks at the directory even if nothing was noticed, because not everything is: 10 ms to one day, by
+    /// default 5 s.
+    #[cfg(feature = "watch")]
+    pub fn watch_rescan(mut self, time: Duration) -> Self {
+        self.watch_rescan = Some(time);
+        self
+    }
+
     /// How much memory the histories of all plugins may take together, in bytes; by default 256 MiB. When it is used up, older
     /// entries leave earlier; each plugin keeps 16 of each kind in any case.
     pub fn history_bytes_max(mut self, bytes: usize) -> Self {
@@ -177,6 +209,7 @@ impl EngineBuilder {
             None => EngineConfig::default(),
         };
         let (options, start) = self.settle(&file.engine)?;
+        let file = Arc::new(file);
         let StartOptions {
             workers,
             backtraces,
@@ -225,7 +258,11 @@ impl EngineBuilder {
             reaper: Reaper::new(census),
             refused: RefusedFiles::default(),
             requirements: Requirements::default(),
-            verify_at_start: file.verify,
+            known_files: KnownFiles::default(),
+            verify_at_start: Arc::clone(&file.verify),
+            engine_config: ConfigInForce::new(file),
+            #[cfg(feature = "watch")]
+            watches: crate::watch::Watches::default(),
             starts: AtomicU64::new(0),
             options,
         });
@@ -324,6 +361,27 @@ impl EngineBuilder {
                 file.startup_budget.as_ref(),
                 keys::STARTUP_BUDGET,
             )?,
+            #[cfg(feature = "watch")]
+            watch: WatchTimes {
+                settle: timeout(
+                    "watch_settle",
+                    self.watch_settle,
+                    file.watch_settle.as_ref(),
+                    keys::WATCH_SETTLE,
+                )?,
+                grace: timeout(
+                    "watch_grace",
+                    self.watch_grace,
+                    file.watch_grace.as_ref(),
+                    keys::WATCH_GRACE,
+                )?,
+                rescan: timeout(
+                    "watch_rescan",
+                    self.watch_rescan,
+                    file.watch_rescan.as_ref(),
+                    keys::WATCH_RESCAN,
+                )?,
+            },
         };
         let said = file.history_bytes_max.as_ref().map(|said| said.value);
         let start = StartOptions {

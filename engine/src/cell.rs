@@ -69,6 +69,10 @@ pub(crate) struct Guarded {
     pub(crate) probation: Option<Probation>,
     /// What took over last and was rolled back.
     pub(crate) rolled_back: Option<RolledBack>,
+    /// Whether a person has switched the plugin off, and nobody has switched it on since. Holds for whatever is loaded next, too.
+    pub(crate) off_by_hand: bool,
+    /// What a person has unloaded, if the plugin was not loaded since.
+    pub(crate) unloaded_by_hand: Option<UnloadedFile>,
     /// How many commands hold updates back, or wait for a call to end. While one does, no update starts.
     pub(crate) waiters: u32,
     /// Whether a tick has come meanwhile that is to be offered again.
@@ -106,6 +110,11 @@ pub(crate) struct RolledBack {
     pub(crate) bytes: Fingerprint,
     pub(crate) config: PluginConfig,
 }
+
+/// The bytes of a file whose plugin somebody unloaded: until they change, a look at the directory does not load it again. `None` where
+/// no bytes were loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct UnloadedFile(pub(crate) Option<Fingerprint>);
 
 /// What a plugin is loaded from.
 #[derive(Clone)]
@@ -169,6 +178,8 @@ impl Cell {
                 requires: None,
                 probation: None,
                 rolled_back: None,
+                off_by_hand: false,
+                unloaded_by_hand: None,
                 waiters: 0,
                 tick_waits: false,
                 error: None,

@@ -8,7 +8,7 @@ use parking_lot::MutexGuard;
 use plugin_api::View;
 use plugin_engine_core::{Admission, Command, CreateReason, Event, PluginState, RejectReason};
 
-use crate::cell::{Cell, Guarded, Turn};
+use crate::cell::{Cell, Guarded, Turn, UnloadedFile};
 use crate::error::Error;
 use crate::executor::{TaskCall, TaskEnd, Verdict};
 use crate::plugins::{self, LoadOutcome, fault_of};
@@ -193,6 +193,13 @@ fn leave(
     Ok(())
 }
 
+/// Switches off on behalf of a person, which holds whatever happens to the file.
+pub(crate) fn disable_by_hand(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
+    disable(engine, id)?;
+    find(engine, id)?.lock().off_by_hand = true;
+    Ok(())
+}
+
 pub(crate) fn disable(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
     let cell = find(engine, id)?;
     let _turn = turn(engine, cell)?;
@@ -202,17 +209,36 @@ pub(crate) fn disable(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
     }
 }
 
-pub(crate) fn unload(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
-    unload_by(engine, id, Event::Unloaded)
+/// Unloads on behalf of a person, which holds until the plugin is loaded by name or its file changes.
+pub(crate) fn unload_by_hand(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
+    unload_and(engine, id, Event::Unloaded, |guarded| {
+        let library = guarded.loaded.as_ref().map(|loaded| &loaded.library);
+        let bytes = library.map(|library| library.fingerprint);
+        guarded.unloaded_by_hand = Some(UnloadedFile(bytes));
+        // Whoever loads it again means it to run.
+        guarded.off_by_hand = false;
+    })
 }
 
 /// Unloads, for the reason that the event gives.
 pub(crate) fn unload_by(engine: &Arc<Shared>, id: &str, event: Event) -> Result<(), Error> {
+    unload_and(engine, id, event, |_| ())
+}
+
+fn unload_and(
+    engine: &Arc<Shared>,
+    id: &str,
+    event: Event,
+    note: impl FnOnce(&mut Guarded),
+) -> Result<(), Error> {
     let cell = find(engine, id)?;
     let _turn = turn(engine, cell)?;
     match admit(engine, cell, Command::Unload)? {
         Admitted::AlreadySo => Ok(()),
-        Admitted::Now(guarded) => leave(engine, cell, guarded, event),
+        Admitted::Now(mut guarded) => {
+            note(&mut guarded);
+            leave(engine, cell, guarded, event)
+        }
     }
 }
 
@@ -236,7 +262,10 @@ pub(crate) fn enable(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
     let _turn = turn(engine, cell)?;
     match admit_start(engine, cell, Command::Enable)? {
         Admitted::AlreadySo => Ok(()),
-        Admitted::Now(guarded) => start(engine, cell, guarded, CreateReason::SwitchedOn),
+        Admitted::Now(mut guarded) => {
+            guarded.off_by_hand = false;
+            start(engine, cell, guarded, CreateReason::SwitchedOn)
+        }
     }
 }
 
@@ -249,6 +278,7 @@ pub(crate) fn reset(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
             // Until the new instance is there no update starts: one would create an instance of its own in place of the one
             // that panicked.
             guarded.waiters += 1;
+            guarded.off_by_hand = false;
             destroy(engine, cell, guarded, true);
             let started = start(engine, cell, cell.lock(), CreateReason::Reset);
             cell.let_updates_start(&engine.board.ledger, &mut cell.lock());

@@ -77,7 +77,7 @@ pub(crate) fn discover(root: &Path) -> Result<Vec<Candidate>, DiscoverError> {
 }
 
 /// Whether a file of this name is looked at. Dotfiles are what package managers, `rsync` and editors write before they rename.
-fn is_plugin_name(name: &str) -> bool {
+pub(crate) fn is_plugin_name(name: &str) -> bool {
     name.ends_with(std::env::consts::DLL_SUFFIX) && !name.starts_with('.')
 }
 

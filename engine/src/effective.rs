@@ -308,6 +308,9 @@ impl EngineSays {
             "state_timeout" => said("engine", name, self.state_timeout.as_ref(), time),
             "load_timeout" => said("engine", name, self.load_timeout.as_ref(), time),
             "startup_budget" => said("engine", name, self.startup_budget.as_ref(), time),
+            "watch_settle" => said("engine", name, self.watch_settle.as_ref(), time),
+            "watch_grace" => said("engine", name, self.watch_grace.as_ref(), time),
+            "watch_rescan" => said("engine", name, self.watch_rescan.as_ref(), time),
             "history_bytes_max" => {
                 let bytes = self.history_bytes_max.as_ref();
                 said("engine", name, bytes, u64::to_string)

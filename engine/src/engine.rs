@@ -20,6 +20,7 @@ use crate::scheduler::{self, Cycle, RunLimit};
 use crate::shared::Shared;
 use crate::shutdown::{self, StuckCall};
 use crate::snapshot::Snapshot;
+use crate::sync;
 use crate::unmap;
 
 /// How long the last handle of an engine that was not shut down waits when it is dropped.
@@ -108,6 +109,46 @@ impl Engine {
     /// outcome.
     pub fn load_file(&self, path: impl AsRef<Path>) -> Result<Vec<LoadOutcome>, Error> {
         plugins::load_path(self.shared(), path.as_ref())
+    }
+
+    /// Brings what is loaded in line with the plugin directory and the configurations as they are now: a new file is loaded; one that
+    /// was replaced, or whose configuration changed, is reloaded; the plugins of one that is gone are unloaded; what was refused is tried
+    /// again. Nothing else is touched, and what has not changed is not told. Each outcome is handed over as soon as it is known, on this
+    /// thread and under no lock.
+    ///
+    /// An engine's file that is not good is one of the outcomes; what held before goes on until it changes. A plugin that was switched
+    /// off by command stays so; one that was unloaded by command stays so until its file changes.
+    ///
+    /// A file that is being written at this moment is taken as it is, which may be half of it, and refused; [`Engine::watch`] waits.
+    ///
+    /// # Errors
+    /// The plugin directory cannot be read, or is an empty one in place of the one before, as an unmounted file system leaves it: nothing
+    /// changed then. Or the engine was shut down.
+    pub fn sync(&self, mut told: impl FnMut(LoadOutcome)) -> Result<(), Error> {
+        sync::sync(self.shared(), &mut told)
+    }
+
+    /// Watches the plugin directory and the configuration, on a thread of its own, and does what [`Engine::sync`] does for each change
+    /// once it has settled: when the file has stayed as it is for a while, so that half a file is none, or has been gone for a while, so
+    /// that a file which is taken away and put back is one that was replaced. What was refused is tried again when it changes.
+    ///
+    /// Besides what the system reports, the directory is looked at every few seconds; where the system reports nothing, that is all, and
+    /// a line of log says so. A directory that is gone altogether changes nothing until it is back.
+    ///
+    /// `told` gets the outcomes, on that thread and under no lock. If it panics, the watch goes on. Of several watches of one engine each
+    /// change is told to one.
+    ///
+    /// The watch ends when its handle is dropped or the engine is shut down; what it is about to do at that moment is done. An engine
+    /// without a plugin directory has nothing to watch.
+    ///
+    /// # Errors
+    /// The thread could not be started.
+    #[cfg(feature = "watch")]
+    pub fn watch(
+        &self,
+        told: impl FnMut(LoadOutcome) + Send + 'static,
+    ) -> Result<crate::watch::WatchHandle, Error> {
+        crate::watch::start(self.shared(), Box::new(told))
     }
 
     /// Loads a plugin again that was unloaded, from the file it came from.
@@ -281,7 +322,7 @@ impl Engine {
     /// # Errors
     /// The id is unknown, or the state does not admit it.
     pub fn disable(&self, id: &str) -> Result<(), Error> {
-        commands::disable(self.shared(), id)
+        commands::disable_by_hand(self.shared(), id)
     }
 
     /// Begins anew: a new instance, no error. Leaves the state Error.
@@ -298,7 +339,7 @@ impl Engine {
     /// # Errors
     /// The id is unknown, or the state does not admit it.
     pub fn unload(&self, id: &str) -> Result<(), Error> {
-        commands::unload(self.shared(), id)
+        commands::unload_by_hand(self.shared(), id)
     }
 
     /// Updates a plugin now, due or not, and waits for the end or the deadline.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 use plugin_engine_core::Moment;
 
-use crate::changes::Changes;
+use crate::changed_plugins::Changes;
 use crate::clock::TimeSource;
 use crate::events::EventBus;
 use crate::history::HistoryBudget;

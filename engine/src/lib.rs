@@ -30,6 +30,7 @@ mod board;
 mod builder;
 mod cell;
 mod census;
+mod changed_plugins;
 mod changes;
 mod clock;
 mod code;
@@ -73,11 +74,14 @@ mod shared;
 mod shutdown;
 mod snapshot;
 mod steps;
+mod sync;
 mod thread_keys;
 mod timers;
 mod transition_log;
 mod unmap;
 mod verify;
+#[cfg(feature = "watch")]
+mod watch;
 
 pub use builder::EngineBuilder;
 pub use census::{LiveThread, ThreadCensus, ThreadKey};
@@ -100,6 +104,8 @@ pub use verify::{
     Check, DirectoryLock, Inspection, LockedFile, Verdict, VerifyError, VerifyPolicy, inspect,
     lock_directory,
 };
+#[cfg(feature = "watch")]
+pub use watch::WatchHandle;
 
 pub use plugin_api::{View, ViewKind};
 pub use plugin_engine_core::{

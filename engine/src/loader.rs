@@ -93,6 +93,13 @@ impl Loader {
     }
 }
 
+impl Loader {
+    /// Whether code of an earlier file that runs at load has not returned, so that no other file can be loaded.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck.lock().is_some()
+    }
+}
+
 /// Verifies and maps a file, on the loader's thread, within its limit of real time.
 pub(crate) fn load(loader: &Loader, candidate: &Candidate, rules: &Arc<Rules>) -> Answer {
     let path = || candidate.path.clone();

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use crate::board::Board;
 use crate::cell::Guarded;
+use crate::changes::KnownFiles;
+use crate::config::ConfigInForce;
 use crate::executor::Executor;
 use crate::host::Listener;
 use crate::library::Libraries;
@@ -30,8 +32,22 @@ pub(crate) struct Options {
     pub(crate) state_timeout: Duration,
     pub(crate) load_timeout: Duration,
     pub(crate) startup_budget: Duration,
+    #[cfg(feature = "watch")]
+    pub(crate) watch: WatchTimes,
     /// What plugin files must fulfil, if code said so; the file has no say then.
     pub(crate) verify_policy: Option<Arc<VerifyPolicy>>,
+}
+
+/// When a watch looks, and when what it sees counts.
+#[cfg(feature = "watch")]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct WatchTimes {
+    /// How long a change has to stay as it is.
+    pub(crate) settle: Duration,
+    /// How long something has to be gone.
+    pub(crate) grace: Duration,
+    /// How long nothing may be noticed without a look.
+    pub(crate) rescan: Duration,
 }
 
 /// What the façade and everything behind it share.
@@ -43,9 +59,16 @@ pub(crate) struct Shared {
     pub(crate) loader: Loader,
     pub(crate) reaper: Reaper,
     pub(crate) refused: RefusedFiles,
+    /// As what the files of the plugin directory were last brought in line with what is loaded.
+    pub(crate) known_files: KnownFiles,
+    /// What the engine's file says, as it was last good.
+    pub(crate) engine_config: ConfigInForce,
     /// What plugin files had to fulfil when the engine was built, as its file said.
     pub(crate) verify_at_start: Arc<VerifyPolicy>,
     pub(crate) requirements: Requirements,
+    /// Those who watch, to be told of the end.
+    #[cfg(feature = "watch")]
+    pub(crate) watches: crate::watch::Watches,
     /// How many plugins have been started.
     pub(crate) starts: AtomicU64,
 }

@@ -27,6 +27,8 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
     let began = Instant::now();
     let ends = began.checked_add(budget);
     scheduler::stop(engine);
+    #[cfg(feature = "watch")]
+    engine.watches.end();
     requirements::close(engine);
     let order = requirements::stop_order(engine);
     cancel_calls(&order);

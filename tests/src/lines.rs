@@ -57,6 +57,14 @@ pub fn lines_about(file: &Path) -> Vec<Line> {
         .collect()
 }
 
+/// How many lines of the engine have both texts in their message. Listening begins as with [`lines_of`].
+pub fn count_lines(one: &str, other: &str) -> usize {
+    install();
+    let lines = LINES.lock().unwrap();
+    let said = |line: &&Line| line.message.contains(one) && line.message.contains(other);
+    lines.iter().filter(said).count()
+}
+
 /// Calls `hook` for every line of this plugin, on the thread that logs it.
 pub fn on_line(plugin: &str, hook: impl Fn(&Line) + Send + Sync + 'static) {
     install();

@@ -1,12 +1,11 @@
 //! The program as an operator runs it: its output, its exit status, and what it does when told to stop.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStdout, Command};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
-use plugin_engine_tests::{Ended, built, command, ended};
-use rustix::process::{Pid, Signal, kill_process};
+use plugin_engine_tests::{Ended, Running, built, command, ended};
+use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -63,60 +62,6 @@ fn nanos(time: &Value) -> i128 {
 fn of<'a>(snapshots: &'a [Value], id: &str) -> &'a Value {
     let found = snapshots.iter().find(|snapshot| snapshot["id"] == id);
     found.expect("the plugin is known")
-}
-
-/// A program that runs, ended at the latest when its test does.
-struct Running {
-    child: Child,
-    /// `None` is a reader that has left.
-    lines: Option<BufReader<ChildStdout>>,
-    read: String,
-}
-
-impl Running {
-    fn start(command: &mut Command) -> Self {
-        let mut child = command.spawn().expect("the program runs");
-        let stdout = child.stdout.take().expect("the output is piped");
-        Self {
-            child,
-            lines: Some(BufReader::new(stdout)),
-            read: String::new(),
-        }
-    }
-
-    /// Reads on until a line says `what`.
-    fn await_line(&mut self, what: &str) {
-        let before = self.read.len();
-        let lines = self.lines.as_mut().expect("it is still read");
-        while !self.read[before..].contains(what) {
-            let read = lines.read_line(&mut self.read);
-            assert_ne!(read.expect("output is UTF-8"), 0, "ended before {what}");
-        }
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("the program still runs");
-    }
-
-    /// Waits for the end: exit status, standard output, standard error.
-    fn end(mut self) -> (Option<i32>, String, String) {
-        let mut read = std::mem::take(&mut self.read);
-        if let Some(lines) = &mut self.lines {
-            lines.read_to_string(&mut read).expect("output is UTF-8");
-        }
-        let mut stderr = String::new();
-        let errors = self.child.stderr.as_mut().expect("errors are piped");
-        errors.read_to_string(&mut stderr).expect("output is UTF-8");
-        let status = self.child.wait().expect("it can be waited for");
-        (status.code(), read, stderr)
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 #[test]
@@ -214,7 +159,7 @@ fn a_reader_that_leaves_ends_the_run() {
         let dir = plugins(&["clock"]);
         let mut running = Running::start(&mut run(&dir, args));
         running.await_line("clock");
-        running.lines = None;
+        running.stop_reading();
         let (status, _, stderr) = running.end();
         assert_eq!(status, Some(0), "{stderr}");
         assert!(!stderr.contains("panicked"), "{stderr}");

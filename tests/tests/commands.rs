@@ -15,6 +15,7 @@ fn command(engine: &Engine, command: Command, id: &str) -> Result<(), Error> {
         Command::Update => engine.update(id),
         Command::Display => engine.display(id).map(drop),
         Command::Unload => engine.unload(id),
+        Command::Reload => engine.reload(id).map(drop),
     }
 }
 

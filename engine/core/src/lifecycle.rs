@@ -82,6 +82,8 @@ causes! {
     SaveFailed = "save_failed",
     /// Unloaded by command.
     Unloaded = "unloaded",
+    /// Unloaded because its file was removed.
+    FileRemoved = "file_removed",
     /// Unloaded because the engine shuts down.
     ShutDown = "shut_down",
 }
@@ -152,7 +154,10 @@ pub const fn next_state(from: PluginState, cause: Cause) -> Option<PluginState> 
         // A candidate that is not good says nothing of what is active.
         (state, Cause::ReloadRefused) => state,
 
-        (Loaded | Enabled | Disabled | Error, Cause::Unloaded | Cause::ShutDown) => Unloaded,
+        (
+            Loaded | Enabled | Disabled | Error,
+            Cause::Unloaded | Cause::FileRemoved | Cause::ShutDown,
+        ) => Unloaded,
 
         // What an abandoned call, a thread or a last destroy does at some later time changes no state, whichever that is.
         (state, Cause::ReturnedLate | Cause::ThreadPanicked | Cause::DestroyFailed) => state,

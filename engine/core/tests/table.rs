@@ -40,6 +40,7 @@ rolled_back        | -        | -        | Enabled  | -       | Enabled  | Disab
 reconfigured       | -        | Loaded   | Enabled  | -       | Error    | Disabled
 save_failed        | -        | -        | Enabled  | -       | -        | -
 unloaded           | -        | Unloaded | Unloaded | -       | Unloaded | Unloaded
+file_removed       | -        | Unloaded | Unloaded | -       | Unloaded | Unloaded
 shut_down          | -        | Unloaded | Unloaded | -       | Unloaded | Unloaded
 ";
 
@@ -90,6 +91,7 @@ replaced not gone | destroy_failed  | destroy_failed    | destroy_failed  | dest
 reconfigured      | -               | reconfigured      | reconfigured    | -                  | reconfigured      | reconfigured
 save              | -               | -                 | .               | -                  | -                 | -
 unloaded          | -               | unloaded          | unloaded        | -                  | unloaded          | unloaded
+file removed      | -               | file_removed      | file_removed    | -                  | file_removed      | file_removed
 shut down         | -               | shut_down         | shut_down       | -                  | shut_down         | shut_down
 ";
 
@@ -126,6 +128,7 @@ replaced not gone | destroy_failed  | destroy_failed  | destroy_failed  | destro
 reconfigured      | -               | -               | -               | -               | -               | -               | -               | -
 save              | -               | -               | -               | -               | -               | -               | -               | -
 unloaded          | -               | -               | -               | -               | -               | -               | -               | -
+file removed      | -               | -               | -               | -               | -               | -               | -               | -
 shut down         | -               | -               | -               | -               | -               | -               | -               | -
 ";
 
@@ -162,6 +165,7 @@ replaced not gone | destroy_failed  | destroy_failed  | destroy_failed    | dest
 reconfigured      | reconfigured    | reconfigured    | reconfigured      | reconfigured    | reconfigured      | -
 save              | -               | -               | -                 | -               | -                 | -
 unloaded          | unloaded        | unloaded        | unloaded          | unloaded        | unloaded          | -
+file removed      | file_removed    | file_removed    | file_removed      | file_removed    | file_removed      | -
 shut down         | shut_down       | shut_down       | shut_down         | shut_down       | shut_down         | -
 ";
 
@@ -311,6 +315,7 @@ fn event(row: &str, id: CallId) -> Event {
         },
         "save" => Event::SaveStarted,
         "unloaded" => Event::Unloaded,
+        "file removed" => Event::FileRemoved,
         "shut down" => Event::ShutDown,
         _ => panic!("{row} is no event"),
     }

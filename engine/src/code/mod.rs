@@ -3,6 +3,7 @@
 //! A code keeps its meaning for ever: one that is no longer used is not given to anything else. The first two digits are the
 //! subject: 01 files, 02 loading, 03 configuration, 04 commands, 05 changes under a running engine.
 
+mod changes;
 mod commands;
 mod config;
 mod files;
@@ -98,6 +99,7 @@ impl Code {
             config::CODES,
             commands::CODES,
             unmapping::CODES,
+            changes::CODES,
             requirements::CODES,
             reloading::CODES,
         ];

@@ -41,6 +41,9 @@ pub(crate) struct EngineSays {
     pub(crate) state_timeout: Option<Said<Duration>>,
     pub(crate) load_timeout: Option<Said<Duration>>,
     pub(crate) startup_budget: Option<Said<Duration>>,
+    pub(crate) watch_settle: Option<Said<Duration>>,
+    pub(crate) watch_grace: Option<Said<Duration>>,
+    pub(crate) watch_rescan: Option<Said<Duration>>,
     pub(crate) history_bytes_max: Option<Said<u64>>,
     pub(crate) backtraces: Option<Said<bool>>,
 }
@@ -132,6 +135,9 @@ impl EngineSays {
             state_timeout: found.duration("state_timeout"),
             load_timeout: found.duration("load_timeout"),
             startup_budget: found.duration("startup_budget"),
+            watch_settle: found.duration("watch_settle"),
+            watch_grace: found.duration("watch_grace"),
+            watch_rescan: found.duration("watch_rescan"),
             history_bytes_max: found.count("history_bytes_max"),
             backtraces: found.flag("backtraces"),
         }

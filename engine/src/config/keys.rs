@@ -17,6 +17,9 @@ pub(crate) const DESTROY_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const STATE_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_secs(10);
 pub(crate) const STARTUP_BUDGET: Duration = Duration::from_secs(35);
+pub(crate) const WATCH_SETTLE: Duration = Duration::from_millis(200);
+pub(crate) const WATCH_GRACE: Duration = Duration::from_secs(2);
+pub(crate) const WATCH_RESCAN: Duration = Duration::from_secs(5);
 pub(crate) const THREADS: u64 = 512;
 /// Below the number of keys for thread-local values that glibc has for a process, of which most files take one.
 pub(crate) const LIBRARIES: u64 = 900;
@@ -337,6 +340,33 @@ pub(crate) static ENGINE: Section = Section {
             CALL_TIME,
             Default::Duration(STARTUP_BUDGET),
             "How long a load of the directory waits for plugins to be created.",
+        ),
+        key(
+            "watch_settle",
+            Kind::Duration {
+                min: Duration::from_millis(1),
+                max: Duration::from_secs(60),
+            },
+            Default::Duration(WATCH_SETTLE),
+            "How long a file has to stay as it is before a change of it counts, where the directory is watched.",
+        ),
+        key(
+            "watch_grace",
+            Kind::Duration {
+                min: Duration::from_millis(1),
+                max: Duration::from_secs(3_600),
+            },
+            Default::Duration(WATCH_GRACE),
+            "How long a file has to be gone before its plugins are unloaded, where the directory is watched.",
+        ),
+        key(
+            "watch_rescan",
+            Kind::Duration {
+                min: Duration::from_millis(10),
+                max: Duration::from_secs(24 * 3_600),
+            },
+            Default::Duration(WATCH_RESCAN),
+            "How often the directory is looked at even if nothing was noticed, where it is watched.",
         ),
         key(
             "libraries_max",

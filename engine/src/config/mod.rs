@@ -11,6 +11,7 @@ mod check;
 mod choices;
 mod engine_file;
 mod error;
+mod in_force;
 pub(crate) mod keys;
 mod nearest;
 mod plugin;
@@ -35,6 +36,7 @@ use source::Source;
 
 pub(crate) use engine_file::{EngineConfig, EngineSays};
 pub(crate) use error::code;
+pub(crate) use in_force::{Applies, ConfigInForce};
 pub(crate) use keys::ReloadWay;
 pub(crate) use nearest::nearest;
 pub(crate) use plugin::{Holds, Layer, PluginConfig, SaidBy};

@@ -246,6 +246,28 @@ impl PluginConfig {
         }
     }
 
+    /// Whether the same holds for the plugin as by another configuration.
+    pub(crate) fn says_the_same_as(
+        &self,
+        other: &Self,
+        id: &PluginId,
+        manifest: &Manifest,
+    ) -> bool {
+        let values = |config: &Self| {
+            (
+                config.enabled().value,
+                config.interval(manifest).value,
+                config.timeout(manifest).value,
+                config.phase(id, manifest),
+                config.reload().value,
+                config.trial_update().value,
+                config.probation().value,
+                config.allow_downgrade().value,
+            )
+        };
+        values(self) == values(other) && self.has_the_settings_of(other)
+    }
+
     /// Where settings are missing that a plugin insists on.
     pub(crate) fn place(&self) -> Option<Place> {
         let entry = self.entry.as_deref().and_then(|layer| layer.at.clone());

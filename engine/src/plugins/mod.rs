@@ -1,5 +1,7 @@
 //! From files to plugins: what a load of the directory does, file by file.
 
+mod found;
+pub(crate) mod look;
 mod outcome;
 pub(crate) mod plan;
 mod refusal;
@@ -15,7 +17,7 @@ use std::time::{Duration, Instant};
 use plugin_engine_core::{Event, FaultReport, PluginId, PluginState};
 
 use crate::cell::{Cell, Source};
-use crate::config::{self, ConfigError, EngineConfig, PluginConfig};
+use crate::config::{self, Applies, ConfigError, EngineConfig, PluginConfig};
 use crate::discover::{self, Candidate};
 use crate::error::{Error, LoadError};
 use crate::library::LoadedLibrary;
@@ -26,10 +28,12 @@ use crate::unmap;
 use crate::verify::Rules;
 
 pub(crate) use crate::shared::remember_start;
+pub(crate) use found::{load_new, loaded_paths, reason, said_otherwise, unknown_entries};
 pub use outcome::LoadOutcome;
 pub(crate) use setup::{Setup, times};
 pub(crate) use start::fault_of;
 
+use found::stays_unloaded;
 use plan::{Planned, name_unknown_ids, plan, plan_file};
 use refusal::{refuse, refuse_file, report};
 use start::{Begun, Claim, Starting, await_start, begin, cell_of};
@@ -44,8 +48,11 @@ pub(crate) fn load_all(
     let Some(dir) = engine.options.plugin_dir.clone() else {
         return Ok(());
     };
+    // Before anything is read: what changes meanwhile has changed since.
+    let seen = look::look(engine)?;
     let candidates = discover::discover(&dir)?;
     let engine_config = read_engine_config(engine)?;
+    look::note_what_holds_for_all(engine, &seen);
     let began = Instant::now();
     let mut outcomes = Vec::new();
     let mut starting = Vec::new();
@@ -56,8 +63,11 @@ pub(crate) fn load_all(
     // Asked once for all files: a directory may have thousands, and each may make thousands of plugins.
     let mut known = loaded_by_file(engine);
     remember_misconfigured(engine, &there, &known, &outcomes);
+    look::note(engine, &seen, &outcomes);
     let loaded: Result<(), Error> = plan.into_iter().try_for_each(|planned| {
-        let known = known.remove(&planned.candidate.path);
+        let path = &planned.candidate.path;
+        let known = known.remove(path);
+        let is_new = known.is_none();
         load_file_of_plan(
             engine,
             &planned,
@@ -67,6 +77,9 @@ pub(crate) fn load_all(
             &mut outcomes,
             &mut starting,
         )?;
+        if is_new {
+            look::note_file(engine, &seen, path, &outcomes);
+        }
         outcomes.drain(..).for_each(&mut told);
         Ok(())
     });
@@ -85,12 +98,30 @@ pub(crate) fn load_all(
     Ok(())
 }
 
-/// Reads the engine's file as it is now. What it asked of plugin files at the start it still has to ask: a file that somebody is just
-/// writing is empty or cut for a moment, and must not let in what was to be kept out.
-fn read_engine_config(engine: &Shared) -> Result<Arc<EngineConfig>, ConfigError> {
+/// Reads the engine's file as it is now; while one that was told as bad is there, what held before it. What it asked of plugin files at
+/// the start it still has to ask: a file that somebody is just writing is empty or cut for a moment, and must not let in what was to be
+/// kept out.
+pub(crate) fn read_engine_config(engine: &Shared) -> Result<Arc<EngineConfig>, ConfigError> {
     let Some(path) = &engine.options.config_file else {
         return Ok(Arc::default());
     };
+    engine
+        .engine_config
+        .read(path, |path| judge_engine_config(engine, path))
+}
+
+/// [`read_engine_config`] for somebody who applies it to what is loaded, and tells what is wrong with it: from then on what held before
+/// goes on.
+pub(crate) fn read_engine_config_to_apply(engine: &Shared) -> Result<Applies, ConfigError> {
+    let Some(path) = &engine.options.config_file else {
+        return Ok(Applies::default());
+    };
+    engine
+        .engine_config
+        .read_to_apply(path, |path| judge_engine_config(engine, path))
+}
+
+fn judge_engine_config(engine: &Shared, path: &Path) -> Result<EngineConfig, ConfigError> {
     let config = config::read_engine(path)?;
     if engine.options.verify_policy.is_none() {
         let (then, now) = (&engine.verify_at_start, &config.verify);
@@ -101,7 +132,7 @@ fn read_engine_config(engine: &Shared) -> Result<Arc<EngineConfig>, ConfigError>
             return Err(ConfigError::loosened(path, "lock"));
         }
     }
-    Ok(Arc::new(config))
+    Ok(config)
 }
 
 /// Loads one file, as the configuration beside it and the engine's file say.
@@ -264,6 +295,11 @@ pub(crate) fn start_more(
             }
         };
         let _turn = cell.take_turn();
+        if stays_unloaded(&cell, library) {
+            let state = PluginState::Unloaded;
+            outcomes.push(LoadOutcome::AlreadyLoaded { id, state });
+            continue;
+        }
         match begin(engine, &cell, candidate, &config, library)? {
             Begun::Starting(plugin) => starting.push(plugin),
             Begun::Ended(outcome) => outcomes.push(outcome),
@@ -370,6 +406,11 @@ fn load_file_of_plan(
                     }
                 };
                 let _turn = cell.take_turn();
+                if claim == Claim::Found && stays_unloaded(&cell, &library) {
+                    let (id, state) = (id, PluginState::Unloaded);
+                    outcomes.push(LoadOutcome::AlreadyLoaded { id, state });
+                    continue;
+                }
                 match begin(engine, &cell, &planned.candidate, &config, &library)? {
                     Begun::Starting(plugin) => starting.push(plugin),
                     Begun::Ended(outcome) => outcomes.push(outcome),
@@ -399,8 +440,10 @@ fn loaded_by_file(engine: &Shared) -> HashMap<PathBuf, FromFile> {
         let Some(source) = &guarded.source else {
             continue;
         };
-        // A plugin that was unloaded stays so until it is loaded by name.
-        if guarded.loaded.is_none() && state != PluginState::Unloaded {
+        // A plugin that somebody unloaded stays so until it is loaded by name.
+        if guarded.loaded.is_none()
+            && (state != PluginState::Unloaded || guarded.unloaded_by_hand.is_none())
+        {
             continue;
         }
         let known = by_file.entry(source.candidate.path.clone()).or_default();

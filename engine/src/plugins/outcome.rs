@@ -1,7 +1,7 @@
 //! What came of a file, in words.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -134,6 +134,24 @@ impl LoadOutcome {
 }
 
 impl LoadOutcome {
+    /// The file that it is about.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Enabled { file, .. }
+            | Self::Disabled { file, .. }
+            | Self::Failed { file, .. }
+            | Self::Unmet { file, .. }
+            | Self::Refused { file, .. }
+            | Self::Misconfigured { file, .. }
+            | Self::Deferred { file, .. }
+            | Self::Reloaded { file, .. }
+            | Self::ReloadRefused { file, .. }
+            | Self::Reconfigured { file, .. }
+            | Self::Unloaded { file, .. } => Some(file),
+            Self::AlreadyLoaded { .. } => None,
+        }
+    }
+
     /// The stable code, if the plugin does not run and that is not on purpose.
     #[must_use]
     pub fn code(&self) -> Option<Code> {

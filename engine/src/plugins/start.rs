@@ -103,7 +103,8 @@ pub(super) fn begin(
         mapped.notable,
     ];
     remember_start(engine, &mut guarded);
-    let off = !config.enabled().value;
+    guarded.unloaded_by_hand = None;
+    let off = guarded.off_by_hand || !config.enabled().value;
     if off {
         let applied = cell.apply(&engine.board.ledger, &mut guarded, now, Event::SwitchedOff);
         entries.push(applied.ok().and_then(|applied| applied.notable));

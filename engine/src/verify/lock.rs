@@ -54,10 +54,7 @@ pub(super) struct Lock {
 impl Lock {
     /// Reads the lock that the policy names, or the one of the directory. `None` where there is none and none is asked for.
     pub(super) fn read(policy: &VerifyPolicy, root: &Path) -> Option<Self> {
-        let path = match &policy.lock {
-            Some(path) => path.clone(),
-            None => root.join(LOCK_NAME),
-        };
+        let path = policy.lock_of(root);
         let files = match read_beside(&path, LOCK_LEN_MAX) {
             Ok(None) if policy.lock.is_none() => return None,
             Ok(None) => Err("it is required, and is not there".to_owned()),

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use plugin_engine_core::{bounded, escape_control};
 
 use super::inspection::Inspection;
-use super::lock::{LOCK_FORMAT, LOCK_LEN_MAX, LOCK_NAME, LockText, LockedFile};
+use super::lock::{LOCK_FORMAT, LOCK_LEN_MAX, LockText, LockedFile};
 use super::policy::VerifyPolicy;
 use super::rules::Rules;
 use crate::discover::{self, DiscoverError};
@@ -57,10 +57,7 @@ pub fn lock_directory(dir: &Path, policy: &VerifyPolicy) -> Result<DirectoryLock
             _ => refused.push(inspection),
         }
     }
-    let path = match &policy.lock {
-        Some(path) => path.clone(),
-        None => dir.join(LOCK_NAME),
-    };
+    let path = policy.lock_of(dir);
     Ok(DirectoryLock {
         path,
         files,
@@ -162,6 +159,7 @@ fn short(sha256: &str) -> &str {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lock::LOCK_NAME;
     use super::*;
 
     fn listed(name: &str, version: &str) -> LockedFile {

@@ -1,8 +1,10 @@
 //! What a file must fulfil beyond being a good plugin, as the embedder or the operator says.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use minisign_verify::PublicKey;
+
+use super::lock::LOCK_NAME;
 
 /// What a plugin file must fulfil beyond being a good plugin. The default asks for nothing more, and trusts nobody but root and the
 /// user of the engine.
@@ -21,6 +23,16 @@ pub struct VerifyPolicy {
     pub allow_rpath: bool,
     /// The numbers of users, besides root and the engine's, whose files are loaded.
     pub trusted_owners: Vec<u32>,
+}
+
+impl VerifyPolicy {
+    /// Where the lock of a directory lies, if there is one.
+    pub(crate) fn lock_of(&self, directory: &Path) -> PathBuf {
+        match &self.lock {
+            Some(path) => path.clone(),
+            None => directory.join(LOCK_NAME),
+        }
+    }
 }
 
 /// What is wrong with a policy that was given by code: the first key that is none, or signatures asked for without any key.

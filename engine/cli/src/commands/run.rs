@@ -1,7 +1,7 @@
 //! `plugin-engine run`: loads a directory and runs update cycles until told to stop.
 //!
-//! Five threads besides the engine's own: this one decides, one loads, one runs the cycles, one shows, one takes signals. Each
-//! tells this one what has happened; nothing of a plugin ever runs on any of them.
+//! Six threads besides the engine's own: this one decides, one loads, one runs the cycles, one shows, one takes signals, one reads
+//! everything again when told to. Each tells this one what has happened; nothing of a plugin ever runs on any of them.
 
 use std::error::Error as _;
 use std::io;
@@ -13,7 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use clap::Args;
 use plugin_engine::{
-    ConfigError, Engine, Error, LoadOutcome, PluginState, RunLimit, WallTime, escape_control,
+    ConfigError, Engine, Error, LoadOutcome, PluginState, RunLimit, WallTime, WatchHandle,
+    escape_control,
 };
 
 use crate::census::ThreadHooks;
@@ -34,6 +35,12 @@ Examples:
   plugin-engine run --plugins plugins.d
   plugin-engine run --plugins plugins.d --for 20s
   plugin-engine run --plugins plugins.d --cycles 1 --json | jq .
+
+The directory and the configuration are watched: a file that is dropped in is loaded, one
+that is replaced is reloaded, and the plugins of one that is removed are unloaded. To
+replace a file, copy it over (`cp`, `install`) or rename another one into its place
+(`mv`): it counts once it has not changed for 200 ms, and if it is no good what runs goes
+on. SIGHUP reads everything again at once, with --no-watch, too.
 
 On a terminal a table shows how the plugins stand; elsewhere lines say what is worth
 knowing, and a table comes at the end. A file that cannot be loaded is named on
@@ -63,6 +70,10 @@ pub(crate) struct RunArgs {
     #[arg(long = "for", id = "duration", value_name = "DURATION", value_parser = parse_duration)]
     duration: Option<Duration>,
 
+    /// Do not watch the directory and the configuration; SIGHUP still reads them again
+    #[arg(long)]
+    no_watch: bool,
+
     /// One JSON object per transition on standard output, and one of all plugins at the end
     #[arg(long)]
     json: bool,
@@ -78,8 +89,12 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 
 /// What this thread waits for.
 enum Event {
-    /// What came of one file or plugin.
+    /// What came of one file or plugin while the directory was loaded.
     Outcome(LoadOutcome),
+    /// What came of one that changed since.
+    Changed(LoadOutcome),
+    /// Why everything could not be read again.
+    NotReadAgain(Error),
     /// The directory is loaded; the number of the last transition by then.
     Loaded(Result<u64, Error>),
     /// The limit of the run is reached.
@@ -179,16 +194,28 @@ fn serve(args: &RunArgs, form: Form, screen: &Arc<Screen>) -> Result<(), Failure
     let cannot_start = |error| Failure::from(format!("cannot start a thread: {error}"));
 
     let told = events.clone();
-    signals::listen(Arc::clone(screen), move || {
-        let _ = told.send(Event::Told);
-    })
+    // One that waits is enough, however often somebody asks.
+    let (read_again, asked) = mpsc::sync_channel(1);
+    signals::listen(
+        Arc::clone(screen),
+        move || {
+            let _ = told.send(Event::Told);
+        },
+        move || {
+            let _ = read_again.try_send(());
+        },
+    )
     .map_err(cannot_start)?;
     let failed = events.clone();
     let presenter = Presenter::start(form, &engine, screen, &args.plugins, move |error| {
         let _ = failed.send(Event::OutputFailed(error));
     })
     .map_err(cannot_start)?;
-    start_runner(&engine, args.limit(), events).map_err(cannot_start)?;
+    let changes = Changes {
+        watches: !args.no_watch,
+        asked,
+    };
+    start_runner(&engine, args.limit(), changes, events).map_err(cannot_start)?;
 
     let mut end = wait_for_end(args, &engine, &inbox, &presenter, screen)?;
     presenter.stopping(engine.snapshots());
@@ -226,7 +253,12 @@ impl RunArgs {
 
 /// Loads and runs on threads of their own, so that a plugin which is slow to load keeps neither a signal nor another plugin
 /// waiting: cycles run while the directory is loaded. A number of cycles is counted from when it is.
-fn start_runner(engine: &Engine, limit: RunLimit, events: Sender<Event>) -> io::Result<()> {
+fn start_runner(
+    engine: &Engine,
+    limit: RunLimit,
+    changes: Changes,
+    events: Sender<Event>,
+) -> io::Result<()> {
     let engine = engine.clone();
     let meanwhile = match limit {
         RunLimit::Cycles(_) => None,
@@ -247,6 +279,8 @@ fn start_runner(engine: &Engine, limit: RunLimit, events: Sender<Event>) -> io::
             if !runs {
                 return;
             }
+            // Not before: what is being loaded is no change.
+            let _watch = changes.follow(&engine, &events);
             match limit {
                 RunLimit::Cycles(_) => {
                     engine.run_until(limit);
@@ -263,6 +297,49 @@ fn start_runner(engine: &Engine, limit: RunLimit, events: Sender<Event>) -> io::
             let _ = events.send(Event::RunEnded);
         })?;
     Ok(())
+}
+
+/// What is done about changes while the engine runs.
+struct Changes {
+    watches: bool,
+    /// Told when everything is to be read again.
+    asked: Receiver<()>,
+}
+
+impl Changes {
+    /// Begins to follow changes. The watch ends when what is returned is dropped.
+    fn follow(self, engine: &Engine, events: &Sender<Event>) -> Option<WatchHandle> {
+        let told = events.clone();
+        let watch = self.watches.then(|| {
+            engine.watch(move |outcome| {
+                let _ = told.send(Event::Changed(outcome));
+            })
+        });
+        let (engine, told, asked) = (engine.clone(), events.clone(), self.asked);
+        let reader = thread::Builder::new().name("read-again".to_owned());
+        let reader = reader.spawn(move || {
+            for () in asked {
+                let synced = engine.sync(|outcome| {
+                    let _ = told.send(Event::Changed(outcome));
+                });
+                match synced {
+                    Ok(()) => {}
+                    Err(Error::ShutDown) => return,
+                    Err(error) => {
+                        let _ = told.send(Event::NotReadAgain(error));
+                    }
+                }
+            }
+        });
+        let cannot_start = |error| {
+            let _ = events.send(Event::NotReadAgain(error));
+        };
+        if let Err(source) = reader {
+            let name = "read-again";
+            cannot_start(Error::Thread { name, source });
+        }
+        watch?.map_err(cannot_start).ok()
+    }
 }
 
 enum End {
@@ -295,6 +372,15 @@ fn wait_for_end(
                 presenter.loaded(Loaded { good, seq });
                 loaded = true;
             }
+            Ok(Event::Changed(outcome)) => {
+                if let Some(line) = report(&outcome, screen) {
+                    presenter.changed(line);
+                }
+            }
+            Ok(Event::NotReadAgain(error)) => {
+                let Failure { text, .. } = Failure::from(error);
+                screen.say(text);
+            }
             Ok(Event::OutputFailed(error)) => return Ok(End::OutputFailed(error)),
             Ok(Event::RunEnded | Event::Told) | Err(RecvTimeoutError::Disconnected) => {
                 return Ok(End::AsAsked);
@@ -321,10 +407,15 @@ fn nothing_will_be_due(engine: &Engine) -> bool {
 }
 
 fn name_empty_directory(args: &RunArgs, screen: &Screen) {
+    let (dir, suffix) = (args.plugins.display(), std::env::consts::DLL_SUFFIX);
+    // A number of cycles does not wait for a plugin that may never come.
+    let waits = if args.no_watch || args.cycles.is_some() {
+        ""
+    } else {
+        "; waiting for one"
+    };
     screen.say(format_args!(
-        "no plugin files in {}; a plugin file is named *{}",
-        args.plugins.display(),
-        std::env::consts::DLL_SUFFIX
+        "no plugin files in {dir}; a plugin file is named *{suffix}{waits}"
     ));
 }
 

@@ -62,6 +62,11 @@ impl Show for JsonLines {
         Ok(())
     }
 
+    fn changed(&mut self, _: String) -> io::Result<()> {
+        // So do they here.
+        Ok(())
+    }
+
     fn stopping(&mut self, snapshots: Vec<Snapshot>) -> io::Result<()> {
         self.snapshots = snapshots;
         Ok(())

@@ -120,6 +120,11 @@ impl Show for Live {
         Ok(())
     }
 
+    fn changed(&mut self, _: String) -> io::Result<()> {
+        // The table shows it.
+        Ok(())
+    }
+
     fn stopping(&mut self, snapshots: Vec<Snapshot>) -> io::Result<()> {
         let now = SystemTime::now().into();
         self.paint(&snapshots, now, "stopping; Ctrl-C again leaves at once")?;

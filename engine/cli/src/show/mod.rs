@@ -27,6 +27,9 @@ trait Show: Send {
     /// The directory has been loaded.
     fn loaded(&mut self, loaded: Loaded) -> io::Result<()>;
 
+    /// Something was loaded, reloaded or unloaded since, as this line says.
+    fn changed(&mut self, line: String) -> io::Result<()>;
+
     /// The engine is about to shut down; this is how the plugins stood before.
     fn stopping(&mut self, snapshots: Vec<Snapshot>) -> io::Result<()>;
 
@@ -80,6 +83,7 @@ impl Form {
 
 enum Message {
     Loaded(Loaded),
+    Changed(String),
     Stopping(Vec<Snapshot>),
     Finish,
 }
@@ -123,6 +127,10 @@ impl Presenter {
         self.send(Message::Loaded(loaded));
     }
 
+    pub(crate) fn changed(&self, line: String) {
+        self.send(Message::Changed(line));
+    }
+
     pub(crate) fn stopping(&self, snapshots: Vec<Snapshot>) {
         self.send(Message::Stopping(snapshots));
     }
@@ -147,6 +155,7 @@ fn show_all(mut show: Box<dyn Show>, engine: &Engine, inbox: &Receiver<Message>)
     loop {
         match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
             Ok(Message::Loaded(loaded)) => show.loaded(loaded)?,
+            Ok(Message::Changed(line)) => show.changed(line)?,
             Ok(Message::Stopping(snapshots)) => show.stopping(snapshots)?,
             Ok(Message::Finish) => return show.finish(engine),
             Err(RecvTimeoutError::Timeout) => {

@@ -116,6 +116,10 @@ impl Show for Plain {
         write_out(&loaded.good.concat())
     }
 
+    fn changed(&mut self, line: String) -> io::Result<()> {
+        write_out(&line)
+    }
+
     fn stopping(&mut self, snapshots: Vec<Snapshot>) -> io::Result<()> {
         let now = SystemTime::now().into();
         self.stopped = table(&snapshots, now, Space::UNLIMITED)

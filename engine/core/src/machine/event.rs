@@ -145,6 +145,8 @@ pub enum Event {
     SwitchedOff,
     /// Unloaded by command.
     Unloaded,
+    /// Unloaded because its file was removed.
+    FileRemoved,
     /// Unloaded because the engine shuts down.
     ShutDown,
 }

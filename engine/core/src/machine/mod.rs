@@ -267,6 +267,7 @@ impl Machine {
             Event::ThreadPanicked(report) => self.thread_panicked(wall, &report),
             Event::SwitchedOff => self.switch_off(wall),
             Event::Unloaded => self.unload(wall, Cause::Unloaded),
+            Event::FileRemoved => self.unload(wall, Cause::FileRemoved),
             Event::ShutDown => self.unload(wall, Cause::ShutDown),
         }
     }

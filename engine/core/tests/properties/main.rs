@@ -119,6 +119,7 @@ fn plain_event() -> impl Strategy<Value = Event> {
         1 => Just(Event::NotPutBack(report(FaultKind::Failed))),
         1 => Just(Event::SwitchedOff),
         1 => Just(Event::Unloaded),
+        1 => Just(Event::FileRemoved),
         1 => Just(Event::ShutDown),
     ]
 }

@@ -222,7 +222,9 @@ impl Model {
                 self.tick_as(now, schedule, here == Enabled, here == Enabled);
                 Answer::Entry(Cause::Reconfigured, here)
             }
-            Event::SwitchedOff | Event::Unloaded | Event::ShutDown => self.leave(event),
+            Event::SwitchedOff | Event::Unloaded | Event::FileRemoved | Event::ShutDown => {
+                self.leave(event)
+            }
             _ => Answer::Refused,
         }
     }
@@ -314,6 +316,7 @@ impl Model {
         let (cause, to) = match event {
             Event::SwitchedOff => (Cause::SwitchedOff, Disabled),
             Event::Unloaded => (Cause::Unloaded, Unloaded),
+            Event::FileRemoved => (Cause::FileRemoved, Unloaded),
             _ => (Cause::ShutDown, Unloaded),
         };
         let leaves = matches!(self.state, Loaded | Enabled | Error)
