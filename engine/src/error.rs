@@ -314,11 +314,8 @@ impl LoadError {
 #[non_exhaustive]
 pub enum ReloadError {
     /// Its file was refused or could not be loaded.
-    #[error(transparent)]
-    Load(#[from] LoadError),
-    /// Its file was refused, of which several plugins are made.
     #[error("{0}")]
-    File(Arc<LoadError>),
+    Load(Arc<LoadError>),
     /// What is said of the plugin is not good.
     #[error("{0}")]
     Config(Arc<ConfigError>),
@@ -328,9 +325,9 @@ pub enum ReloadError {
         /// The file.
         path: PathBuf,
         /// The version that is active.
-        active: String,
+        active: Box<str>,
         /// The version of the file.
-        found: String,
+        found: Box<str>,
     },
     /// A call of the replacement, or of the instance that it was to take over from, did not complete.
     #[error("its {call} did not complete: {fault}")]
@@ -372,7 +369,6 @@ impl ReloadError {
     pub fn code(&self) -> Code {
         match self {
             Self::Load(error) => error.code(),
-            Self::File(error) => error.code(),
             Self::Config(error) => error.code(),
             Self::Downgrade { .. } => Code::DOWNGRADE,
             Self::Call { .. } => Code::REPLACEMENT_FAILED,
@@ -393,4 +389,10 @@ fn retired_in_words(retired: usize) -> String {
         "{retired} mapped {files} that nothing uses any more would make room: restart the process, or let them be unmapped with \
          unmap = \"when-safe\""
     )
+}
+
+impl From<LoadError> for ReloadError {
+    fn from(error: LoadError) -> Self {
+        Self::Load(Arc::new(error))
+    }
 }

@@ -4,10 +4,13 @@
 //! of a plugin runs here: calls are made by the executor, on workers or on threads of their own.
 
 mod activate;
+mod handover;
+mod next;
 mod probation;
 mod refusal;
 mod replacement;
 mod steps;
+mod takeover;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -23,17 +26,11 @@ use crate::library::LoadedLibrary;
 use crate::loader::Refusal;
 use crate::plugins::{self, LoadOutcome};
 use crate::shared::Shared;
-use activate::{Next, activate};
-use refusal::refuse;
+pub(crate) use next::Trigger;
 
-/// Who wants a reload.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Trigger {
-    /// A person or a program, by name.
-    Asked,
-    /// The file has changed.
-    Changed,
-}
+use activate::activate;
+use next::Next;
+use refusal::refuse;
 
 /// Reloads one plugin from where it came, as the configurations say now.
 pub(crate) fn reload(engine: &Arc<Shared>, id: &str) -> Result<LoadOutcome, Error> {
@@ -55,7 +52,9 @@ pub(crate) fn reload(engine: &Arc<Shared>, id: &str) -> Result<LoadOutcome, Erro
     let rules = plugins::rules(engine, planned.engine_config(), &candidate.root);
     let library = match plugins::map(engine, &planned, &rules) {
         Ok(library) => library,
-        Err(Refusal { error, .. }) => return Err(refuse(engine, cell, (*error).into())),
+        Err(Refusal { error, .. }) => {
+            return Err(refuse(engine, cell, ReloadError::Load(error.into())));
+        }
     };
     match plugins::config_now(&planned, &library, &cell.id, &config) {
         Some(config) => take(engine, cell, &candidate, &config, &library, Trigger::Asked),
@@ -89,7 +88,11 @@ fn take(
         library,
         rollback: None,
     };
-    activate(engine, cell, &next, trigger)
+    let outcome = activate(engine, cell, &next, trigger)?;
+    if cell.lock().probation.is_some() {
+        probation::watch(engine, cell);
+    }
+    Ok(outcome)
 }
 
 /// Brings the plugins of one file in line with the file and the configurations as they are now: those that are loaded are reloaded where
@@ -125,7 +128,7 @@ pub(crate) fn reload_file(
         Ok(library) => library,
         Err(Refusal { error, .. }) => {
             let error = Arc::new(*error);
-            return refuse_all(&|| ReloadError::File(Arc::clone(&error)));
+            return refuse_all(&|| ReloadError::Load(Arc::clone(&error)));
         }
     };
     engine.refused.forget(path);

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use plugin_engine_core::{CallKind, FaultKind, FaultReport, Moment, PluginState};
 
-use super::Trigger;
-use super::activate::{Next, Rollback, activate};
+use super::activate::activate;
+use super::next::{Next, Rollback, Trigger};
 use crate::cell::{Cell, Guarded, Probation, RolledBack, Source};
 use crate::shared::Shared;
 
