@@ -471,5 +471,5 @@ fn the_reason_can_be_matched_on() {
     let LoadOutcome::Unmet { unmet, .. } = &outcomes[0] else {
         panic!("{outcomes:?}");
     };
-    assert!(matches!(&**unmet, Unmet::Absent { requirement } if requirement.id() == &"clock"));
+    assert!(matches!(&**unmet, Unmet::Absent { requirement } if requirement.id() == "clock"));
 }
