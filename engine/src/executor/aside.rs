@@ -134,9 +134,12 @@ impl Asides {
         };
         let ran = Ran::default();
         ran.add(aside.library);
-        let started = self.joining.start(Arc::new(ran), spawn);
-        started.map_err(AsideEnd::NoThread)?;
+        // Before the thread is there, which may be through with the call at once.
         aside.host.listen_to(aside.ticket.id);
+        if let Err(error) = self.joining.start(Arc::new(ran), spawn) {
+            aside.host.stop_listening(aside.ticket.id);
+            return Err(AsideEnd::NoThread(error));
+        }
         let running = (number, Arc::clone(&aside.host), aside.ticket.id);
         state.running.push(running);
         let ended = self.wait(&mut state, time, aside, &outcome, (number, since));
