@@ -172,9 +172,9 @@ fn unmap(engine: &Shared, census: &Arc<Census>, mut leaving: Leaving, object: &O
         tracing::warn!(target: "plugin_engine", %file, "unloaded, still mapped for good: {why}");
         engine.libraries.leave_behind(leaving, why);
     } else {
-        engine.libraries.strike(number);
         // Only now may the number of the descriptor be given to somebody else.
         leaving.mapping.let_go();
+        engine.libraries.strike(number);
         tracing::info!(target: "plugin_engine", %file, "unmapped");
     }
 }
