@@ -202,12 +202,14 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
     let flag = |holds: Holds<bool>| (holds.value.to_string(), holds.said_by);
     let id = config.id(&manifest.id);
     let unmap = config.unmap();
-    let values = [
+    let before = [
         ("id", (quoted(id.value.as_str()), id.said_by)),
         ("enabled", flag(config.enabled())),
         ("interval", time(config.interval(manifest))),
         ("timeout", time(config.timeout(manifest))),
         ("jitter", time(config.jitter(manifest))),
+    ];
+    let after = [
         (
             "reload",
             (
@@ -234,9 +236,11 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
         key: shown.key,
         value: shown.written,
     });
-    values
+    // In the order of the table of keys.
+    before
         .into_iter()
         .chain(requires)
+        .chain(after)
         .map(|(key, (value, said_by))| Effective {
             key: key.to_owned(),
             value,

@@ -248,6 +248,7 @@ fn what_holds_is_shown_with_who_said_it() {
             ("interval", "\"1s\"", Origin::Manifest),
             ("timeout", "\"3s\"", at(&beside, 1)),
             ("jitter", "\"100ms\"", at(&engine, 2)),
+            ("requires", "[]", Origin::Default),
             ("reload", "\"try-activate\"", Origin::Default),
             ("trial_update", "true", Origin::Default),
             ("probation", "\"0s\"", Origin::Default),
