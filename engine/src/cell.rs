@@ -23,7 +23,9 @@ use crate::instance::{Instance, SavedState};
 use crate::ledger::Ledger;
 use crate::library::LoadedLibrary;
 use crate::snapshot::{Beside, Facts, Owned, Plain, Published, READ_TRIES_MAX, Snapshot};
-use crate::transition_log::{HeldLog, hold_log, log};
+use crate::transition_log::{HeldLog, hold_log};
+
+pub(crate) use crate::applied::Applied;
 
 /// One plugin.
 pub(crate) struct Cell {
@@ -481,23 +483,6 @@ impl Cell {
     pub(crate) fn history_lost(&self) -> u64 {
         let guarded = self.lock();
         guarded.recorded - guarded.history.len() as u64
-    }
-}
-
-/// What an event came to, as far as the caller has to know.
-pub(crate) struct Applied {
-    pub(crate) call: Option<plugin_engine_core::CallId>,
-    pub(crate) ended: plugin_engine_core::CallEnd,
-    /// The transition, unless it is one of a plugin that works. To be logged once the lock is released.
-    pub(crate) notable: Option<Box<Transition>>,
-}
-
-impl Applied {
-    /// Tells the embedder's subscriber of the transition, if it is one to tell of.
-    pub(crate) fn log(&self) {
-        if let Some(transition) = &self.notable {
-            log(transition);
-        }
     }
 }
 

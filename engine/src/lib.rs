@@ -25,6 +25,7 @@
 //! How the parts fit together is in `ARCHITECTURE.md` beside this crate.
 
 mod append_list;
+mod applied;
 mod backtrace;
 mod board;
 mod builder;
