@@ -245,3 +245,15 @@ fn settings_that_cannot_work_keep_either_plugin_from_starting_and_are_named() {
         assert!(error.to_string().contains(said), "{settings}: {error}");
     }
 }
+
+#[test]
+fn the_counter_goes_on_counting_when_another_build_of_it_takes_over() {
+    let rig = Rig::new();
+    rig.drop_as("counter", "counter", "[settings]\nstart = 40\n");
+    rig.load();
+    assert_eq!(rig.engine.run_cycle().completed, 1);
+    rig.rebuild("counter", "counter");
+    rig.engine.reload("counter").unwrap();
+    // The trial update counts.
+    assert_eq!(text(&rig, "counter"), "42 so far");
+}

@@ -16,6 +16,9 @@ struct Counter {
 }
 
 impl Plugin for Counter {
+    /// The state below: eight bytes, the count, lowest first.
+    const STATE_VERSION: u32 = 1;
+
     fn create(cx: &CreateContext) -> Result<Self, PluginError> {
         let settings: Settings = cx.settings()?;
         Ok(Self {
@@ -37,6 +40,24 @@ impl Plugin for Counter {
 
     fn display(&mut self, _cx: &DisplayContext) -> Result<View, PluginError> {
         Ok(View::text(format!("{} so far", self.count)))
+    }
+
+    fn save_state(&mut self, _cx: &SaveContext) -> Result<Vec<u8>, PluginError> {
+        Ok(self.count.to_le_bytes().to_vec())
+    }
+
+    fn restore_state(
+        &mut self,
+        _cx: &RestoreContext,
+        version: u32,
+        state: &[u8],
+    ) -> Result<(), PluginError> {
+        if version != Self::STATE_VERSION {
+            let reason = format!("it cannot take over state of version {version}");
+            return Err(PluginError::permanent(reason));
+        }
+        self.count = u64::from_le_bytes(state.try_into()?);
+        Ok(())
     }
 
     fn settings_schema() -> Option<String> {
