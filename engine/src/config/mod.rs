@@ -23,6 +23,7 @@ pub(crate) mod settings;
 mod settings_schema;
 pub(crate) mod source;
 mod walk;
+mod wanted;
 
 use std::ops::Range;
 use std::path::Path;
