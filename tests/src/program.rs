@@ -90,6 +90,11 @@ impl Running {
         }
     }
 
+    /// The line that was read last.
+    pub fn last_line(&self) -> &str {
+        self.read.lines().last().unwrap_or_default()
+    }
+
     /// Leaves the output unread from here on, with its pipe closed.
     ///
     /// # Panics

@@ -155,3 +155,27 @@ fn nor_does_one_that_asks_for_its_thread() {
 fn nor_does_one_that_leaves_values_with_destructors_on_threads() {
     soak("thread-locals");
 }
+
+#[test]
+fn by_default_the_reload_that_goes_beyond_the_budget_is_refused_in_words_and_the_plugin_goes_on() {
+    let mut soak = Soak::start("versioned-1-1", "");
+    let mut refused = None;
+    for build in 1..=2_000 {
+        soak.replace(build, "\"cause\":\"reload");
+        if soak.running.last_line().contains("reload_refused") {
+            refused = Some(build);
+            break;
+        }
+    }
+    // Its own first build and the neighbour are mapped, too.
+    assert_eq!(refused, Some(899));
+    assert!(soak.running.last_line().contains("PE0209"));
+    assert_eq!(Use::of(soak.running.pid()).mapped, 899);
+    soak.running.await_line("\"cause\":\"update_completed\"");
+    for plugin in soak.stop() {
+        assert_eq!(plugin["error"], Value::Null, "{plugin}");
+        if plugin["id"] == "soaked" {
+            assert_eq!(plugin["generation"], 899);
+        }
+    }
+}
