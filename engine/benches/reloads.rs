@@ -107,7 +107,11 @@ fn main() {
             for _ in 0..RELOADS {
                 builds.put(&other);
                 engine.unload("other").expect("it is loaded");
-                load(&engine, &other);
+                let outcome = engine.load("other");
+                assert!(
+                    matches!(outcome, Ok(LoadOutcome::Enabled { .. })),
+                    "{outcome:?}"
+                );
             }
         }),
     ];

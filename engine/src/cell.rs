@@ -3,6 +3,7 @@
 //! Whoever holds the lock applies the event, numbers the transition, appends it and publishes the snapshot in that one
 //! critical section. No code of a plugin, no subscriber and no log ever runs under the lock.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -49,6 +50,25 @@ pub(crate) struct Turn<'a> {
     // Dropped in this order: first the turn ends, then is said what happened.
     _turn: MutexGuard<'a, ()>,
     _log: HeldLog,
+}
+
+/// The turn of a reload. What it logs meanwhile is said when it is over, as with a command.
+pub(crate) struct ReloadTurn<'a> {
+    cell: &'a Cell,
+    // Dropped in this order: first the turn ends, then is said what happened.
+    _turn: MutexGuard<'a, ()>,
+    _log: HeldLog,
+}
+
+impl Drop for ReloadTurn<'_> {
+    fn drop(&mut self) {
+        RELOADED_HERE.with_borrow_mut(|cells| cells.retain(|cell| *cell != self.cell.address()));
+    }
+}
+
+thread_local! {
+    /// The cells whose plugins this thread reloads, for who listens to what is logged on the way and wants a reload, too.
+    static RELOADED_HERE: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What only the holder of the cell's lock sees.
@@ -98,6 +118,8 @@ pub(crate) struct Source {
 /// What is kept of the generation before a reload, for as long as the new one is on probation.
 pub(crate) struct Probation {
     pub(crate) until: Moment,
+    /// The generation that is on probation.
+    pub(crate) generation: u32,
     /// How many panics there were when it began.
     pub(crate) panics: u64,
     pub(crate) previous: Loaded,
@@ -209,8 +231,23 @@ impl Cell {
     }
 
     /// Waits until no other reload of this plugin is under way.
-    pub(crate) fn take_reload(&self) -> MutexGuard<'_, ()> {
-        self.reload.lock()
+    pub(crate) fn take_reload(&self) -> ReloadTurn<'_> {
+        let turn = ReloadTurn {
+            cell: self,
+            _turn: self.reload.lock(),
+            _log: hold_log(),
+        };
+        RELOADED_HERE.with_borrow_mut(|cells| cells.push(self.address()));
+        turn
+    }
+
+    /// Whether this thread is in the middle of a reload of this plugin, so that another one would wait for ever.
+    pub(crate) fn is_reloaded_by_this_thread(&self) -> bool {
+        RELOADED_HERE.with_borrow(|cells| cells.contains(&self.address()))
+    }
+
+    fn address(&self) -> usize {
+        std::ptr::from_ref(self).addr()
     }
 
     /// Starts an update of a plugin that is due and in good order; `None` if there is anything else to say of it, and nothing

@@ -185,6 +185,7 @@ fn leave(
         // What a stuck call says from now on is not heard.
         loaded.host.stop_listening_at_all();
     }
+    guarded.probation = None;
     if unload {
         cell.set_loaded(&mut guarded, None);
     }
@@ -285,6 +286,16 @@ pub(crate) fn reset(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
             started
         }
     }
+}
+
+/// [`check_not_from_within`], for a reload, which waits for other reloads, too.
+pub(crate) fn check_may_reload(engine: &Shared, cell: &Cell) -> Result<(), Error> {
+    if cell.is_reloaded_by_this_thread() {
+        return Err(Error::FromWithinCall {
+            id: cell.id.clone(),
+        });
+    }
+    check_not_from_within(engine, cell)
 }
 
 /// Loads a plugin of which nothing is loaded, be it because its file was refused or because it was unloaded.

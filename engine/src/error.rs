@@ -106,7 +106,7 @@ pub enum Error {
     },
     /// A command to a plugin came from within one of that plugin's own calls, which it would have to wait for.
     #[error(
-        "{id}: this command waits for the plugin's call to end, and comes from within that call"
+        "{id}: this command waits for a call or a reload of the plugin to end, and comes from within it"
     )]
     FromWithinCall {
         /// The plugin.

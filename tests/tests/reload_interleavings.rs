@@ -263,3 +263,69 @@ fn an_old_instance_whose_destroy_hangs_holds_nothing_up_but_its_own_end() {
     gate.open_all();
     wait_for("the late destroy", || rig.engine.stuck_calls().is_empty());
 }
+
+#[test]
+fn a_good_build_is_not_rolled_back_for_the_failures_of_the_one_before_it() {
+    let (old, new) = (Gate::new(), Gate::new());
+    let rig = gated(&old, "a", "in_call = \"display\"");
+    let probation = "probation = \"60s\"\ntrial_update = false\n";
+    rig.rebuild("keeps-state", "a");
+    rig.configure(
+        "a",
+        &format!("{probation}[settings]\nfails_in = \"update\""),
+    );
+    took(&rig.engine.reload("a"), 2);
+    rig.rebuild("gated", "a");
+    next_stands_in_create(&rig, &new, probation, "");
+    let reloading = reload(&rig.engine);
+    new.await_entry(1);
+    for _ in 0..3 {
+        assert_eq!(rig.engine.run_cycle().failed, 1);
+        rig.advance(1_000);
+    }
+    new.open_all();
+    took(&reloading.join().unwrap(), 3);
+    // A roll-back would have waited for this reload, and would come right after it.
+    for _ in 0..3 {
+        assert_eq!(rig.engine.run_cycle().completed, 1);
+        rig.advance(1_000);
+        thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(rig.snapshot("a").generation, 3);
+    assert!(!rig.causes("a").contains(&Cause::RolledBack));
+}
+
+#[test]
+fn what_is_stopped_first_again_and_again_and_never_ends_is_refused_before_it_is_stopped() {
+    let gate = Gate::new();
+    let config = format!(
+        "reload = \"stop-first\"\n{}",
+        gate.settings("in_call = \"destroy\"")
+    );
+    let rig = Rig::new();
+    rig.drop_as("gated", "a", &config);
+    rig.load();
+    let mut entered = 0;
+    let refused = loop {
+        rig.rebuild("gated", "a");
+        let reloading = reload(&rig.engine);
+        wait_for("the destroy or the end", || {
+            gate.has_entered(entered + 1) || reloading.is_finished()
+        });
+        if gate.has_entered(entered + 1) {
+            entered += 1;
+            rig.advance(5_000);
+        }
+        if let Err(error) = reloading.join().unwrap() {
+            break error;
+        }
+    };
+    assert!(
+        refused.to_string().contains("3 earlier instances"),
+        "{refused}"
+    );
+    // The one that is active goes on.
+    assert_eq!(rig.state("a"), PluginState::Enabled);
+    assert_eq!(rig.engine.run_cycle().completed, 1);
+    gate.open_all();
+}

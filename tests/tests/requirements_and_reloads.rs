@@ -215,3 +215,30 @@ fn what_a_plugin_on_probation_requires_is_not_held_against_it() {
     assert_eq!(tick(&rig), (2, 0));
     assert_eq!(rig.snapshot("report").version(), Some("1.1.0"));
 }
+
+#[test]
+fn a_plugin_that_requires_another_starts_when_it_is_dropped_in_beside_it() {
+    let rig = Rig::new();
+    rig.drop_as("noop", "clock", "");
+    rig.load();
+    rig.drop_as("noop", "report", "requires = [\"clock\"]\n");
+    rig.engine
+        .sync(|outcome| assert!(outcome.is_good(), "{outcome}"))
+        .unwrap();
+    assert_eq!(rig.state("report"), PluginState::Enabled);
+}
+
+#[test]
+fn a_build_takes_over_that_requires_what_was_dropped_in_with_it() {
+    let rig = Rig::new();
+    rig.drop_as("noop", "report", "");
+    rig.load();
+    rig.rebuild("noop", "report");
+    say(&rig, "report", "requires = [\"zebra\"]\n");
+    rig.drop_as("noop", "zebra", "");
+    let mut last = None;
+    let sync = rig.engine.sync(|outcome| last = Some(outcome.to_string()));
+    sync.unwrap();
+    assert_eq!(rig.snapshot("report").generation, 2);
+    assert!(last.unwrap().starts_with("report: reloaded"));
+}

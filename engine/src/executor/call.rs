@@ -260,7 +260,7 @@ impl Caller<'_> {
             if !free {
                 return self.skip(now, reason);
             }
-            if let Err(end) = self.renew() {
+            if let Err(end) = self.renew(!on_demand) {
                 return UpdateEnd {
                     now: self.executor.board.ledger.time.now(),
                     ..end
@@ -334,8 +334,15 @@ impl Caller<'_> {
     }
 
     /// Destroys an instance that has panicked and makes another.
-    pub(super) fn renew(&self) -> Result<(), UpdateEnd> {
+    pub(super) fn renew(&self, by_cycle: bool) -> Result<(), UpdateEnd> {
         let mut guarded = self.cell.lock();
+        if by_cycle && guarded.waiters > 0 {
+            // Somebody holds updates back since that was last looked at.
+            guarded.tick_waits = true;
+            drop(guarded);
+            let now = self.executor.board.ledger.time.now();
+            return Err(UpdateEnd::not_made(now, RejectReason::Busy));
+        }
         if !guarded.machine.is_poisoned() {
             // A command was faster.
             return Ok(());

@@ -162,7 +162,7 @@ impl Caller<'_> {
             if self.is_unmet() {
                 return TaskEnd::NotMade(RejectReason::Unmet);
             }
-            if let Err(end) = self.renew() {
+            if let Err(end) = self.renew(false) {
                 return end.task_end();
             }
         }

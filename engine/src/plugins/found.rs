@@ -9,7 +9,8 @@ use super::outcome::LoadOutcome;
 use super::plan::{Planned, name_unknown_ids, plan};
 use super::start::{Claim, await_start};
 use super::{
-    FromFile, check_running, load_file_of_plan, read_engine_config, remember_misconfigured, rules,
+    FromFile, check_running, complete, load_file_of_plan, read_engine_config,
+    remember_misconfigured, rules,
 };
 use crate::cell::{Cell, UnloadedFile};
 use crate::code::Code;
@@ -42,7 +43,7 @@ pub(crate) fn load_new(
     remember_misconfigured(engine, &meant, &HashMap::new(), &outcomes);
     outcomes.drain(..).for_each(&mut told);
     let mut starting = Vec::new();
-    for planned in plan {
+    let loaded: Result<(), Error> = plan.into_iter().try_for_each(|planned| {
         load_file_of_plan(
             engine,
             &planned,
@@ -53,7 +54,10 @@ pub(crate) fn load_new(
             &mut starting,
         )?;
         outcomes.drain(..).for_each(&mut told);
-    }
+        Ok(())
+    });
+    complete(engine, &starting);
+    loaded?;
     let budget = engine.options.startup_budget;
     for starting in starting {
         told(await_start(starting, began, budget));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use plugin_engine_core::{Command, Event, PluginState};
 use semver::Version;
 
-use super::handover::{Hold, Saved, Stop, put_back};
+use super::handover::{Hold, Saved, Stop, in_vain};
 use super::next::{Before, Next, Trigger};
 use super::refusal::refuse;
 use super::replacement::{Failure, Replacement};
@@ -149,6 +149,11 @@ fn adjust(
             let file = next.candidate.path.clone();
             return Ok(LoadOutcome::Unmet { id, file, unmet });
         }
+        // The configuration holds; it is the plugin that has failed.
+        Err(Error::Fault { id, fault }) => {
+            let file = next.candidate.path.clone();
+            return Ok(LoadOutcome::Failed { id, file, fault });
+        }
         switched => changed |= switched?,
     }
     Ok(if changed {
@@ -212,25 +217,23 @@ fn round(
     }
     steps.end("create");
     if hands_over || stops_first {
-        let held = hold.insert(Hold::take(engine, cell));
+        let held = Hold::take(engine, cell);
         steps.end("wait");
-        let tried = saved.fill(held, before, hands_over, stops_first);
-        if let Err(stop) = tried {
-            drop(hold);
-            replacement.give_up();
-            return Err(stop);
+        if let Err(stop) = saved.fill(&held, before, hands_over, stops_first) {
+            return Err(in_vain(held, before, &saved, replacement, stop));
         }
+        hold = Some(held);
         steps.end("state");
     }
     if let Some(rollback) = &next.rollback {
         saved.state.clone_from(&rollback.state);
     }
     if let Err(failure) = attempt(next, &mut replacement, stops_first, &saved, &mut steps) {
-        replacement.give_up();
-        let Some(held) = hold.as_ref().filter(|_| saved.stopped) else {
+        let Some(hold) = hold else {
+            replacement.give_up();
             return Err(failure.into());
         };
-        return Err(put_back(held, before, &saved, failure));
+        return Err(in_vain(hold, before, &saved, replacement, failure.into()));
     }
     let hold = hold.unwrap_or_else(|| Hold::take(engine, cell));
     steps.end("wait");
@@ -274,6 +277,11 @@ fn finish(
             Err(Error::Unmet { id, unmet }) => {
                 let file = next.candidate.path.clone();
                 return Ok(LoadOutcome::Unmet { id, file, unmet });
+            }
+            // It has taken over, and failed at what came after that.
+            Err(Error::Fault { id, fault }) => {
+                let file = next.candidate.path.clone();
+                return Ok(LoadOutcome::Failed { id, file, fault });
             }
             switched => switched?,
         };

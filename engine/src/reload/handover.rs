@@ -2,6 +2,7 @@
 //! that was in vain.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use parking_lot::Mutex;
 use plugin_engine_core::{CallKind, Event, FaultKind, FaultReport, PluginState, RejectReason};
@@ -11,7 +12,7 @@ use super::refusal::{record_refusal, report};
 use super::replacement::{Failure, Replacement, called, overdue};
 use crate::cell::{Cell, Source, Turn};
 use crate::error::{Error, ReloadError};
-use crate::executor::{TaskCall, TaskEnd, Verdict};
+use crate::executor::{STUCK_MAX, TaskCall, TaskEnd, Verdict};
 use crate::instance::SavedState;
 use crate::plugins::{self, Setup};
 use crate::shared::Shared;
@@ -111,12 +112,21 @@ impl Saved {
             }
         }
         if stops_first {
-            let instance = cell.lock().instance.take();
+            let mut guarded = cell.lock();
+            if guarded.machine.orphans() >= STUCK_MAX {
+                // Another one whose destroy hangs would be one too many, and there would be no way back.
+                return Err(ReloadError::NotNow(RejectReason::TooManyStuck).into());
+            }
+            let instance = guarded.instance.take();
+            drop(guarded);
             if let Some(instance) = instance {
                 let current = true;
                 let call = TaskCall::Destroy { instance, current };
-                engine.executor.submit_task(cell, call).wait();
                 self.stopped = true;
+                if let TaskEnd::Refused = engine.executor.submit_task(cell, call).wait() {
+                    // It was never destroyed, so what it owns is not free.
+                    return Err(ReloadError::NotNow(RejectReason::Stuck).into());
+                }
             }
         }
         Ok(())
@@ -148,8 +158,23 @@ fn save(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<Arc<SavedState>, Stop>
     }
 }
 
+/// Gives a replacement up that did not take over, and puts back what was stopped for it.
+pub(super) fn in_vain(
+    hold: Hold<'_>,
+    before: &Before,
+    saved: &Saved,
+    replacement: Replacement<'_>,
+    stop: Stop,
+) -> Stop {
+    replacement.give_up();
+    match stop {
+        Stop::Failed(failure) if saved.stopped => put_back(&hold, before, saved, failure),
+        stop => stop,
+    }
+}
+
 /// Creates the instance anew that was stopped for a replacement which failed.
-pub(super) fn put_back(hold: &Hold<'_>, before: &Before, saved: &Saved, failure: Failure) -> Stop {
+fn put_back(hold: &Hold<'_>, before: &Before, saved: &Saved, failure: Failure) -> Stop {
     let Failure::Reload(error) = failure else {
         return failure.into();
     };
@@ -167,6 +192,12 @@ pub(super) fn put_back(hold: &Hold<'_>, before: &Before, saved: &Saved, failure:
     match created {
         Ok(()) => {
             let mut guarded = cell.lock();
+            // As at a takeover: a shutdown that comes later finds the instance.
+            if engine.board.stopping.load(Ordering::SeqCst) {
+                drop(guarded);
+                old.give_up();
+                return Stop::Failed(Failure::ShutDown);
+            }
             guarded.instance = old.instance.take();
             old.setup.loaded.host.take_over();
             cell.set_loaded(&mut guarded, Some(old.setup.loaded));

@@ -36,7 +36,7 @@ use refusal::refuse;
 pub(crate) fn reload(engine: &Arc<Shared>, id: &str) -> Result<LoadOutcome, Error> {
     plugins::check_running(engine)?;
     let cell = commands::find(engine, id)?;
-    commands::check_not_from_within(engine, cell)?;
+    commands::check_may_reload(engine, cell)?;
     let _reload = cell.take_reload();
     let guarded = cell.lock();
     let source = guarded.source.clone();
@@ -108,6 +108,12 @@ pub(crate) fn reload_file(
     let active = active_of(engine, path);
     if active.is_empty() {
         return plugins::load_candidate(engine, &candidate);
+    }
+    // Before any turn is taken: it would wait for the call that it comes from.
+    for cell in &active {
+        if let Err(error) = commands::check_may_reload(engine, cell) {
+            return Ok(vec![refused(cell, path, error)]);
+        }
     }
     let refuse_all = |error: &dyn Fn() -> ReloadError| {
         let refused = active.iter().map(|cell| {

@@ -1,5 +1,6 @@
 //! Probation: for a while after a reload the generation before is kept, and takes over again if the new one turns out badly.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use plugin_engine_core::{CallKind, FaultKind, FaultReport, Moment, PluginState};
@@ -22,16 +23,27 @@ pub(super) fn watch(engine: &Arc<Shared>, cell: &Arc<Cell>) {
     let spawned = std::thread::Builder::new()
         .name("plugin-probation".to_owned())
         .spawn(move || {
-            // Held only for as long as one look takes, so that the engine can go.
+            // The engine is held only for as long as one look takes, so that it can go.
             while let Some(engine) = weak.upgrade() {
-                let seen = engine.board.ledger.probations.rung();
-                let Some(until) = look(&engine) else { break };
-                let ledger = &engine.board.ledger;
-                ledger.probations.wait(seen, ledger.time.clock(), until);
+                let board = Arc::clone(&engine.board);
+                let seen = board.ledger.probations.rung();
+                // A panic of who listens to the log must not end the watch of all plugins.
+                let looked = catch_unwind(AssertUnwindSafe(|| look(&engine)));
+                drop(engine);
+                let until = match looked {
+                    Ok(None) => break,
+                    Ok(Some(until)) => until,
+                    Err(_) => Moment::FAR,
+                };
+                board
+                    .ledger
+                    .probations
+                    .wait(seen, board.ledger.time.clock(), until);
             }
         });
     if let Err(error) = spawned {
         bell.forget_all();
+        cell.lock().probation = None;
         tracing::error!(target: "plugin_engine", %error, "cannot start a thread; reloads are not rolled back");
     }
 }
@@ -51,9 +63,12 @@ fn look(engine: &Arc<Shared>) -> Option<Moment> {
             Verdict::Good { until } => {
                 next = Some(next.map_or(until, |next: Moment| next.min(until)));
             }
-            Verdict::Bad { why } => {
+            Verdict::Bad { .. } => {
                 ledger.probations.remove(index);
-                roll_back(engine, cell, why);
+                if let Some(until) = roll_back(engine, cell) {
+                    ledger.probations.add(index);
+                    next = Some(next.map_or(until, |next: Moment| next.min(until)));
+                }
             }
         }
     }
@@ -80,11 +95,15 @@ enum Verdict {
 }
 
 fn judge(guarded: &mut Guarded, now: Moment) -> Verdict {
-    let Some(Probation { until, panics, .. }) = &guarded.probation else {
+    let Some(probation) = &guarded.probation else {
         return Verdict::Over;
     };
-    let (until, panics) = (*until, *panics);
+    let (until, panics) = (probation.until, probation.panics);
     let machine = &guarded.machine;
+    if probation.generation != machine.generation() {
+        guarded.probation = None;
+        return Verdict::Over;
+    }
     let row = machine
         .error()
         .filter(|fault| fault.call == Some(CallKind::Update) && !is_of_others(fault.kind))
@@ -113,16 +132,23 @@ fn is_of_others(kind: FaultKind) -> bool {
     matches!(kind, FaultKind::Refused | FaultKind::Requirement)
 }
 
-/// Has the generation before take over again. If that fails, it says so in the history, and the new one stays.
-fn roll_back(engine: &Arc<Shared>, cell: &Arc<Cell>, why: String) {
+/// Has the generation before take over again. If that fails, it says so in the history, and the new one stays. Returns until when to go on
+/// watching, if another reload has been faster and what took over there is on probation itself.
+fn roll_back(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Option<Moment> {
     let _reload = cell.take_reload();
     let mut guarded = cell.lock();
+    // Judged again: what failed may have been replaced while this waited for its turn.
+    let why = match judge(&mut guarded, engine.board.ledger.time.now()) {
+        Verdict::Bad { why } => why,
+        Verdict::Good { until } => return Some(until),
+        Verdict::Over => return None,
+    };
     let (Some(probation), Some(loaded), Some(bad)) = (
         guarded.probation.take(),
         guarded.loaded.clone(),
         guarded.source.clone(),
     ) else {
-        return;
+        return None;
     };
     drop(guarded);
     let Probation {
@@ -132,7 +158,7 @@ fn roll_back(engine: &Arc<Shared>, cell: &Arc<Cell>, why: String) {
         ..
     } = probation
     else {
-        return;
+        return None;
     };
     let version = &loaded.library.manifest.version;
     let why = FaultReport::new(
@@ -155,4 +181,5 @@ fn roll_back(engine: &Arc<Shared>, cell: &Arc<Cell>, why: String) {
     if let Err(error) = activate(engine, cell, &next, Trigger::Changed) {
         tracing::error!(target: "plugin_engine", plugin = %cell.id, %error, "cannot roll back");
     }
+    None
 }

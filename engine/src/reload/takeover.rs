@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 
 use plugin_engine_core::{Event, Moment, PluginState, Takeover};
 
-use super::handover::{Hold, Saved, Stop};
+use super::handover::{Hold, Saved, Stop, in_vain};
 use super::next::{Before, Next};
 use super::replacement::{Failure, Replacement, destroy};
 use super::steps::Steps;
@@ -39,9 +39,7 @@ pub(super) fn take_over(
     };
     if let Some(stop) = stop {
         drop(guarded);
-        drop(hold);
-        replacement.give_up();
-        return Err(stop);
+        return Err(in_vain(hold, before, &saved, replacement, stop));
     }
     let was = guarded.machine.state();
     let took_over = Event::Reloaded(Box::new(Takeover {
@@ -52,15 +50,14 @@ pub(super) fn take_over(
             .rollback
             .as_ref()
             .map(|rollback| rollback.why.clone())
-            .or(saved.lost),
+            .or_else(|| saved.lost.clone()),
     }));
     let mut applied = match cell.apply(ledger, &mut guarded, ledger.time.now(), took_over) {
         Ok(applied) => applied,
         Err(reason) => {
             drop(guarded);
-            drop(hold);
-            replacement.give_up();
-            return Err(ReloadError::NotNow(reason).into());
+            let stop = ReloadError::NotNow(reason).into();
+            return Err(in_vain(hold, before, &saved, replacement, stop));
         }
     };
     let version = &next.library.manifest.version;
@@ -124,6 +121,7 @@ fn probation(
     let worth_it = before.state == PluginState::Enabled || before.state == PluginState::Running;
     (wanted && worth_it).then(|| Probation {
         until: now.saturating_add(window),
+        generation: guarded.machine.generation(),
         panics: guarded.machine.counts().panics,
         previous: before.loaded.clone(),
         source: None,

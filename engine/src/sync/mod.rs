@@ -214,6 +214,7 @@ impl Sync<'_> {
         let (loaded, new): (Vec<_>, Vec<_>) = subjects
             .into_iter()
             .partition(|subject| loaded_paths.contains(&self.places.path(subject)));
+        let mut kept_for_others = Vec::new();
         for subject in loaded {
             let path = self.places.path(&subject);
             let outcomes = match reload::reload_file(self.engine, &path, Trigger::Changed) {
@@ -227,9 +228,31 @@ impl Sync<'_> {
             };
             let refused = outcomes.iter().find_map(plugins::reason);
             self.enter(&subject, refused);
+            if refused == Some(Code::REQUIREMENT_UNMET) {
+                kept_for_others.push(subject);
+            }
             self.tell(outcomes);
         }
-        self.load_new(new)
+        self.load_new(new)?;
+        self.try_upgrades_again(kept_for_others)
+    }
+
+    /// A build that requires what came with it in the same round is good now. One that is refused again was told already.
+    fn try_upgrades_again(&mut self, subjects: Vec<Subject>) -> Result<(), Error> {
+        for subject in subjects {
+            let path = self.places.path(&subject);
+            let outcomes = match reload::reload_file(self.engine, &path, Trigger::Changed) {
+                Ok(outcomes) => outcomes,
+                Err(Error::ShutDown) => return Err(Error::ShutDown),
+                Err(_) => continue,
+            };
+            let refused = outcomes.iter().find_map(plugins::reason);
+            self.enter(&subject, refused);
+            if refused.is_none() {
+                self.tell(outcomes);
+            }
+        }
+        Ok(())
     }
 
     /// Loads files from which nothing is loaded: all of them before any is waited for, so that a slow one holds up no other.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::aside::{self, Wait};
 use crate::census::Census;
-use crate::library::{Leaving, Object, Retired, is_there};
+use crate::library::{Leaving, Libraries, Object, Retired, is_there};
 use crate::loader;
 use crate::shared::Shared;
 
@@ -46,9 +46,38 @@ pub(super) fn attempt(engine: &Arc<Shared>, retired: &Retired) -> End {
     if !engine.libraries.begin_closing(&retired.path) {
         return End::NotYet("another file is just being loaded".to_owned());
     }
+    let closing = Closing(&engine.libraries);
     let end = unmap_unless_used(engine, census, retired, object);
-    engine.libraries.end_closing();
-    end
+    // Told only now: who listens may want to load something, and waits for as long as a file is being unmapped.
+    drop(closing);
+    match end {
+        Closed::Unmapped => {
+            tracing::info!(target: "plugin_engine", file = %retired.path.display(), "unmapped");
+            End::Done
+        }
+        Closed::Kept(why) => {
+            tracing::warn!(target: "plugin_engine", file = %retired.path.display(), "unloaded, still mapped for good: {why}");
+            End::Done
+        }
+        Closed::NotTried(end) => end,
+    }
+}
+
+/// Loads wait until this is dropped.
+struct Closing<'a>(&'a Libraries);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.end_closing();
+    }
+}
+
+/// What became of a file that nobody else gets to.
+enum Closed {
+    Unmapped,
+    /// Why it is mapped for good.
+    Kept(String),
+    NotTried(End),
 }
 
 fn unmap_unless_used(
@@ -56,17 +85,16 @@ fn unmap_unless_used(
     census: &Arc<Census>,
     retired: &Retired,
     object: &Object,
-) -> End {
+) -> Closed {
     // Nobody gets to it from here on. Somebody may have used it meanwhile, on a thread that has not been asked about.
     let Some(leaving) = engine.libraries.take(retired) else {
-        return End::Done;
+        return Closed::NotTried(End::Done);
     };
     if let Some(why) = who_may_run(engine, census, retired.number, object) {
         engine.libraries.put_back(leaving, why.clone());
-        return End::NotYet(why);
+        return Closed::NotTried(End::NotYet(why));
     }
-    unmap(engine, census, leaving, object);
-    End::Done
+    unmap(engine, census, leaving, object)
 }
 
 /// Who may still run code of the file, in words. Threads of the engine that ran it are told to leave, and waited for a little.
@@ -108,7 +136,7 @@ fn still_there(engine: &Shared, workers: &[Option<u32>], others: usize) -> Strin
 }
 
 /// Unmaps a file of which nothing can be run any more but by this.
-fn unmap(engine: &Shared, census: &Arc<Census>, mut leaving: Leaving, object: &Object) {
+fn unmap(engine: &Shared, census: &Arc<Census>, mut leaving: Leaving, object: &Object) -> Closed {
     let limit = engine.options.load_timeout;
     let file = leaving.path.display().to_string();
     // Snapshots and histories know the file by its digest, which cannot be worked out any more once the bytes are gone.
@@ -127,8 +155,8 @@ fn unmap(engine: &Shared, census: &Arc<Census>, mut leaving: Leaving, object: &O
         Err(error) => Some(format!("no thread could be started for it: {error}")),
     };
     if let Some(why) = why {
-        tracing::warn!(target: "plugin_engine", %file, "unloaded, still mapped for good: {why}");
-        return engine.libraries.leave_behind(leaving, why);
+        engine.libraries.leave_behind(leaving, why.clone());
+        return Closed::Kept(why);
     }
     let keys = census.keys_of(object);
     let (close, gone) = (leaving.mapping.closing(), object.clone());
@@ -169,12 +197,11 @@ fn unmap(engine: &Shared, census: &Arc<Census>, mut leaving: Leaving, object: &O
     };
     let number = leaving.number;
     if let Some(why) = why {
-        tracing::warn!(target: "plugin_engine", %file, "unloaded, still mapped for good: {why}");
-        engine.libraries.leave_behind(leaving, why);
-    } else {
-        // Only now may the number of the descriptor be given to somebody else.
-        leaving.mapping.let_go();
-        engine.libraries.strike(number);
-        tracing::info!(target: "plugin_engine", %file, "unmapped");
+        engine.libraries.leave_behind(leaving, why.clone());
+        return Closed::Kept(why);
     }
+    // Only now may the number of the descriptor be given to somebody else.
+    leaving.mapping.let_go();
+    engine.libraries.strike(number);
+    Closed::Unmapped
 }

@@ -10,6 +10,7 @@ mod aside;
 mod attempt;
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -124,7 +125,10 @@ fn run(engine: &Arc<Shared>) {
                 continue;
             }
             let after = retry.map_or(RETRY_FIRST, |retry| (retry.after * 2).min(RETRY_LAST));
-            let (why, at) = match attempt(engine, retired) {
+            // A panic of who listens to the log must not end the thread.
+            let attempted = catch_unwind(AssertUnwindSafe(|| attempt(engine, retired)));
+            let end = attempted.unwrap_or_else(|_| End::NotYet("a panic came up".to_owned()));
+            let (why, at) = match end {
                 End::Done => {
                     retries.remove(&retired.number);
                     continue;
@@ -138,7 +142,9 @@ fn run(engine: &Arc<Shared>) {
             let mut told = retries.remove(&retired.number).and_then(|retry| retry.told);
             if lasts && told.as_ref() != Some(&why) {
                 let file = retired.path.display();
-                tracing::info!(target: "plugin_engine", %file, "unloaded, still mapped: {why}");
+                let _ = catch_unwind(AssertUnwindSafe(|| {
+                    tracing::info!(target: "plugin_engine", %file, "unloaded, still mapped: {why}");
+                }));
                 told = Some(why);
             }
             let retry = Retry {

@@ -109,7 +109,14 @@ impl Watcher {
         let known = &engine.known_files;
         let settled = known.compare(|known| self.detector.observe(now, known, &seen));
         let is_quiet = settled.is_empty();
-        match sync::apply(&engine, &seen, settled, Again::Hindered, &mut self.told) {
+        let told = &mut self.told;
+        // A panic of who is told must not lose what else there is to be done.
+        let mut tell = |outcome| {
+            if catch_unwind(AssertUnwindSafe(|| told(outcome))).is_err() {
+                tracing::error!(target: "plugin_engine", "a panic came up in who is told of changes; the watch goes on");
+            }
+        };
+        match sync::apply(&engine, &seen, settled, Again::Hindered, &mut tell) {
             Ok(()) if is_quiet => Round::Quiet,
             Ok(()) => Round::Done,
             Err(_) => Round::Ended,

@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::ffi::c_void;
 use std::mem::transmute;
 use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use libc::{c_int, pthread_attr_t, pthread_t};
 
@@ -140,7 +141,7 @@ unsafe extern "C" fn pthread_create(
     slot.started_by
         .store(START.try_with(Cell::get).unwrap_or(0), Ordering::Relaxed);
     slot.argument.store(argument, Ordering::Relaxed);
-    let number = LAST_NUMBER.fetch_add(1, Ordering::Relaxed) + 1;
+    let number = LAST_NUMBER.fetch_add(1, Ordering::SeqCst) + 1;
     slot.number.store(number, Ordering::Release);
     // SAFETY: the caller's promise; the slot is a static, and stays this thread's until that has ended.
     let errno = unsafe {
@@ -167,8 +168,34 @@ unsafe extern "C-unwind" fn begin(slot: *mut c_void) -> *mut c_void {
     unsafe { transmute::<usize, Start>(start)(argument) }
 }
 
-/// The threads that live; the places of the others are given back.
+/// How often all places are looked at, until no thread was started meanwhile.
+const PASSES_MAX: usize = 64;
+
+/// The threads that live; the places of the others are given back. A thread that is started while this looks, at a place that was looked at
+/// already, by one that ends before its own place is, would be missed: so it is looked again until none was started meanwhile. If
+/// that does not come about, the last entry stands for those that are just being started.
 pub(crate) fn living() -> Vec<Thread> {
+    // One at a time: a place that two find free of its thread would be given back twice, the second time when it has another.
+    static ALONE: Mutex<()> = Mutex::new(());
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut seen = Vec::new();
+    for _ in 0..PASSES_MAX {
+        let before = LAST_NUMBER.load(Ordering::SeqCst);
+        seen = pass();
+        if LAST_NUMBER.load(Ordering::SeqCst) == before {
+            return seen;
+        }
+    }
+    seen.push(Thread {
+        tid: 0,
+        start: 0,
+        started_by: 0,
+        number: u64::MAX,
+    });
+    seen
+}
+
+fn pass() -> Vec<Thread> {
     let mut living: Vec<(Thread, &Slot)> = Vec::new();
     for slot in used() {
         let state = slot.state.load(Ordering::Acquire);
