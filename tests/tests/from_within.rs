@@ -35,7 +35,7 @@ impl Subscriber for Commands {
             // Said after the turn of the command or the reload: who listens may want one, too.
             if let Some(engine) = ENGINE.get() {
                 // Not for what that leads to, which would never end.
-                if TRANSITIONS.fetch_add(1, Ordering::SeqCst) % 2 == 0 {
+                if TRANSITIONS.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) {
                     let _ = engine.reload("a");
                 }
             }
