@@ -3,7 +3,6 @@
 //! Whoever holds the lock applies the event, numbers the transition, appends it and publishes the snapshot in that one
 //! critical section. No code of a plugin, no subscriber and no log ever runs under the lock.
 
-use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -24,7 +23,7 @@ use crate::instance::{Instance, SavedState};
 use crate::ledger::Ledger;
 use crate::library::LoadedLibrary;
 use crate::snapshot::{Beside, Facts, Owned, Plain, Published, READ_TRIES_MAX, Snapshot};
-use crate::transition_log::{HeldLog, hold_log};
+use crate::turns::{ReloadTurn, Turn, Turns};
 
 pub(crate) use crate::applied::Applied;
 
@@ -39,36 +38,7 @@ pub(crate) struct Cell {
     guarded: Mutex<Guarded>,
     /// Told when a call has ended or was abandoned and somebody waits for that.
     settled: Condvar,
-    /// Held by a command for as long as it takes, so that commands to one plugin come one after another.
-    command: Mutex<()>,
-    /// Held by a reload from its beginning to its end; taken before the turn of a command, which it takes only to switch.
-    reload: Mutex<()>,
-}
-
-/// The turn of a command. What it logs meanwhile is said when the turn is over, because whoever listens may want a turn, too.
-pub(crate) struct Turn<'a> {
-    // Dropped in this order: first the turn ends, then is said what happened.
-    _turn: MutexGuard<'a, ()>,
-    _log: HeldLog,
-}
-
-/// The turn of a reload. What it logs meanwhile is said when it is over, as with a command.
-pub(crate) struct ReloadTurn<'a> {
-    cell: &'a Cell,
-    // Dropped in this order: first the turn ends, then is said what happened.
-    _turn: MutexGuard<'a, ()>,
-    _log: HeldLog,
-}
-
-impl Drop for ReloadTurn<'_> {
-    fn drop(&mut self) {
-        RELOADED_HERE.with_borrow_mut(|cells| cells.retain(|cell| *cell != self.cell.address()));
-    }
-}
-
-thread_local! {
-    /// The cells whose plugins this thread reloads, for who listens to what is logged on the way and wants a reload, too.
-    static RELOADED_HERE: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    turns: Turns,
 }
 
 /// What only the holder of the cell's lock sees.
@@ -212,8 +182,7 @@ impl Cell {
                 recorded: 0,
             }),
             settled: Condvar::new(),
-            command: Mutex::new(()),
-            reload: Mutex::new(()),
+            turns: Turns::default(),
         }
     }
 
@@ -224,30 +193,17 @@ impl Cell {
 
     /// Waits for the turn of a command.
     pub(crate) fn take_turn(&self) -> Turn<'_> {
-        Turn {
-            _turn: self.command.lock(),
-            _log: hold_log(),
-        }
+        self.turns.take()
     }
 
     /// Waits until no other reload of this plugin is under way.
     pub(crate) fn take_reload(&self) -> ReloadTurn<'_> {
-        let turn = ReloadTurn {
-            cell: self,
-            _turn: self.reload.lock(),
-            _log: hold_log(),
-        };
-        RELOADED_HERE.with_borrow_mut(|cells| cells.push(self.address()));
-        turn
+        self.turns.take_reload()
     }
 
     /// Whether this thread is in the middle of a reload of this plugin, so that another one would wait for ever.
     pub(crate) fn is_reloaded_by_this_thread(&self) -> bool {
-        RELOADED_HERE.with_borrow(|cells| cells.contains(&self.address()))
-    }
-
-    fn address(&self) -> usize {
-        std::ptr::from_ref(self).addr()
+        self.turns.is_reloaded_by_this_thread()
     }
 
     /// Starts an update of a plugin that is due and in good order; `None` if there is anything else to say of it, and nothing

@@ -8,12 +8,13 @@ use parking_lot::MutexGuard;
 use plugin_api::View;
 use plugin_engine_core::{Admission, Command, CreateReason, Event, PluginState, RejectReason};
 
-use crate::cell::{Cell, Guarded, Turn, UnloadedFile};
+use crate::cell::{Cell, Guarded, UnloadedFile};
 use crate::error::Error;
 use crate::executor::{TaskCall, TaskEnd, Verdict};
 use crate::plugins::{self, LoadOutcome, fault_of};
 use crate::requirements;
 use crate::shared::Shared;
+use crate::turns::Turn;
 
 /// The cell of an id that somebody typed.
 pub(crate) fn find<'a>(engine: &'a Shared, id: &str) -> Result<&'a Arc<Cell>, Error> {

@@ -79,6 +79,7 @@ mod sync;
 mod thread_keys;
 mod timers;
 mod transition_log;
+mod turns;
 mod unmap;
 mod verify;
 #[cfg(feature = "watch")]

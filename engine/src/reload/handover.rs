@@ -10,12 +10,13 @@ use plugin_engine_core::{CallKind, Event, FaultKind, FaultReport, PluginState, R
 use super::next::Before;
 use super::refusal::{record_refusal, report};
 use super::replacement::{Failure, Replacement, called, overdue};
-use crate::cell::{Cell, Source, Turn};
+use crate::cell::{Cell, Source};
 use crate::error::{Error, ReloadError};
 use crate::executor::{STUCK_MAX, TaskCall, TaskEnd, Verdict};
 use crate::instance::SavedState;
 use crate::plugins::{self, Setup};
 use crate::shared::Shared;
+use crate::turns::Turn;
 
 /// Why a round did not end in a takeover.
 pub(super) enum Stop {
