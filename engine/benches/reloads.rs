@@ -1,18 +1,17 @@
 //! What a reload costs, and what of it the plugin notices: beside unloading and loading it again, in one run; and whether a plugin that is due
 //! every millisecond misses an update over it.
 //!
-//! `cargo bench --package plugin-engine-bench --bench reloads` runs it. `strip` must be installed, as for `loads`.
+//! `cargo bench --package plugin-engine-bench --bench reloads` runs it.
 
 mod rounds;
 mod step_shares;
 
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
 use plugin_engine::{Cause, Engine, LoadOutcome};
-use plugin_engine_tests::built;
+use plugin_engine_tests::Builds;
 use rounds::{Contestant, Table};
 use tempfile::TempDir;
 
@@ -21,37 +20,19 @@ const RELOADS: usize = 4;
 /// Reloads of a plugin that is updated all the while.
 const RELOADS_WHILE_RUNNING: usize = 100;
 
-/// Builds of one plugin file that differ in what lies behind their end.
-struct Builds {
-    whole: Vec<u8>,
+/// Builds of one plugin, each put in its place as one should.
+struct Numbered {
+    builds: Builds,
     count: Cell<u64>,
 }
 
-impl Builds {
-    fn new(dir: &Path) -> Self {
-        let whole = dir.join("whole");
-        let stripped = Command::new("strip")
-            .arg("-s")
-            .arg("-o")
-            .arg(&whole)
-            .arg(built("noop"))
-            .status()
-            .expect("strip is installed");
-        assert!(stripped.success(), "strip has failed");
-        Self {
-            whole: std::fs::read(&whole).expect("a file can be read"),
-            count: Cell::new(0),
-        }
-    }
-
-    /// Puts the next build in the place of `file`, as one should.
+impl Numbered {
+    /// Puts the next build in the place of `file`.
     fn put(&self, file: &Path) {
         let count = self.count.get() + 1;
         self.count.set(count);
-        let mut bytes = self.whole.clone();
-        bytes.extend_from_slice(&count.to_le_bytes());
         let beside = file.with_extension("new");
-        std::fs::write(&beside, bytes).expect("a file can be written");
+        self.builds.write(count, &beside);
         std::fs::rename(beside, file).expect("a file can be renamed");
     }
 }
@@ -82,7 +63,10 @@ fn main() {
     let mut table = Table::new(only);
     step_shares::listen();
     let dir = TempDir::new().expect("a directory can be made");
-    let builds = Builds::new(dir.path());
+    let builds = Numbered {
+        builds: Builds::of("noop"),
+        count: Cell::new(0),
+    };
     let engine = Engine::builder().build().expect("an engine can be built");
     let (one, other) = (
         plugin(dir.path(), "one", ""),
@@ -142,7 +126,7 @@ fn main() {
 }
 
 /// Reloads a plugin that is due every millisecond, and counts what it and its neighbour have missed.
-fn while_running(dir: &Path, builds: &Builds) {
+fn while_running(dir: &Path, builds: &Numbered) {
     let engine = Engine::builder().build().expect("an engine can be built");
     let reloaded = plugin(dir, "reloaded", "interval = \"1ms\"");
     let neighbour = plugin(dir, "neighbour", "interval = \"1ms\"");

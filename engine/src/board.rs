@@ -38,14 +38,7 @@ impl Board {
         let Some(cell) = self.registry.at(index) else {
             return;
         };
-        let mut guarded = cell.lock();
-        let event = Event::ThreadPanicked(report.clone());
-        let now = self.ledger.time.now();
-        let applied = cell.apply(&self.ledger, &mut guarded, now, event);
-        drop(guarded);
-        if let Ok(applied) = applied {
-            applied.log();
-        }
+        cell.record(&self.ledger, Event::ThreadPanicked(report.clone()));
     }
 }
 

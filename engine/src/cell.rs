@@ -333,6 +333,16 @@ impl Cell {
         })
     }
 
+    /// Applies an event that nobody waits for, and logs what it came to.
+    pub(crate) fn record(&self, ledger: &Ledger, event: Event) {
+        let mut guarded = self.lock();
+        let applied = self.apply(ledger, &mut guarded, ledger.time.now(), event);
+        drop(guarded);
+        if let Ok(applied) = applied {
+            applied.log();
+        }
+    }
+
     /// What is said outside of a record that is not one of a plugin that works.
     #[cold]
     fn transition(

@@ -25,7 +25,7 @@ pub use files::{built, built_with_abort, patched, program, target_dir};
 pub use gate::Gate;
 pub use lines::{Line, count_lines, lines_about, lines_of, on_line};
 pub use misconfigured::{misconfigured, problem_lines};
-pub use program::{Ended, Running, command, ended, threads_of};
+pub use program::{Ended, Running, command, ended, objects, threads_of};
 pub use replaced::write_other_build;
 pub use rig::{Rig, await_late, gated, time_out, wait_for};
 pub use server::Server;

@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
 
 use crate::program;
 
@@ -43,6 +44,17 @@ pub fn ended(command: &mut Command) -> Ended {
         out: text(stdout),
         err: text(stderr),
     }
+}
+
+/// The objects of an output that has one in each line.
+///
+/// # Panics
+/// A line is none.
+pub fn objects(output: &str) -> Vec<Value> {
+    let lines = output.lines();
+    lines
+        .map(|line| serde_json::from_str(line).expect("each line is an object"))
+        .collect()
 }
 
 /// The names of the threads of a process, by its number or as `self`.

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use plugin_engine_tests::{Ended, Running, built, command, ended};
+use plugin_engine_tests::{Ended, Running, built, command, ended, objects};
 use rustix::process::Signal;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -35,13 +35,6 @@ fn run(dir: &TempDir, args: &[&str]) -> Command {
 fn output(command: &mut Command) -> (i32, String, String) {
     let Ended { status, out, err } = ended(command);
     (status, out, err)
-}
-
-fn objects(output: &str) -> Vec<Value> {
-    output
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("each line is an object"))
-        .collect()
 }
 
 /// Checks that `lines` are transitions in order, without gaps or doubles, and one object of snapshots, which is returned.

@@ -2,8 +2,7 @@
 
 use std::path::Path;
 
-use plugin_engine_tests::{Ended, built, command, ended};
-use serde_json::Value;
+use plugin_engine_tests::{Ended, built, command, ended, objects};
 use tempfile::TempDir;
 
 /// Runs `plugin-engine config` in a directory: exit status, standard output, standard error.
@@ -28,13 +27,6 @@ fn drop_in(dir: &TempDir, name: &str) {
         .path()
         .join(file.file_name().expect("a file has a name"));
     std::fs::copy(&file, to).expect("a file can be copied");
-}
-
-fn objects(output: &str) -> Vec<Value> {
-    let lines = output.lines();
-    lines
-        .map(|line| serde_json::from_str(line).expect("each line is an object"))
-        .collect()
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use plugin_engine_tests::{Ended, built, command, ended};
+use plugin_engine_tests::{Ended, built, command, ended, objects};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -24,13 +24,6 @@ fn dir_with(plugins: &[(&str, &str)], texts: &[(&str, &str)]) -> TempDir {
         std::fs::write(dir.path().join(file), text).expect("a file can be written");
     }
     dir
-}
-
-fn objects(output: &str) -> Vec<Value> {
-    let lines = output.lines();
-    lines
-        .map(|line| serde_json::from_str(line).expect("each line is an object"))
-        .collect()
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::Duration;
 
 use plugin_engine::{Cause, Engine, Error, LoadOutcome, PluginState, ReloadError};
-use plugin_engine_tests::{Gate, Rig, await_late, gated, time_out, wait_for};
+use plugin_engine_tests::{Gate, Rig, await_late, gated, threads_of, time_out, wait_for};
 
 /// A reload of the plugin `a` on a thread of its own.
 fn reload(engine: &Engine) -> thread::JoinHandle<Result<LoadOutcome, Error>> {
@@ -285,12 +285,16 @@ fn a_good_build_is_not_rolled_back_for_the_failures_of_the_one_before_it() {
     }
     new.open_all();
     took(&reloading.join().unwrap(), 3);
-    // A roll-back would have waited for this reload, and would come right after it.
     for _ in 0..3 {
         assert_eq!(rig.engine.run_cycle().completed, 1);
         rig.advance(1_000);
-        thread::sleep(Duration::from_millis(20));
     }
+    // Who would roll back has waited for this reload, and ends once nothing is on probation any more.
+    rig.advance(60_000);
+    wait_for("the end of the probation", || {
+        let threads = threads_of("self");
+        !threads.iter().any(|name| name.starts_with("plugin-probat"))
+    });
     assert_eq!(rig.snapshot("a").generation, 3);
     assert!(!rig.causes("a").contains(&Cause::RolledBack));
 }

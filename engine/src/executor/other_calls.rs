@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use plugin_api::View;
 use plugin_engine_core::{
     CallEnd, CallId, CallKind, CallOutcome, CreateReason, Event, FaultKind, FaultReport, Moment,
     RejectReason,
@@ -166,12 +167,40 @@ impl Caller<'_> {
                 return end.task_end();
             }
         }
+        let kind = CallKind::Display;
+        self.call_instance(Event::DisplayStarted, kind, |instance, ticket| {
+            instance.display(ticket)
+        })
+    }
+
+    /// Has the instance save its state. It stays the plugin's, whatever comes of that.
+    pub(super) fn save(&self, into: &Mutex<Option<Result<SavedState, FaultReport>>>) -> TaskEnd {
+        let kind = CallKind::SaveState;
+        self.call_instance(Event::SaveStarted, kind, |instance, ticket| {
+            let (outcome, state) = instance.save_state(ticket);
+            // Before anybody is told that the call has ended.
+            *into.lock() = match &outcome {
+                CallOutcome::Completed => state.map(Ok),
+                CallOutcome::Failed { report, .. } | CallOutcome::Panicked(report) => {
+                    Some(Err(report.clone()))
+                }
+            };
+            (outcome, None)
+        })
+    }
+
+    /// A call of the instance that a command asked for, from the claim to the end. What it shows comes with that.
+    fn call_instance(
+        &self,
+        event: Event,
+        kind: CallKind,
+        call: impl FnOnce(&mut Instance, CallTicket) -> (CallOutcome, Option<View>),
+    ) -> TaskEnd {
         let mut guarded = self.cell.lock();
         let Some(mut instance) = guarded.instance.take() else {
             return TaskEnd::NotMade(busy_or_stuck(&guarded.machine));
         };
-        let begun = self.begin(&mut guarded, Event::DisplayStarted, CallKind::Display);
-        let ticket = match begun {
+        let ticket = match self.begin(&mut guarded, event, kind) {
             Ok(ticket) => ticket,
             Err(reason) => {
                 guarded.instance = Some(instance);
@@ -181,7 +210,7 @@ impl Caller<'_> {
         instance.is_heard_in(ticket.id);
         drop(guarded);
         self.slot.ran.add(instance.library_number());
-        let (outcome, view) = instance.display(ticket);
+        let (outcome, view) = call(&mut instance, ticket);
         let now = self.executor.board.ledger.time.now();
         self.slot.end();
         let ended = self.finish(now, ticket.id, outcome, instance);
@@ -191,42 +220,6 @@ impl Caller<'_> {
         match ended.verdict {
             Verdict::Abandoned => TaskEnd::Abandoned,
             verdict => TaskEnd::Ended(verdict, view),
-        }
-    }
-
-    /// Has the instance save its state. It stays the plugin's, whatever comes of that.
-    pub(super) fn save(&self, into: &Mutex<Option<Result<SavedState, FaultReport>>>) -> TaskEnd {
-        let mut guarded = self.cell.lock();
-        let Some(mut instance) = guarded.instance.take() else {
-            return TaskEnd::NotMade(busy_or_stuck(&guarded.machine));
-        };
-        let ticket = match self.begin(&mut guarded, Event::SaveStarted, CallKind::SaveState) {
-            Ok(ticket) => ticket,
-            Err(reason) => {
-                guarded.instance = Some(instance);
-                return TaskEnd::NotMade(reason);
-            }
-        };
-        instance.is_heard_in(ticket.id);
-        drop(guarded);
-        self.slot.ran.add(instance.library_number());
-        let (outcome, state) = instance.save_state(ticket);
-        let now = self.executor.board.ledger.time.now();
-        self.slot.end();
-        // Before anybody is told that the call has ended.
-        *into.lock() = match &outcome {
-            CallOutcome::Completed => state.map(Ok),
-            CallOutcome::Failed { report, .. } | CallOutcome::Panicked(report) => {
-                Some(Err(report.clone()))
-            }
-        };
-        let ended = self.finish(now, ticket.id, outcome, instance);
-        if let Some(instance) = ended.leftover {
-            self.dispose(*instance);
-        }
-        match ended.verdict {
-            Verdict::Abandoned => TaskEnd::Abandoned,
-            verdict => TaskEnd::Ended(verdict, None),
         }
     }
 

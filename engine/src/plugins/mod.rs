@@ -342,18 +342,7 @@ fn remember_misconfigured(
 }
 
 fn record_failure(engine: &Shared, cell: &Cell, report: FaultReport) {
-    let ledger = &engine.board.ledger;
-    let mut guarded = cell.lock();
-    let applied = cell.apply(
-        ledger,
-        &mut guarded,
-        ledger.time.now(),
-        Event::LoadFailed(report),
-    );
-    drop(guarded);
-    if let Ok(applied) = applied {
-        applied.log();
-    }
+    cell.record(&engine.board.ledger, Event::LoadFailed(report));
 }
 
 pub(crate) fn check_running(engine: &Shared) -> Result<(), Error> {

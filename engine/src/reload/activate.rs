@@ -13,7 +13,7 @@ use super::steps::Steps;
 use super::takeover::take_over;
 use crate::cell::{Cell, RolledBack};
 use crate::commands::{self, Admitted};
-use crate::config::{PluginConfig, ReloadWay};
+use crate::config::ReloadWay;
 use crate::error::{Error, ReloadError};
 use crate::executor::STUCK_MAX;
 use crate::plugins::{self, LoadOutcome, Setup};
@@ -143,19 +143,12 @@ fn adjust(
             }
         }
     }
-    let id = cell.id.clone();
-    match switch(engine, cell, next.config, &before.config) {
-        Err(Error::Unmet { id, unmet }) => {
-            let file = next.candidate.path.clone();
-            return Ok(LoadOutcome::Unmet { id, file, unmet });
-        }
-        // The configuration holds; it is the plugin that has failed.
-        Err(Error::Fault { id, fault }) => {
-            let file = next.candidate.path.clone();
-            return Ok(LoadOutcome::Failed { id, file, fault });
-        }
-        switched => changed |= switched?,
+    match switch(engine, cell, next, before)? {
+        Switched::No => {}
+        Switched::Yes => changed = true,
+        Switched::InVain(outcome) => return Ok(outcome),
     }
+    let id = cell.id.clone();
     Ok(if changed {
         let file = next.candidate.path.clone();
         LoadOutcome::Reconfigured { id, file }
@@ -165,18 +158,38 @@ fn adjust(
     })
 }
 
+/// What became of switching a plugin as its configuration says now.
+enum Switched {
+    No,
+    Yes,
+    /// The configuration holds; the plugin has failed, or waits for another one.
+    InVain(LoadOutcome),
+}
+
 /// Switches the plugin on or off if its configuration says so now and said otherwise before. What a person has switched stays so.
 fn switch(
     engine: &Arc<Shared>,
     cell: &Arc<Cell>,
-    now: &PluginConfig,
-    before: &PluginConfig,
-) -> Result<bool, Error> {
+    next: &Next<'_>,
+    before: &Before,
+) -> Result<Switched, Error> {
     let id = cell.id.as_str();
-    match (before.enabled().value, now.enabled().value) {
-        (true, false) => commands::disable(engine, id).map(|()| true),
-        (false, true) => commands::enable(engine, id).map(|()| true),
-        _ => Ok(false),
+    let was_and_is = (before.config.enabled().value, next.config.enabled().value);
+    let switched = match was_and_is {
+        (true, false) => commands::disable(engine, id),
+        (false, true) => commands::enable(engine, id),
+        _ => return Ok(Switched::No),
+    };
+    let file = next.candidate.path.clone();
+    match switched {
+        Ok(()) => Ok(Switched::Yes),
+        Err(Error::Unmet { id, unmet }) => {
+            Ok(Switched::InVain(LoadOutcome::Unmet { id, file, unmet }))
+        }
+        Err(Error::Fault { id, fault }) => {
+            Ok(Switched::InVain(LoadOutcome::Failed { id, file, fault }))
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -272,19 +285,11 @@ fn finish(
     generation: u32,
 ) -> Result<LoadOutcome, Error> {
     engine.refused.forget(&next.candidate.path);
-    if next.rollback.is_none() {
-        match switch(engine, cell, next.config, &before.config) {
-            Err(Error::Unmet { id, unmet }) => {
-                let file = next.candidate.path.clone();
-                return Ok(LoadOutcome::Unmet { id, file, unmet });
-            }
-            // It has taken over, and failed at what came after that.
-            Err(Error::Fault { id, fault }) => {
-                let file = next.candidate.path.clone();
-                return Ok(LoadOutcome::Failed { id, file, fault });
-            }
-            switched => switched?,
-        };
+    // It has taken over, whatever comes of switching it.
+    if next.rollback.is_none()
+        && let Switched::InVain(outcome) = switch(engine, cell, next, before)?
+    {
+        return Ok(outcome);
     }
     Ok(LoadOutcome::Reloaded {
         id: cell.id.clone(),

@@ -207,15 +207,7 @@ fn put_back(hold: &Hold<'_>, before: &Before, saved: &Saved, failure: Failure) -
         Err(Failure::ShutDown) => Stop::Failed(Failure::ShutDown),
         Err(Failure::Reload(again)) => {
             old.give_up();
-            let report = report(&again);
-            let mut guarded = cell.lock();
-            let now = engine.board.ledger.time.now();
-            let event = Event::NotPutBack(report);
-            let applied = cell.apply(&engine.board.ledger, &mut guarded, now, event);
-            drop(guarded);
-            if let Ok(applied) = applied {
-                applied.log();
-            }
+            cell.record(&engine.board.ledger, Event::NotPutBack(report(&again)));
             Stop::Recorded(Error::NotPutBack {
                 id: cell.id.clone(),
                 source: error,

@@ -94,16 +94,8 @@ pub(super) fn take_over(
 
 /// Destroys the instance that another one has taken over from.
 fn retire(engine: &Arc<Shared>, cell: &Arc<Cell>, old: Instance) {
-    let Err(report) = destroy(engine, cell, old) else {
-        return;
-    };
-    let ledger = &engine.board.ledger;
-    let mut guarded = cell.lock();
-    let event = Event::ReplacedNotDestroyed(report);
-    let applied = cell.apply(ledger, &mut guarded, ledger.time.now(), event);
-    drop(guarded);
-    if let Ok(applied) = applied {
-        applied.log();
+    if let Err(report) = destroy(engine, cell, old) {
+        cell.record(&engine.board.ledger, Event::ReplacedNotDestroyed(report));
     }
 }
 

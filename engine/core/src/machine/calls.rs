@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    AbandonReason, CallEnd, CallId, CallOutcome, CreateReason, Machine, ORPHANS_MAX, RejectReason,
-    Step,
+    AbandonReason, CallEnd, CallId, CallOutcome, CreateReason, Machine, RejectReason, Step,
 };
 use crate::{CallKind, Cause, Fault, FaultKind, FaultReport, Moment, PluginState, WallTime};
 
@@ -43,15 +42,7 @@ impl Machine {
         {
             return Err(RejectReason::Illegal(self.state));
         }
-        match &self.in_flight {
-            Some(call) if !call.abandoned => return Err(RejectReason::Busy),
-            // The instance before is stuck and stays so: it is no longer this plugin's, only counted.
-            Some(_) if self.orphans.len() >= ORPHANS_MAX => {
-                return Err(RejectReason::TooManyStuck);
-            }
-            Some(call) => self.orphans.push(call.id),
-            None => {}
-        }
+        self.give_up_stuck_call()?;
         let id = self.begin(now, wall, CallKind::Create, reason);
         Ok(Step::started(id))
     }
@@ -75,22 +66,11 @@ impl Machine {
         outcome: CallOutcome,
     ) -> Result<Step, RejectReason> {
         self.times.last_display = Some(wall);
-        let report = match outcome {
-            CallOutcome::Completed => {
-                self.counts.successes += 1;
-                self.faults.display = None;
-                self.faults.displays_in_a_row = 0;
-                return Ok(Step::silent());
-            }
-            CallOutcome::Failed { report, .. } => {
-                self.counts.failures += 1;
-                report
-            }
-            CallOutcome::Panicked(report) => {
-                self.counts.panics += 1;
-                self.poisoned = true;
-                report
-            }
+        self.poisoned |= matches!(outcome, CallOutcome::Panicked(_));
+        let Some(report) = self.count(outcome) else {
+            self.faults.display = None;
+            self.faults.displays_in_a_row = 0;
+            return Ok(Step::silent());
         };
         self.fail_display(wall, duration, &report)
     }
@@ -203,19 +183,8 @@ impl Machine {
         duration: Duration,
         outcome: CallOutcome,
     ) -> Result<Step, RejectReason> {
-        let report = match outcome {
-            CallOutcome::Completed => {
-                self.counts.successes += 1;
-                return Ok(Step::silent());
-            }
-            CallOutcome::Failed { report, .. } => {
-                self.counts.failures += 1;
-                report
-            }
-            CallOutcome::Panicked(report) => {
-                self.counts.panics += 1;
-                report
-            }
+        let Some(report) = self.count(outcome) else {
+            return Ok(Step::silent());
         };
         let error = Arc::new(Fault::new(&report, wall, Some(CallKind::Destroy), false, 1));
         self.go(wall, Cause::DestroyFailed, Some(error), Some(duration))

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    Admission, CallKind, Cause, Command, Fault, Moment, PluginState, Schedule, WallTime, next_state,
+    Admission, CallKind, Cause, Command, Fault, FaultReport, Moment, PluginState, Schedule,
+    WallTime, next_state,
 };
 
 pub use event::{
@@ -311,6 +312,43 @@ impl Machine {
             None => Ok(()),
             Some(call) if call.abandoned => Err(RejectReason::Stuck),
             Some(_) => Err(RejectReason::Busy),
+        }
+    }
+
+    /// No call is waited for; one that is stuck is in nobody's way.
+    fn check_settled(&self) -> Result<(), RejectReason> {
+        match &self.in_flight {
+            Some(call) if !call.abandoned => Err(RejectReason::Busy),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is stuck is stuck in an instance that is no longer this plugin's from here on, only counted: another one takes its place.
+    fn give_up_stuck_call(&mut self) -> Result<(), RejectReason> {
+        self.check_settled()?;
+        if self.in_flight.is_some() && self.orphans.len() >= ORPHANS_MAX {
+            return Err(RejectReason::TooManyStuck);
+        }
+        self.orphans
+            .extend(self.in_flight.take().map(|call| call.id));
+        Ok(())
+    }
+
+    /// Counts how a call ended that is no update. What it said, if it did not complete.
+    fn count(&mut self, outcome: CallOutcome) -> Option<FaultReport> {
+        match outcome {
+            CallOutcome::Completed => {
+                self.counts.successes += 1;
+                None
+            }
+            CallOutcome::Failed { report, .. } => {
+                self.counts.failures += 1;
+                Some(report)
+            }
+            CallOutcome::Panicked(report) => {
+                self.counts.panics += 1;
+                Some(report)
+            }
         }
     }
 

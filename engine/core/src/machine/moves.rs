@@ -59,9 +59,7 @@ impl Machine {
         report: &FaultReport,
     ) -> Result<Step, RejectReason> {
         self.check(Cause::RequirementUnmet)?;
-        if self.in_flight.is_some_and(|call| !call.abandoned) {
-            return Err(RejectReason::Busy);
-        }
+        self.check_settled()?;
         if self
             .faults
             .state
@@ -86,9 +84,7 @@ impl Machine {
     }
 
     pub(super) fn switch_off(&mut self, wall: WallTime) -> Result<Step, RejectReason> {
-        if self.in_flight.is_some_and(|call| !call.abandoned) {
-            return Err(RejectReason::Busy);
-        }
+        self.check_settled()?;
         let step = self.go(wall, Cause::SwitchedOff, None, None)?;
         self.faults.state = None;
         self.has_instance = false;
@@ -98,9 +94,7 @@ impl Machine {
     }
 
     pub(super) fn unload(&mut self, wall: WallTime, cause: Cause) -> Result<Step, RejectReason> {
-        if self.in_flight.is_some_and(|call| !call.abandoned) {
-            return Err(RejectReason::Busy);
-        }
+        self.check_settled()?;
         let step = self.go(wall, cause, None, None)?;
         self.faults.clear();
         self.has_instance = false;

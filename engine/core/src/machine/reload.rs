@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::event::Takeover;
-use super::{
-    CallLimits, CallOutcome, CreateReason, Machine, ORPHANS_MAX, RejectReason, Schedule, Step,
-};
+use super::{CallLimits, CallOutcome, CreateReason, Machine, RejectReason, Schedule, Step};
 use crate::{CallKind, Cause, Fault, FaultReport, Moment, PluginState, WallTime};
 
 impl Machine {
@@ -30,14 +28,7 @@ impl Machine {
             Cause::Reloaded
         };
         self.check(cause)?;
-        match &self.in_flight {
-            Some(call) if !call.abandoned => return Err(RejectReason::Busy),
-            Some(_) if self.orphans.len() >= ORPHANS_MAX => return Err(RejectReason::TooManyStuck),
-            // The instance before is stuck and stays so: it is no longer this plugin's, only counted.
-            Some(call) => self.orphans.push(call.id),
-            None => {}
-        }
-        self.in_flight = None;
+        self.give_up_stuck_call()?;
         let runs = self.state == PluginState::Enabled;
         let error = note.map(|report| Arc::new(Fault::new(&report, wall, None, true, 1)));
         let step = self.go(wall, cause, error, None)?;
@@ -78,9 +69,7 @@ impl Machine {
         report: &FaultReport,
     ) -> Result<Step, RejectReason> {
         self.check(Cause::GaveUp)?;
-        if self.in_flight.is_some_and(|call| !call.abandoned) {
-            return Err(RejectReason::Busy);
-        }
+        self.check_settled()?;
         let error = Arc::new(Fault::new(report, wall, Some(CallKind::Create), false, 1));
         self.faults.state = Some(Arc::clone(&error));
         self.has_instance = false;
@@ -108,9 +97,7 @@ impl Machine {
         mut schedule: Schedule,
         limits: CallLimits,
     ) -> Result<Step, RejectReason> {
-        if self.in_flight.is_some_and(|call| !call.abandoned) {
-            return Err(RejectReason::Busy);
-        }
+        self.check_settled()?;
         let step = self.go(wall, Cause::Reconfigured, None, None)?;
         if !schedule.go_on_from(&self.schedule) && self.state == PluginState::Enabled {
             schedule.start(now);
@@ -133,22 +120,11 @@ impl Machine {
         duration: Duration,
         outcome: CallOutcome,
     ) -> Result<Step, RejectReason> {
-        let report = match outcome {
-            CallOutcome::Completed => {
-                self.counts.successes += 1;
-                return Ok(Step::silent());
-            }
-            CallOutcome::Failed { report, .. } => {
-                self.counts.failures += 1;
-                report
-            }
-            CallOutcome::Panicked(report) => {
-                self.counts.panics += 1;
-                self.poisoned = true;
-                report
-            }
-        };
-        self.fail_save(wall, duration, &report)
+        self.poisoned |= matches!(outcome, CallOutcome::Panicked(_));
+        match self.count(outcome) {
+            None => Ok(Step::silent()),
+            Some(report) => self.fail_save(wall, duration, &report),
+        }
     }
 
     /// Says nothing of updates, so no error stands after it.
