@@ -5,13 +5,14 @@
 //! in as an argument, and what is to be done comes out as a value.
 //!
 //! The arrows: `id`, `time`, `text`, `state` know nobody; `lifecycle` is the table over `state`; `fault` and `schedule` are data;
-//! `requirement` is what one plugin requires of another; `machine` uses what is above and is the only one that changes anything.
+//! `restart` is when what failed is started again; `requirement` is what one plugin requires of another; `machine` uses what is above and is the only one that changes anything.
 
 mod fault;
 mod id;
 mod lifecycle;
 mod machine;
 mod requirement;
+mod restart;
 mod schedule;
 mod state;
 mod text;
@@ -28,6 +29,7 @@ pub use machine::{
 pub use requirement::{
     REQUIREMENTS_MAX, Requirement, RequirementError, Standing, Unmet, cycles, required_first,
 };
+pub use restart::{JITTER_PERCENT_MAX, RESTARTS_MAX, RestartDecision, RestartPolicy, Restarts};
 pub use schedule::{INTERVAL_MAX, INTERVAL_MIN, Schedule, TIMEOUT_MAX, TIMEOUT_MIN};
 pub use state::{Admission, CallKind, Command, PluginState, STATES, UnknownState};
 pub use text::{MESSAGE_LEN_MAX, bounded, escape_control};
