@@ -27,6 +27,8 @@ pub enum FaultKind {
     Refused,
     /// Something that the plugin requires is not there, or not in a version that fits.
     Requirement,
+    /// It uses more than it should.
+    Limit,
 }
 
 impl FaultKind {
@@ -44,6 +46,7 @@ impl FaultKind {
             Self::Contract => "contract",
             Self::Refused => "refused",
             Self::Requirement => "requirement",
+            Self::Limit => "limit",
         }
     }
 }

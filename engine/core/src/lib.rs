@@ -5,9 +5,11 @@
 //! in as an argument, and what is to be done comes out as a value.
 //!
 //! The arrows: `id`, `time`, `text`, `state` know nobody; `lifecycle` is the table over `state`; `fault` and `schedule` are data;
-//! `restart` is when what failed is started again; `requirement` is what one plugin requires of another; `machine` uses what is above and is the only one that changes anything.
+//! `restart`, `breaker` and `health` are the policies and what is known for them; `requirement` is what one plugin requires of another; `machine` uses what is above and is the only one that changes anything.
 
+mod breaker;
 mod fault;
+mod health;
 mod id;
 mod lifecycle;
 mod machine;
@@ -19,7 +21,9 @@ mod text;
 mod time;
 mod transition;
 
+pub use breaker::{BreakerPolicy, BreakerState};
 pub use fault::{Fault, FaultKind, FaultReport};
+pub use health::{Health, HealthPolicy, OnHung, OnUnhealthy};
 pub use id::{PluginId, PluginIdError};
 pub use lifecycle::{CAUSES, Cause, UnknownCause, next_state, table};
 pub use machine::{

@@ -56,8 +56,24 @@ causes! {
     DestroyFailed = "destroy_failed",
     /// The instance that had panicked was destroyed, and created anew.
     CreatedAnew = "created_anew",
-    /// The instance that had panicked could not be created anew.
+    /// Restarts are used up.
     GaveUp = "gave_up",
+    /// Unhealthy, and the policy is to restart: not called until then.
+    Unhealthy = "unhealthy",
+    /// Restarted by policy, and the instance was created.
+    Restarted = "restarted",
+    /// A call does not return, and by policy an instance was created beside it.
+    Replaced = "replaced",
+    /// Healthy again for as long as it takes.
+    Recovered = "recovered",
+    /// Too many updates failed in a row: they are skipped for a while.
+    BreakerOpened = "breaker_opened",
+    /// The update after a while of skipped ones completed.
+    BreakerClosed = "breaker_closed",
+    /// It uses more than it should.
+    LimitPassed = "limit_passed",
+    /// It uses no more than it should again.
+    LimitsKept = "limits_kept",
     /// A due update was not started, because the limit of threads is reached or something that the plugin requires is not there.
     CallRefused = "call_refused",
     /// An abandoned call returned; its result was discarded.
@@ -129,7 +145,10 @@ pub const fn next_state(from: PluginState, cause: Cause) -> Option<PluginState> 
         (Unloaded, Cause::LoadFailed) => Error,
 
         (Loaded, Cause::Created) => Enabled,
-        (Loaded | Disabled | Error, Cause::CreateFailed | Cause::RequirementUnmet) => Error,
+        (Loaded | Disabled | Error, Cause::RequirementUnmet) => Error,
+        (Loaded | Enabled | Disabled | Error, Cause::CreateFailed | Cause::GaveUp) => Error,
+        (Enabled, Cause::Unhealthy) => Error,
+        (Error, Cause::Restarted) => Enabled,
         (Error, Cause::RequirementMet) => Enabled,
 
         (Enabled, Cause::UpdateStarted) => Running,
@@ -138,8 +157,9 @@ pub const fn next_state(from: PluginState, cause: Cause) -> Option<PluginState> 
         (Running, Cause::UpdateFailed | Cause::UpdateTimedOut | Cause::UpdatePanicked) => Enabled,
         (Running, Cause::FailedPermanently) => Error,
 
-        (Enabled, Cause::CreatedAnew) => Enabled,
-        (Enabled, Cause::GaveUp) => Error,
+        (Enabled, Cause::CreatedAnew | Cause::Replaced) => Enabled,
+        (Enabled, Cause::Recovered | Cause::BreakerOpened | Cause::BreakerClosed) => Enabled,
+        (Enabled | Running, Cause::LimitPassed | Cause::LimitsKept) => from,
         (Enabled, Cause::DisplayFailed | Cause::CallRefused) => Enabled,
 
         (Enabled | Disabled | Error, Cause::Reset) => Enabled,

@@ -75,6 +75,11 @@ impl Schedule {
         self.next = now.saturating_add(Duration::from_nanos(self.phase_ns));
     }
 
+    /// The next tick is at this moment, and a new grid begins there.
+    pub fn set_next(&mut self, next: Moment) {
+        self.next = next;
+    }
+
     /// Stops: nothing is due until the next start.
     pub fn stop(&mut self) {
         self.next = Moment::FAR;

@@ -15,7 +15,7 @@ cause              | Unloaded | Loaded   | Enabled  | Running | Error    | Disab
 mapped             | Loaded   | -        | -        | -       | -        | -
 load_failed        | Error    | -        | -        | -       | -        | -
 created            | -        | Enabled  | -        | -       | -        | -
-create_failed      | -        | Error    | -        | -       | Error    | Error
+create_failed      | -        | Error    | Error    | -       | Error    | Error
 requirement_unmet  | -        | Error    | -        | -       | Error    | Error
 requirement_met    | -        | -        | -        | -       | Enabled  | -
 update_started     | -        | -        | Running  | -       | -        | -
@@ -27,7 +27,15 @@ failed_permanently | -        | -        | -        | Error   | -        | -
 display_failed     | -        | -        | Enabled  | -       | -        | -
 destroy_failed     | Unloaded | Loaded   | Enabled  | Running | Error    | Disabled
 created_anew       | -        | -        | Enabled  | -       | -        | -
-gave_up            | -        | -        | Error    | -       | -        | -
+gave_up            | -        | Error    | Error    | -       | Error    | Error
+unhealthy          | -        | -        | Error    | -       | -        | -
+restarted          | -        | -        | -        | -       | Enabled  | -
+replaced           | -        | -        | Enabled  | -       | -        | -
+recovered          | -        | -        | Enabled  | -       | -        | -
+breaker_opened     | -        | -        | Enabled  | -       | -        | -
+breaker_closed     | -        | -        | Enabled  | -       | -        | -
+limit_passed       | -        | -        | Enabled  | Running | -        | -
+limits_kept        | -        | -        | Enabled  | Running | -        | -
 call_refused       | -        | -        | Enabled  | -       | -        | -
 returned_late      | Unloaded | Loaded   | Enabled  | Running | Error    | Disabled
 thread_panicked    | Unloaded | Loaded   | Enabled  | Running | Error    | Disabled
@@ -72,6 +80,8 @@ create, switch    | -               | -                 | -               | -   
 create, reset     | -               | -                 | .               | -                  | .                 | .
 create, anew      | -               | -                 | .               | -                  | -                 | -
 create, met       | -               | -                 | -               | -                  | -                 | -
+create, restart   | -               | -                 | -               | -                  | -                 | -
+create, hung      | -               | -                 | -               | -                  | -                 | -
 destroy           | .               | .                 | .               | -                  | .                 | .
 completed         | -               | -                 | -               | update_completed   | -                 | -
 failed            | -               | -                 | -               | update_failed      | -                 | -
@@ -82,11 +92,16 @@ stop              | -               | -                 | -               | upda
 tick skipped      | .               | .                 | .               | .                  | .                 | .
 call refused      | -               | -                 | call_refused    | -                  | -                 | -
 thread panicked   | thread_panicked | thread_panicked   | thread_panicked | thread_panicked    | thread_panicked   | thread_panicked
+judged            | -               | -                 | -               | -                  | -                 | -
+restart refused   | -               | -                 | -               | -                  | -                 | -
+limit passed      | -               | -                 | limit_passed    | limit_passed       | -                 | -
+limits kept       | -               | -                 | .               | .                  | -                 | -
+settings hold     | .               | .                 | .               | .                  | .                 | .
 switched off      | -               | switched_off      | switched_off    | -                  | switched_off      | -
 reloaded          | -               | -                 | reloaded        | -                  | reloaded          | reloaded
 rolled back       | -               | -                 | rolled_back     | -                  | rolled_back       | rolled_back
 reload refused    | reload_refused  | reload_refused    | reload_refused  | reload_refused     | reload_refused    | reload_refused
-not put back      | -               | -                 | gave_up         | -                  | -                 | -
+not put back      | -               | -                 | create_failed   | -                  | -                 | -
 replaced not gone | destroy_failed  | destroy_failed    | destroy_failed  | destroy_failed     | destroy_failed    | destroy_failed
 reconfigured      | -               | reconfigured      | reconfigured    | -                  | reconfigured      | reconfigured
 save              | -               | -                 | .               | -                  | -                 | -
@@ -109,16 +124,23 @@ create, switch    | -               | -               | -               | -     
 create, reset     | -               | -               | -               | -               | -               | -               | -               | -
 create, anew      | -               | -               | -               | -               | -               | -               | -               | -
 create, met       | -               | -               | -               | -               | -               | -               | -               | -
+create, restart   | -               | -               | -               | -               | -               | -               | -               | -
+create, hung      | -               | -               | -               | -               | -               | -               | -               | -
 destroy           | -               | -               | -               | -               | -               | -               | -               | -
 completed         | created         | switched_on     | reset           | requirement_met | reset           | created_anew    | .               | .
-failed            | create_failed   | create_failed   | create_failed   | create_failed   | gave_up         | gave_up         | display_failed  | destroy_failed
-failed for good   | create_failed   | create_failed   | create_failed   | create_failed   | gave_up         | gave_up         | display_failed  | destroy_failed
-panicked          | create_failed   | create_failed   | create_failed   | create_failed   | gave_up         | gave_up         | display_failed  | destroy_failed
-deadline          | create_failed   | create_failed   | create_failed   | create_failed   | gave_up         | gave_up         | display_failed  | destroy_failed
-stop              | create_failed   | create_failed   | create_failed   | create_failed   | gave_up         | gave_up         | display_failed  | destroy_failed
+failed            | create_failed   | create_failed   | create_failed   | create_failed   | create_failed   | create_failed   | display_failed  | destroy_failed
+failed for good   | create_failed   | create_failed   | create_failed   | create_failed   | create_failed   | create_failed   | display_failed  | destroy_failed
+panicked          | create_failed   | create_failed   | create_failed   | create_failed   | create_failed   | create_failed   | display_failed  | destroy_failed
+deadline          | create_failed   | create_failed   | create_failed   | create_failed   | create_failed   | create_failed   | display_failed  | destroy_failed
+stop              | create_failed   | create_failed   | create_failed   | create_failed   | create_failed   | create_failed   | display_failed  | destroy_failed
 tick skipped      | .               | .               | .               | .               | .               | .               | .               | .
 call refused      | -               | -               | -               | -               | call_refused    | call_refused    | call_refused    | call_refused
 thread panicked   | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked
+judged            | -               | -               | -               | -               | -               | -               | -               | -
+restart refused   | -               | -               | -               | -               | -               | -               | -               | -
+limit passed      | -               | -               | -               | -               | limit_passed    | limit_passed    | limit_passed    | limit_passed
+limits kept       | -               | -               | -               | -               | .               | .               | .               | .
+settings hold     | .               | .               | .               | .               | .               | .               | .               | .
 switched off      | -               | -               | -               | -               | -               | -               | -               | -
 reloaded          | -               | -               | -               | -               | -               | -               | -               | -
 rolled back       | -               | -               | -               | -               | -               | -               | -               | -
@@ -146,6 +168,8 @@ create, switch    | -               | -               | .                 | -   
 create, reset     | .               | .               | .                 | .               | .                 | -
 create, anew      | .               | .               | -                 | .               | -                 | -
 create, met       | -               | -               | -                 | -               | -                 | -
+create, restart   | -               | -               | -                 | -               | -                 | -
+create, hung      | -               | -               | -                 | -               | -                 | -
 destroy           | -               | -               | -                 | -               | -                 | -
 completed         | returned_late   | returned_late   | returned_late     | returned_late   | returned_late     | returned_late
 failed            | returned_late   | returned_late   | returned_late     | returned_late   | returned_late     | returned_late
@@ -156,11 +180,16 @@ stop              | -               | -               | -                 | -   
 tick skipped      | .               | .               | .                 | .               | .                 | .
 call refused      | call_refused    | call_refused    | -                 | call_refused    | -                 | -
 thread panicked   | thread_panicked | thread_panicked | thread_panicked   | thread_panicked | thread_panicked   | thread_panicked
+judged            | -               | -               | -                 | -               | -                 | -
+restart refused   | -               | -               | -                 | -               | -                 | -
+limit passed      | limit_passed    | limit_passed    | -                 | limit_passed    | -                 | -
+limits kept       | .               | .               | -                 | .               | -                 | -
+settings hold     | .               | .               | .                 | .               | .                 | .
 switched off      | switched_off    | switched_off    | switched_off      | switched_off    | -                 | -
 reloaded          | reloaded        | reloaded        | reloaded          | reloaded        | reloaded          | -
 rolled back       | rolled_back     | rolled_back     | rolled_back       | rolled_back     | rolled_back       | -
 reload refused    | reload_refused  | reload_refused  | reload_refused    | reload_refused  | reload_refused    | reload_refused
-not put back      | gave_up         | gave_up         | -                 | gave_up         | -                 | -
+not put back      | create_failed   | create_failed   | -                 | create_failed   | -                 | -
 replaced not gone | destroy_failed  | destroy_failed  | destroy_failed    | destroy_failed  | destroy_failed    | destroy_failed
 reconfigured      | reconfigured    | reconfigured    | reconfigured      | reconfigured    | reconfigured      | -
 save              | -               | -               | -                 | -               | -                 | -
@@ -288,6 +317,8 @@ fn event(row: &str, id: CallId) -> Event {
         "create, reset" => Event::CreateStarted(CreateReason::Reset),
         "create, anew" => Event::CreateStarted(CreateReason::Anew),
         "create, met" => Event::CreateStarted(CreateReason::RequirementMet),
+        "create, restart" => Event::CreateStarted(CreateReason::Restart),
+        "create, hung" => Event::CreateStarted(CreateReason::Hung),
         "destroy" => Event::DestroyStarted { current: true },
         "completed" => ended(CallOutcome::Completed),
         "failed" => ended(failed("later, perhaps")),
@@ -298,6 +329,14 @@ fn event(row: &str, id: CallId) -> Event {
         "tick skipped" => Event::TickSkipped,
         "call refused" => Event::CallRefused(report(FaultKind::Refused, "no thread")),
         "thread panicked" => Event::ThreadPanicked(report(FaultKind::ThreadPanic, "oh")),
+        "judged" => Event::Judged,
+        "restart refused" => Event::RestartRefused(report(FaultKind::Refused, "no")),
+        "limit passed" => Event::LimitPassed {
+            unhealthy: false,
+            report: report(FaultKind::Limit, "much"),
+        },
+        "limits kept" => Event::LimitsKept,
+        "settings hold" => Event::ConfigurationHolds,
         "switched off" => Event::SwitchedOff,
         "reloaded" => Event::Reloaded(Box::new(takeover(false))),
         "rolled back" => Event::Reloaded(Box::new(takeover(true))),

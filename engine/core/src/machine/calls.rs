@@ -6,7 +6,9 @@ use std::time::Duration;
 use super::{
     AbandonReason, CallEnd, CallId, CallOutcome, CreateReason, Machine, RejectReason, Step,
 };
-use crate::{CallKind, Cause, Fault, FaultKind, FaultReport, Moment, PluginState, WallTime};
+use crate::{
+    CallKind, Cause, Fault, FaultKind, FaultReport, Moment, PluginState, RestartDecision, WallTime,
+};
 
 impl Machine {
     pub(super) fn start_display(
@@ -34,6 +36,8 @@ impl Machine {
             CreateReason::Reset => Cause::Reset,
             CreateReason::Anew => Cause::CreatedAnew,
             CreateReason::RequirementMet => Cause::RequirementMet,
+            CreateReason::Restart => Cause::Restarted,
+            CreateReason::Hung => Cause::Replaced,
         })?;
         // Whoever wants it back by itself must not bring back what has failed otherwise since.
         let held_back = |fault: &Arc<Fault>| fault.kind == FaultKind::Requirement;
@@ -42,7 +46,17 @@ impl Machine {
         {
             return Err(RejectReason::Illegal(self.state));
         }
+        if (reason == CreateReason::Restart && !self.restart_is_due(now))
+            || (reason == CreateReason::Hung && !self.replacement_is_due(now))
+        {
+            return Err(RejectReason::NotDue);
+        }
         self.give_up_stuck_call()?;
+        if matches!(reason, CreateReason::SwitchedOn | CreateReason::Reset) {
+            // Somebody begins anew: what was tried before does not count against that.
+            self.health.restarts.reset();
+            self.cancel_restart();
+        }
         let id = self.begin(now, wall, CallKind::Create, reason);
         Ok(Step::started(id))
     }
@@ -66,6 +80,7 @@ impl Machine {
         outcome: CallOutcome,
     ) -> Result<Step, RejectReason> {
         self.times.last_display = Some(wall);
+        self.health.is_known = true;
         self.poisoned |= matches!(outcome, CallOutcome::Panicked(_));
         let Some(report) = self.count(outcome) else {
             self.faults.display = None;
@@ -110,11 +125,11 @@ impl Machine {
                 (report, recoverable)
             }
             CallOutcome::Panicked(report) => {
-                self.counts.panics += 1;
+                self.count_panic();
                 (report, true)
             }
         };
-        self.fail_create(wall, duration, reason, &report, recoverable)
+        self.fail_create(now, wall, duration, &report, recoverable)
     }
 
     pub(super) fn created(
@@ -129,17 +144,26 @@ impl Machine {
         self.has_instance = true;
         self.faults.creates_in_a_row = 0;
         self.faults.state = None;
+        self.health.waits_for_restart = false;
         let cause = match reason {
             CreateReason::Load => Cause::Created,
-            CreateReason::SwitchedOn => Cause::SwitchedOn,
+            CreateReason::SwitchedOn => {
+                self.health.forget();
+                Cause::SwitchedOn
+            }
             CreateReason::RequirementMet => Cause::RequirementMet,
+            CreateReason::Restart => Cause::Restarted,
             CreateReason::Reset => {
                 self.faults.clear();
+                self.health.forget();
                 Cause::Reset
             }
             // The schedule goes on: an update is waiting for exactly this.
             CreateReason::Anew => {
                 return self.go(wall, Cause::CreatedAnew, None, Some(duration));
+            }
+            CreateReason::Hung => {
+                return self.go(wall, Cause::Replaced, None, Some(duration));
             }
         };
         self.schedule.start(now);
@@ -147,32 +171,45 @@ impl Machine {
             .map(Step::rearmed)
     }
 
+    /// A create that failed leads to Error, whatever it was made for; what may help by itself is tried again with back-off.
     pub(super) fn fail_create(
         &mut self,
+        now: Moment,
         wall: WallTime,
         duration: Duration,
-        reason: CreateReason,
         report: &FaultReport,
         recoverable: bool,
     ) -> Result<Step, RejectReason> {
         self.faults.creates_in_a_row = self.faults.creates_in_a_row.saturating_add(1);
         let row = self.faults.creates_in_a_row;
-        let error = Arc::new(Fault::new(
-            report,
-            wall,
-            Some(CallKind::Create),
-            recoverable,
-            row,
-        ));
-        self.faults.state = Some(Arc::clone(&error));
+        let call = Some(CallKind::Create);
         self.has_instance = false;
         self.poisoned = false;
+        self.cancel_restart();
         self.schedule.stop();
-        // A reset of an enabled plugin has destroyed the old instance by now, so it cannot go on either.
-        let cause = match (reason, self.state) {
-            (_, PluginState::Enabled) => Cause::GaveUp,
-            _ => Cause::CreateFailed,
+        let decision = recoverable.then(|| self.health.restarts.after_failure(now));
+        let (cause, error) = match decision {
+            Some(RestartDecision::GiveUp { restarts }) if restarts > 0 => {
+                let report = FaultReport {
+                    message: format!("{}: {}", self.given_up(restarts), report.message),
+                    ..report.clone()
+                };
+                (
+                    Cause::GaveUp,
+                    Fault::new(&report, wall, call, recoverable, row),
+                )
+            }
+            _ => {
+                let error = Fault::new(report, wall, call, recoverable, row);
+                (Cause::CreateFailed, error)
+            }
         };
+        if let Some(RestartDecision::In(delay)) = decision {
+            self.schedule.retry(now, Some(delay));
+            self.health.waits_for_restart = true;
+        }
+        let error = Arc::new(error);
+        self.faults.state = Some(Arc::clone(&error));
         self.go(wall, cause, Some(error), Some(duration))
             .map(Step::rearmed)
     }
@@ -232,7 +269,7 @@ impl Machine {
                 self.times.last_display = Some(wall);
                 self.fail_display(wall, duration, &report)
             }
-            CallKind::Create => self.fail_create(wall, duration, call.reason, &report, true),
+            CallKind::Create => self.fail_create(now, wall, duration, &report, true),
             CallKind::Destroy => {
                 let error = Arc::new(Fault::new(&report, wall, Some(CallKind::Destroy), false, 1));
                 self.go(wall, Cause::DestroyFailed, Some(error), Some(duration))

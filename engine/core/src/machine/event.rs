@@ -56,6 +56,10 @@ pub enum CreateReason {
     Anew,
     /// The state is Error because of a requirement, which is met by now.
     RequirementMet,
+    /// The policy restarts it.
+    Restart,
+    /// A call of the instance before does not return, and the policy puts another beside it.
+    Hung,
 }
 
 /// How a call ended that returned.
@@ -141,6 +145,21 @@ pub enum Event {
         /// The limits.
         limits: CallLimits,
     },
+    /// What the last event has left to be said or done, see [`Machine::has_more_to_say`](super::Machine::has_more_to_say).
+    Judged,
+    /// The moment of a restart has come, and it cannot be made.
+    RestartRefused(FaultReport),
+    /// The plugin uses more than it should.
+    LimitPassed {
+        /// Whether so much more that it is unhealthy, not only degraded.
+        unhealthy: bool,
+        /// How much, and what the limit is.
+        report: FaultReport,
+    },
+    /// The plugin uses no more than it should.
+    LimitsKept,
+    /// What the plugin's configuration says is what holds.
+    ConfigurationHolds,
     /// Switched off.
     SwitchedOff,
     /// Unloaded by command.
@@ -252,6 +271,10 @@ pub struct Effects {
     pub rearm: bool,
     /// The call that was in flight has ended or was abandoned: wake who waits for that.
     pub settled: bool,
+    /// The health is not what it was.
+    pub health_changed: bool,
+    /// An unhealthy episode has begun.
+    pub became_unhealthy: bool,
 }
 
 /// What an event came to.

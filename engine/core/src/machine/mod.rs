@@ -4,6 +4,7 @@
 
 mod calls;
 mod event;
+mod health;
 mod moves;
 mod reload;
 mod update;
@@ -11,9 +12,10 @@ mod update;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::health::HealthRecord;
 use crate::{
-    Admission, CallKind, Cause, Command, Fault, FaultReport, Moment, PluginState, Schedule,
-    WallTime, next_state,
+    Admission, CallKind, Cause, Command, Fault, FaultReport, Health, HealthPolicy, Moment,
+    PluginState, Schedule, WallTime, next_state,
 };
 
 pub use event::{
@@ -40,6 +42,12 @@ pub struct Machine {
     faults: Faults,
     limits: CallLimits,
     orphans: Vec<CallId>,
+    health: HealthRecord,
+    /// Worked out of the rest after every event that is not plain.
+    health_now: Health,
+    /// Whether the way of a good update can be taken, as far as that does not change from call to call; worked out likewise.
+    plain: bool,
+    unsaid: health::Unsaid,
 }
 
 /// The errors that stand, by what clears them.
@@ -82,6 +90,10 @@ impl Machine {
             faults: Faults::default(),
             limits,
             orphans: Vec::new(),
+            health: HealthRecord::new(HealthPolicy::default()),
+            health_now: Health::Unknown,
+            plain: false,
+            unsaid: health::Unsaid::default(),
         }
     }
 
@@ -242,6 +254,12 @@ impl Machine {
         wall: WallTime,
         event: Event,
     ) -> Result<Step, RejectReason> {
+        let mut step = self.handle(now, wall, event)?;
+        self.note(now, &mut step);
+        Ok(step)
+    }
+
+    fn handle(&mut self, now: Moment, wall: WallTime, event: Event) -> Result<Step, RejectReason> {
         match event {
             Event::UpdateStarted { on_demand } => self.start_update(now, wall, on_demand),
             Event::CallEnded { id, outcome } => self.end_call(now, wall, id, outcome),
@@ -254,7 +272,7 @@ impl Machine {
                 report,
                 created_anew,
             } => self.refuse_reload(wall, &report, created_anew),
-            Event::NotPutBack(report) => self.not_put_back(wall, &report),
+            Event::NotPutBack(report) => self.not_put_back(now, wall, &report),
             Event::ReplacedNotDestroyed(report) => self.not_destroyed(wall, &report),
             Event::Reconfigured { schedule, limits } => {
                 self.reconfigure(now, wall, schedule, limits)
@@ -266,6 +284,14 @@ impl Machine {
             Event::LoadFailed(report) => self.fail_load(wall, &report),
             Event::RequirementUnmet(report) => self.hold_back(wall, &report),
             Event::ThreadPanicked(report) => self.thread_panicked(wall, &report),
+            Event::Judged => self.judge(now, wall),
+            Event::RestartRefused(report) => self.refuse_restart(now, wall, &report),
+            Event::LimitPassed { unhealthy, report } => self.pass_limit(wall, unhealthy, &report),
+            Event::LimitsKept => self.keep_limits(wall),
+            Event::ConfigurationHolds => {
+                self.health.settings = None;
+                Ok(Step::silent())
+            }
             Event::SwitchedOff => self.switch_off(wall),
             Event::Unloaded => self.unload(wall, Cause::Unloaded),
             Event::FileRemoved => self.unload(wall, Cause::FileRemoved),
@@ -346,7 +372,7 @@ impl Machine {
                 Some(report)
             }
             CallOutcome::Panicked(report) => {
-                self.counts.panics += 1;
+                self.count_panic();
                 Some(report)
             }
         }

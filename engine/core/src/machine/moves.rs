@@ -37,6 +37,7 @@ impl Machine {
         let step = self.go(wall, Cause::Mapped, None, None)?;
         self.generation = self.generation.saturating_add(1);
         self.faults.clear();
+        self.health.forget();
         self.poisoned = false;
         Ok(step)
     }
@@ -49,6 +50,7 @@ impl Machine {
         self.check(Cause::LoadFailed)?;
         let error = Arc::new(Fault::new(report, wall, None, false, 1));
         self.faults.clear();
+        self.health.forget();
         self.faults.state = Some(Arc::clone(&error));
         self.go(wall, Cause::LoadFailed, Some(error), None)
     }
@@ -70,7 +72,9 @@ impl Machine {
         }
         let error = Arc::new(Fault::new(report, wall, None, true, 1));
         self.faults.state = Some(Arc::clone(&error));
-        self.go(wall, Cause::RequirementUnmet, Some(error), None)
+        let rearm = self.cancel_restart();
+        let step = self.go(wall, Cause::RequirementUnmet, Some(error), None)?;
+        Ok(if rearm { step.rearmed() } else { step })
     }
 
     pub(super) fn thread_panicked(
@@ -78,7 +82,7 @@ impl Machine {
         wall: WallTime,
         report: &FaultReport,
     ) -> Result<Step, RejectReason> {
-        self.counts.panics += 1;
+        self.count_panic();
         let error = Arc::new(Fault::new(report, wall, None, true, 1));
         self.go(wall, Cause::ThreadPanicked, Some(error), None)
     }
@@ -89,6 +93,7 @@ impl Machine {
         self.faults.state = None;
         self.has_instance = false;
         self.poisoned = false;
+        self.health.waits_for_restart = false;
         self.schedule.stop();
         Ok(step.rearmed())
     }
@@ -97,9 +102,19 @@ impl Machine {
         self.check_settled()?;
         let step = self.go(wall, cause, None, None)?;
         self.faults.clear();
+        self.health.forget();
         self.has_instance = false;
         self.poisoned = false;
         self.schedule.stop();
         Ok(step.rearmed())
+    }
+
+    /// A restart that was waited for is not made. Says whether there was one.
+    pub(super) fn cancel_restart(&mut self) -> bool {
+        let waited = std::mem::take(&mut self.health.waits_for_restart);
+        if waited {
+            self.schedule.stop();
+        }
+        waited
     }
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use super::event::Takeover;
 use super::{CallLimits, CallOutcome, CreateReason, Machine, RejectReason, Schedule, Step};
-use crate::{CallKind, Cause, Fault, FaultReport, Moment, PluginState, WallTime};
+use crate::text::bounded_message;
+use crate::{CallKind, Cause, Fault, FaultKind, FaultReport, Moment, PluginState, WallTime};
 
 impl Machine {
     /// Another generation takes over at this moment, which lies between two calls, or beside one that is stuck.
@@ -34,6 +35,7 @@ impl Machine {
         let step = self.go(wall, cause, error, None)?;
         self.generation = self.generation.saturating_add(1);
         self.faults.clear();
+        self.health.forget();
         self.poisoned = false;
         self.has_instance = self.state == PluginState::Enabled;
         // Due updates are not missed: a plugin that was running goes on along its ticks.
@@ -53,6 +55,9 @@ impl Machine {
     ) -> Result<Step, RejectReason> {
         let error = Arc::new(Fault::new(report, wall, None, true, 1));
         let step = self.go(wall, Cause::ReloadRefused, Some(error), None)?;
+        if report.kind == FaultKind::Config && self.has_instance {
+            self.health.settings = Some(bounded_message(&report.message));
+        }
         if created_anew {
             // The destroy of the one before may be stuck.
             self.orphans
@@ -65,18 +70,16 @@ impl Machine {
 
     pub(super) fn not_put_back(
         &mut self,
+        now: Moment,
         wall: WallTime,
         report: &FaultReport,
     ) -> Result<Step, RejectReason> {
-        self.check(Cause::GaveUp)?;
+        if self.state != PluginState::Enabled {
+            return Err(RejectReason::Illegal(self.state));
+        }
         self.check_settled()?;
-        let error = Arc::new(Fault::new(report, wall, Some(CallKind::Create), false, 1));
-        self.faults.state = Some(Arc::clone(&error));
-        self.has_instance = false;
-        self.poisoned = false;
-        self.schedule.stop();
-        self.go(wall, Cause::GaveUp, Some(error), None)
-            .map(Step::rearmed)
+        // It went before, so it may go again: with back-off, as after any create that failed.
+        self.fail_create(now, wall, Duration::ZERO, report, true)
     }
 
     /// The instance is not this plugin's any more, so nothing but the history knows of it.
@@ -99,7 +102,15 @@ impl Machine {
     ) -> Result<Step, RejectReason> {
         self.check_settled()?;
         let step = self.go(wall, Cause::Reconfigured, None, None)?;
-        if !schedule.go_on_from(&self.schedule) && self.state == PluginState::Enabled {
+        self.health.settings = None;
+        // What is waited for is waited for all the same: a restart, or the end of a cool-down.
+        let waits = match self.health.breaker.skips_until(now) {
+            _ if self.health.waits_for_restart => self.schedule.next(),
+            until => until,
+        };
+        if let Some(until) = waits {
+            schedule.set_next(until);
+        } else if !schedule.go_on_from(&self.schedule) && self.state == PluginState::Enabled {
             schedule.start(now);
         }
         self.schedule = schedule;

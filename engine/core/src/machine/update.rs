@@ -24,10 +24,9 @@ impl Machine {
     /// [`Event::UpdateStarted`](super::Event::UpdateStarted) of a plugin that is due and can be called.
     #[inline]
     pub fn start_plain_update(&mut self, now: Moment, wall: WallTime) -> Option<CallId> {
-        let plain = self.state == PluginState::Enabled
+        let plain = self.plain
+            && self.state == PluginState::Enabled
             && self.in_flight.is_none()
-            && self.has_instance
-            && !self.poisoned
             && self.schedule.is_due(now);
         plain.then(|| self.claim_update(now, wall))
     }
@@ -42,10 +41,7 @@ impl Machine {
         id: CallId,
     ) -> Option<Duration> {
         let call = self.in_flight.as_ref()?;
-        let plain = call.id == id
-            && !call.abandoned
-            && call.call == CallKind::Update
-            && self.faults.update.is_none();
+        let plain = call.id == id && !call.abandoned && call.call == CallKind::Update && self.plain;
         let duration = now.saturating_since(call.started);
         plain.then(|| {
             self.in_flight = None;
@@ -88,8 +84,15 @@ impl Machine {
             return Err(RejectReason::Illegal(self.state));
         }
         self.check_callable()?;
-        if !on_demand && !self.schedule.is_due(now) {
+        if !on_demand && !(self.schedule.is_due(now) && self.health.breaker.lets_pass(now)) {
             return Err(RejectReason::NotDue);
+        }
+        if let Some(opened) = self.health.breaker.opened() {
+            // The ticks of the cool-down, of which this update has the last.
+            let ticks =
+                now.saturating_since(opened).as_nanos() / self.schedule.interval().as_nanos();
+            let missed = u64::try_from(ticks).unwrap_or(u64::MAX).saturating_sub(1);
+            self.counts.skipped = self.counts.skipped.saturating_add(missed);
         }
         let id = self.claim_update(now, wall);
         Ok(Step {
@@ -207,7 +210,7 @@ impl Machine {
                     .map(Step::rearmed)
             }
             CallOutcome::Panicked(report) => {
-                self.counts.panics += 1;
+                self.count_panic();
                 self.poisoned = true;
                 let error = self.fault_of_update(&report, wall, true);
                 self.faults.update = Some(Arc::clone(&error));

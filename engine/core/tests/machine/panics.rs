@@ -65,12 +65,12 @@ fn created_anew_it_is_called_again_and_keeps_the_error_until_a_success() {
 }
 
 #[test]
-fn a_plugin_that_cannot_be_created_anew_is_given_up_with_the_reason() {
+fn a_plugin_that_cannot_be_created_anew_ends_in_error_with_the_reason() {
     let mut rig = Rig::enabled();
     rig.update(panicked("oh"));
     let id = rig.start(Event::CreateStarted(CreateReason::Anew));
     let step = rig.end(id, failed("no memory"));
-    assert_eq!(step.record.unwrap().cause, Cause::GaveUp);
+    assert_eq!(step.record.unwrap().cause, Cause::CreateFailed);
     assert_eq!(rig.state(), PluginState::Error);
     assert_eq!(rig.message(), Some("no memory"));
     assert!(!rig.machine.has_instance());

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use plugin_engine_core::{
     AbandonReason, Admission, CallId, CallKind, CallLimits, CallOutcome, Command, CreateReason,
-    Event, FaultKind, FaultReport, InFlight, Machine, Moment, PluginState, Schedule, Takeover,
-    WallTime, next_state,
+    Event, FaultKind, FaultReport, HealthPolicy, InFlight, Machine, Moment, OnUnhealthy,
+    PluginState, RestartPolicy, Schedule, Takeover, WallTime, next_state,
 };
 use proptest::prelude::*;
 use proptest::test_runner::FileFailurePersistence;
@@ -174,6 +174,21 @@ fn moves() -> impl Strategy<Value = Vec<Move>> {
     prop::collection::vec(one, 1..80)
 }
 
+/// A machine that nothing follows in by itself.
+fn patient(schedule: Schedule) -> Machine {
+    let mut machine = Machine::new(schedule, limits());
+    machine.set_health_policy(HealthPolicy {
+        panic_limit: None,
+        on_unhealthy: OnUnhealthy::None,
+        restart: RestartPolicy {
+            max_restarts: Some(0),
+            ..RestartPolicy::default()
+        },
+        ..HealthPolicy::default()
+    });
+    machine
+}
+
 /// A machine and the ledger beside it.
 struct Pair {
     machine: Machine,
@@ -186,7 +201,7 @@ impl Pair {
         let interval = Duration::from_millis(interval_ms);
         let phase = Duration::from_millis(phase_ms);
         Self {
-            machine: Machine::new(Schedule::new(interval, phase), limits()),
+            machine: patient(Schedule::new(interval, phase)),
             model: Model::new(interval_ms * MS, phase_ms * MS),
             now: 0,
         }

@@ -213,7 +213,7 @@ impl Model {
                 self.stand(Ground::State, mark);
                 self.instance = Instance::None;
                 self.next = None;
-                Answer::Entry(Cause::GaveUp, Error)
+                Answer::Entry(Cause::CreateFailed, Error)
             }
             Event::ReplacedNotDestroyed(_) => Answer::Entry(Cause::DestroyFailed, here),
             Event::Reconfigured { schedule, .. }
@@ -254,6 +254,8 @@ impl Model {
             CreateReason::Reset => matches!(self.state, Enabled | Disabled | Error),
             CreateReason::Anew => self.state == Enabled,
             CreateReason::RequirementMet => self.state == Error && self.is_held_back(),
+            // Policies that restart or replace anything have properties of their own.
+            CreateReason::Restart | CreateReason::Hung => false,
         };
         let crowded = self.stuck(false) > 0 && self.stuck(true) >= 3;
         if !possible || crowded || self.waited_for().is_some() {
@@ -395,6 +397,8 @@ impl Model {
             CreateReason::Reset => Cause::Reset,
             CreateReason::Anew => Cause::CreatedAnew,
             CreateReason::RequirementMet => Cause::RequirementMet,
+            CreateReason::Restart => Cause::Restarted,
+            CreateReason::Hung => Cause::Replaced,
         };
         Answer::Entry(cause, Enabled)
     }
@@ -444,13 +448,7 @@ impl Model {
                 self.stand(Ground::State, mark);
                 self.instance = Instance::None;
                 self.next = None;
-                let was_on = self.state == Enabled;
-                let cause = if was_on {
-                    Cause::GaveUp
-                } else {
-                    Cause::CreateFailed
-                };
-                Answer::Entry(cause, Error)
+                Answer::Entry(Cause::CreateFailed, Error)
             }
             CallKind::Destroy => Answer::Entry(Cause::DestroyFailed, self.state),
             CallKind::SaveState | CallKind::RestoreState => {

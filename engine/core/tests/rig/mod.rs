@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use plugin_engine_core::{
     AbandonReason, CallId, CallLimits, CallOutcome, CreateReason, Event, Fault, FaultKind,
-    FaultReport, Machine, Moment, PluginState, RejectReason, Schedule, Step, Takeover, WallTime,
+    FaultReport, HealthPolicy, Machine, Moment, OnUnhealthy, PluginState, RejectReason,
+    RestartPolicy, Schedule, Step, Takeover, WallTime,
 };
 
 /// The interval of every plugin on the bench.
@@ -66,6 +67,19 @@ pub(crate) fn takeover(rolls_back: bool) -> Takeover {
     }
 }
 
+/// Whatever happens, nothing follows from it by itself.
+pub(crate) fn patient() -> HealthPolicy {
+    HealthPolicy {
+        panic_limit: None,
+        on_unhealthy: OnUnhealthy::None,
+        restart: RestartPolicy {
+            max_restarts: Some(0),
+            ..RestartPolicy::default()
+        },
+        ..HealthPolicy::default()
+    }
+}
+
 /// One plugin's machine and its clock.
 pub(crate) struct Rig {
     pub(crate) machine: Machine,
@@ -83,8 +97,10 @@ impl Rig {
             state: Duration::from_millis(400),
         };
         let schedule = Schedule::new(Duration::from_millis(INTERVAL_MS), Duration::ZERO);
+        let mut machine = Machine::new(schedule, limits);
+        machine.set_health_policy(patient());
         Self {
-            machine: Machine::new(schedule, limits),
+            machine,
             now_ms: 0,
             wall: None,
         }

@@ -1,0 +1,224 @@
+//! The circuit breaker of one plugin: after some failures in a row its updates are skipped for a cool-down, and then one is the probe.
+//!
+//! The probe is an update like any other, and whatever becomes of it decides: there is no permit that could be lost. One that is never
+//! made leaves the breaker open, and the next tick is the probe.
+
+use std::time::Duration;
+
+use crate::Moment;
+use crate::time::nanos;
+
+/// When a breaker opens, and for how long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BreakerPolicy {
+    /// How many updates in a row have to fail.
+    pub failures: u32,
+    /// How long updates are skipped then.
+    pub cool_down: Duration,
+}
+
+impl Default for BreakerPolicy {
+    /// 3 failures, 300 s.
+    fn default() -> Self {
+        Self {
+            failures: 3,
+            cool_down: Duration::from_secs(300),
+        }
+    }
+}
+
+/// What a breaker does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum BreakerState {
+    /// There is none.
+    #[default]
+    Off,
+    /// Updates are made.
+    Closed,
+    /// Updates are skipped.
+    Open,
+    /// The probe is in flight.
+    HalfOpen,
+}
+
+impl BreakerState {
+    /// The state in snake case, as JSON has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Closed => "closed",
+            Self::Open => "open",
+            Self::HalfOpen => "half_open",
+        }
+    }
+
+    /// The state with this number.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Self {
+        match code {
+            1 => Self::Closed,
+            2 => Self::Open,
+            3 => Self::HalfOpen,
+            _ => Self::Off,
+        }
+    }
+}
+
+impl std::fmt::Display for BreakerState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A breaker.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Breaker {
+    policy: Option<BreakerPolicy>,
+    in_a_row: u32,
+    open: bool,
+    /// Until when updates are skipped; `None` where nobody knows when it opened: then the next tick is the probe.
+    until: Option<Moment>,
+}
+
+impl Breaker {
+    pub(crate) fn set_policy(&mut self, policy: Option<BreakerPolicy>) {
+        self.policy = policy;
+        if policy.is_none() {
+            self.reset();
+        }
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.in_a_row = 0;
+        self.open = false;
+        self.until = None;
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        self.open
+    }
+
+    /// Whether an update may be made that is due, be it as the probe.
+    pub(crate) fn lets_pass(&self, now: Moment) -> bool {
+        !self.open || self.until.is_none_or(|until| until <= now)
+    }
+
+    /// When it opened, or the last probe failed, if it is open and that is known.
+    pub(crate) fn opened(&self) -> Option<Moment> {
+        let cool_down = self.policy?.cool_down;
+        let until = self.until.filter(|_| self.open)?;
+        Some(Moment::from_nanos(
+            until.as_nanos().saturating_sub(nanos(cool_down)),
+        ))
+    }
+
+    /// Until when updates are skipped, while they are.
+    pub(crate) fn skips_until(&self, now: Moment) -> Option<Moment> {
+        (!self.lets_pass(now)).then_some(self.until).flatten()
+    }
+
+    /// An update has failed. Returns for how long updates are skipped from now on, if they are.
+    pub(crate) fn failed(&mut self, now: Moment) -> Option<Duration> {
+        let policy = self.policy?;
+        self.in_a_row = self.in_a_row.saturating_add(1);
+        if !self.open && self.in_a_row < policy.failures {
+            return None;
+        }
+        self.open = true;
+        self.until = Some(now.saturating_add(policy.cool_down));
+        Some(policy.cool_down)
+    }
+
+    /// An update has completed. Says whether that closed the breaker.
+    pub(crate) fn succeeded(&mut self) -> bool {
+        let closed = self.open;
+        self.reset();
+        closed
+    }
+
+    /// `in_update` says whether an update is in flight and waited for.
+    pub(crate) fn state(&self, in_update: bool) -> BreakerState {
+        match (self.policy, self.open) {
+            (None, _) => BreakerState::Off,
+            (Some(_), false) => BreakerState::Closed,
+            (Some(_), true) if in_update => BreakerState::HalfOpen,
+            (Some(_), true) => BreakerState::Open,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: u64) -> Moment {
+        Moment::ZERO.saturating_add(Duration::from_secs(seconds))
+    }
+
+    fn breaker() -> Breaker {
+        let mut breaker = Breaker::default();
+        breaker.set_policy(Some(BreakerPolicy::default()));
+        breaker
+    }
+
+    #[test]
+    fn it_opens_at_the_failure_that_makes_the_number_full() {
+        let mut breaker = breaker();
+        assert_eq!(breaker.failed(at(0)), None);
+        assert_eq!(breaker.failed(at(1)), None);
+        assert_eq!(breaker.failed(at(2)), Some(Duration::from_secs(300)));
+        assert!(!breaker.lets_pass(at(301)));
+        assert!(breaker.lets_pass(at(302)));
+    }
+
+    #[test]
+    fn a_success_in_between_begins_the_count_anew() {
+        let mut breaker = breaker();
+        breaker.failed(at(0));
+        breaker.failed(at(0));
+        assert!(!breaker.succeeded());
+        assert_eq!(breaker.failed(at(0)), None);
+        assert!(!breaker.is_open());
+    }
+
+    #[test]
+    fn a_probe_that_fails_opens_it_for_another_cool_down_and_one_that_completes_closes_it() {
+        let mut breaker = breaker();
+        for _ in 0..3 {
+            breaker.failed(at(0));
+        }
+        assert!(breaker.failed(at(300)).is_some());
+        assert!(!breaker.lets_pass(at(599)));
+        assert!(breaker.succeeded());
+        assert_eq!(breaker.failed(at(601)), None, "it counts from the start");
+    }
+
+    #[test]
+    fn one_that_nobody_knows_when_it_opened_lets_the_next_pass() {
+        let mut breaker = breaker();
+        breaker.open = true;
+        assert!(breaker.lets_pass(Moment::ZERO));
+        assert_eq!(breaker.skips_until(Moment::ZERO), None);
+        assert!(breaker.succeeded());
+    }
+
+    #[test]
+    fn none_lets_everything_pass_and_opens_never() {
+        let mut breaker = Breaker::default();
+        for _ in 0..100 {
+            assert_eq!(breaker.failed(at(0)), None);
+        }
+        assert_eq!(breaker.state(false), BreakerState::Off);
+    }
+
+    #[test]
+    fn taking_the_policy_away_closes_it() {
+        let mut breaker = breaker();
+        for _ in 0..3 {
+            breaker.failed(at(0));
+        }
+        breaker.set_policy(None);
+        assert!(breaker.lets_pass(at(0)));
+    }
+}

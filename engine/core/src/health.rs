@@ -1,0 +1,219 @@
+//! What is known of a plugin's health, and the policies that follow from it. What is done about it is the machine's.
+
+use std::sync::Arc;
+
+use crate::breaker::{Breaker, BreakerPolicy};
+use crate::restart::{RestartPolicy, Restarts};
+use crate::{Fault, Moment};
+
+/// How well a plugin is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Health {
+    /// None of its calls has shown it yet.
+    #[default]
+    Unknown,
+    /// The last calls went well.
+    Healthy,
+    /// It runs, or will run again by itself, and something is not as it should be.
+    Degraded,
+    /// It panicked too often, passed a limit by far, or ended in Error where only somebody else can help.
+    Unhealthy,
+}
+
+impl Health {
+    /// The health in snake case, as JSON has it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+            Self::Unhealthy => "unhealthy",
+        }
+    }
+
+    /// The health with this number.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Self {
+        match code {
+            1 => Self::Healthy,
+            2 => Self::Degraded,
+            3 => Self::Unhealthy,
+            _ => Self::Unknown,
+        }
+    }
+}
+
+impl std::fmt::Display for Health {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// What is done with a plugin that becomes unhealthy while it is called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OnUnhealthy {
+    /// It is said, and nothing else.
+    None,
+    /// A new instance is created, with back-off, and given up at last.
+    #[default]
+    Restart,
+    /// It is switched off, until somebody switches it on.
+    Disable,
+    /// It is unloaded, until somebody loads it or its file changes.
+    Unload,
+}
+
+/// What is done with a plugin whose call does not return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum OnHung {
+    /// It is waited for.
+    #[default]
+    Wait,
+    /// Another instance is created beside it, once the call has been overdue for so many intervals.
+    Replace {
+        /// So many intervals.
+        after_intervals: u32,
+    },
+}
+
+/// How many instances a plugin has at most by [`OnHung::Replace`], those that are stuck included.
+pub(crate) const HUNG_INSTANCES_MAX: usize = 3;
+
+/// What follows from how a plugin's calls end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HealthPolicy {
+    /// How many panics make it unhealthy, counted since the last healthy period; at least 1. `None` for never.
+    pub panic_limit: Option<u32>,
+    /// What is done then.
+    pub on_unhealthy: OnUnhealthy,
+    /// How it is restarted. The healthy period is also what ends an unhealthy episode.
+    pub restart: RestartPolicy,
+    /// The circuit breaker, if there is one.
+    pub breaker: Option<BreakerPolicy>,
+    /// What is done when a call does not return.
+    pub on_hung: OnHung,
+    /// Where the jitter of its restarts comes from.
+    pub seed: u64,
+}
+
+impl Default for HealthPolicy {
+    /// 3 panics, restarts, no breaker, and what hangs is waited for.
+    fn default() -> Self {
+        Self {
+            panic_limit: Some(3),
+            on_unhealthy: OnUnhealthy::Restart,
+            restart: RestartPolicy::default(),
+            breaker: None,
+            on_hung: OnHung::Wait,
+            seed: 0,
+        }
+    }
+}
+
+/// What is known of a plugin's health.
+#[derive(Debug, Clone)]
+pub(crate) struct HealthRecord {
+    pub(crate) policy: HealthPolicy,
+    pub(crate) restarts: Restarts,
+    pub(crate) breaker: Breaker,
+    /// Panics since the last healthy period or reset.
+    pub(crate) panics: u32,
+    /// Why it is unhealthy, from the beginning of an episode to its end.
+    pub(crate) episode: Option<Arc<Fault>>,
+    /// Which limit it passes; the flag says that it does so by far.
+    pub(crate) limit: Option<(Box<str>, bool)>,
+    /// What is wrong with what its configuration says now, while what that said before holds.
+    pub(crate) settings: Option<Box<str>>,
+    /// Whether a call has shown how it is.
+    pub(crate) is_known: bool,
+    /// Whether it has failed since the last healthy period, so that there is something for another one to end.
+    pub(crate) has_failed: bool,
+    /// The first success of an update since the last failure.
+    pub(crate) well_since: Option<Moment>,
+    /// Whether the policy is to be applied as soon as no call is in flight.
+    pub(crate) is_due: bool,
+    /// Whether the state is Error for no longer than until the next restart.
+    pub(crate) waits_for_restart: bool,
+}
+
+impl HealthRecord {
+    pub(crate) fn new(policy: HealthPolicy) -> Self {
+        let mut breaker = Breaker::default();
+        breaker.set_policy(policy.breaker);
+        Self {
+            policy,
+            restarts: Restarts::new(policy.restart, policy.seed),
+            breaker,
+            panics: 0,
+            episode: None,
+            limit: None,
+            settings: None,
+            is_known: false,
+            has_failed: false,
+            well_since: None,
+            is_due: false,
+            waits_for_restart: false,
+        }
+    }
+
+    /// As of a plugin that has just become known; a restart that it waits for is off.
+    pub(crate) fn forget(&mut self) {
+        *self = Self::new(self.policy);
+    }
+
+    pub(crate) fn set_policy(&mut self, policy: HealthPolicy) {
+        self.policy = policy;
+        self.restarts.set_policy(policy.restart);
+        self.breaker.set_policy(policy.breaker);
+    }
+
+    /// A call has failed, or a thread of the plugin has panicked.
+    pub(crate) fn failed(&mut self) {
+        self.is_known = true;
+        self.has_failed = true;
+        self.well_since = None;
+    }
+
+    pub(crate) fn panicked(&mut self) {
+        self.panics = self.panics.saturating_add(1);
+        self.is_due |= self.is_over_the_limit();
+    }
+
+    pub(crate) fn is_over_the_limit(&self) -> bool {
+        self.policy
+            .panic_limit
+            .is_some_and(|limit| self.panics >= limit)
+    }
+
+    /// An update has completed. Says whether a healthy period is over: one that began with a success and saw no failure since.
+    pub(crate) fn succeeded(&mut self, now: Moment) -> bool {
+        self.is_known = true;
+        if !self.has_failed {
+            return false;
+        }
+        if self.limit.as_ref().is_some_and(|(_, by_far)| *by_far) {
+            self.well_since = None;
+            return false;
+        }
+        let since = *self.well_since.get_or_insert(now);
+        now.saturating_since(since) >= self.policy.restart.healthy_period
+    }
+
+    /// A healthy period is over.
+    pub(crate) fn recover(&mut self) {
+        self.panics = 0;
+        self.episode = None;
+        self.has_failed = false;
+        self.well_since = None;
+        self.is_due = false;
+        self.restarts.recovered();
+    }
+
+    /// Whether updates need no look at any of this.
+    pub(crate) fn is_calm(&self) -> bool {
+        self.is_known && !self.has_failed && !self.is_due && !self.breaker.is_open()
+    }
+}

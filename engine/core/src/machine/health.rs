@@ -1,0 +1,379 @@
+//! Health: what the end of a call says of it, and what a policy has done about it once no call is in the way.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Machine, RejectReason, Step};
+use crate::health::HUNG_INSTANCES_MAX;
+use crate::{
+    BreakerState, CallKind, Cause, Fault, FaultKind, FaultReport, Health, HealthPolicy, Moment,
+    OnHung, OnUnhealthy, PluginState, RestartDecision, WallTime,
+};
+
+/// What is left to be entered into the history after an event, each as an entry of its own.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Unsaid {
+    breaker_opened: bool,
+    breaker_closed: bool,
+    recovered: bool,
+}
+
+impl Machine {
+    /// Other policies hold from now on; what has happened so far still counts.
+    pub fn set_health_policy(&mut self, policy: HealthPolicy) {
+        self.health.set_policy(policy);
+        self.refresh();
+    }
+
+    /// The policies.
+    #[must_use]
+    pub fn health_policy(&self) -> &HealthPolicy {
+        &self.health.policy
+    }
+
+    /// How well the plugin is.
+    #[must_use]
+    #[inline]
+    pub fn health(&self) -> Health {
+        self.health_now
+    }
+
+    /// Why the health is what it is, if it is not good.
+    #[must_use]
+    pub fn health_reason(&self) -> Option<&str> {
+        match self.health_now {
+            Health::Unknown | Health::Healthy => None,
+            Health::Unhealthy => self.health.episode.as_ref().map(|fault| &*fault.message),
+            Health::Degraded => {
+                let limit = self.health.limit.as_ref().map(|(text, _)| &**text);
+                let error = self.error().map(|error| &*error.message);
+                limit.or(self.health.settings.as_deref()).or(error)
+            }
+        }
+    }
+
+    /// What the circuit breaker does.
+    #[must_use]
+    #[inline]
+    pub fn breaker(&self) -> BreakerState {
+        let in_update = self.state == PluginState::Running;
+        self.health.breaker.state(in_update)
+    }
+
+    /// Whether the state is Error only until the next restart.
+    #[must_use]
+    pub fn waits_for_restart(&self) -> bool {
+        self.health.waits_for_restart
+    }
+
+    /// Whether the moment of a restart has come.
+    #[must_use]
+    pub fn restart_is_due(&self, now: Moment) -> bool {
+        self.state == PluginState::Error
+            && self.health.waits_for_restart
+            && self.schedule.is_due(now)
+    }
+
+    /// Whether a new instance is to be created beside the one whose call does not return.
+    #[must_use]
+    pub fn replacement_is_due(&self, now: Moment) -> bool {
+        let OnHung::Replace { after_intervals } = self.health.policy.on_hung else {
+            return false;
+        };
+        let Some(call) = self.in_flight.filter(|call| call.abandoned) else {
+            return false;
+        };
+        // A create or a destroy that does not return keeps no instance from being called.
+        let holds_instance = !matches!(call.call, CallKind::Create | CallKind::Destroy);
+        let overdue_since = call.started.saturating_add(self.limits.of(call.call));
+        let patience = self.schedule.interval().saturating_mul(after_intervals);
+        self.state == PluginState::Enabled
+            && holds_instance
+            && self.orphans.len() + 1 < HUNG_INSTANCES_MAX
+            && overdue_since.saturating_add(patience) <= now
+    }
+
+    /// Whether the last event has left something to be said or done that is an entry of its own: [`Event::Judged`](super::Event::Judged)
+    /// is to be applied, until there is nothing left.
+    #[must_use]
+    #[inline]
+    pub fn has_more_to_say(&self) -> bool {
+        !self.plain && self.has_verdict()
+    }
+
+    fn has_verdict(&self) -> bool {
+        let Unsaid {
+            breaker_opened,
+            breaker_closed,
+            recovered,
+        } = self.unsaid;
+        let enabled = self.state == PluginState::Enabled;
+        enabled
+            && (breaker_opened
+                || breaker_closed
+                || recovered
+                || (self.health.is_due && self.check_settled().is_ok()))
+    }
+
+    /// A call or a thread of the plugin has panicked.
+    pub(super) fn count_panic(&mut self) {
+        self.counts.panics += 1;
+        self.health.failed();
+        self.health.panicked();
+    }
+
+    /// Takes down what an event says of the health, whatever it was. Called at the end of every one that is not plain.
+    pub(super) fn note(&mut self, now: Moment, step: &mut Step) {
+        let was_unhealthy = self.health.episode.is_some();
+        if let Some(record) = &step.record {
+            self.note_cause(now, record.cause, record.error.as_ref(), &mut step.effects);
+        }
+        if self.health.is_due {
+            self.note_panics(step.record.as_ref().and_then(|record| record.error.clone()));
+        }
+        if !matches!(
+            self.state,
+            PluginState::Enabled | PluginState::Running | PluginState::Loaded
+        ) || self.health.policy.on_unhealthy == OnUnhealthy::None
+        {
+            // Nothing is called, so there is nothing to be done about it; or nothing is to be done.
+            self.health.is_due = false;
+        }
+        let before = self.health_now;
+        self.refresh();
+        step.effects.became_unhealthy = !was_unhealthy && self.health.episode.is_some();
+        step.effects.health_changed = before != self.health_now;
+    }
+
+    fn note_cause(
+        &mut self,
+        now: Moment,
+        cause: Cause,
+        error: Option<&Arc<Fault>>,
+        effects: &mut super::Effects,
+    ) {
+        match cause {
+            Cause::UpdateFailed | Cause::UpdateTimedOut | Cause::UpdatePanicked => {
+                self.health.failed();
+                let was_open = self.health.breaker.is_open();
+                if let Some(cool_down) = self.health.breaker.failed(now) {
+                    // What the plugin asked for may be longer.
+                    let asked = self.schedule.next().map(|next| next.saturating_since(now));
+                    let delay = asked.unwrap_or_default().max(cool_down);
+                    self.schedule.retry(now, Some(delay));
+                    effects.rearm = true;
+                    self.unsaid.breaker_opened |= !was_open;
+                }
+            }
+            Cause::UpdateCompleted => {
+                if self.health.succeeded(now) {
+                    match self.health.episode {
+                        Some(_) => self.unsaid.recovered = true,
+                        None => self.health.recover(),
+                    }
+                }
+                self.unsaid.breaker_closed |= self.health.breaker.succeeded();
+            }
+            Cause::FailedPermanently | Cause::GaveUp => {
+                self.health.failed();
+                self.health.episode = error.cloned();
+            }
+            Cause::CreateFailed => {
+                // Settings that are not good say nothing of the plugin, which was not called.
+                if error.is_some_and(|error| error.kind != FaultKind::Config) {
+                    self.health.failed();
+                    if error.is_some_and(|error| !error.recoverable) {
+                        self.health.episode = error.cloned();
+                    }
+                }
+            }
+            Cause::DisplayFailed | Cause::SaveFailed => self.health.failed(),
+            _ => {}
+        }
+    }
+
+    /// The panics are as many as there may be: why the plugin is unhealthy.
+    fn note_panics(&mut self, last: Option<Arc<Fault>>) {
+        let is_panic =
+            |last: &Arc<Fault>| matches!(last.kind, FaultKind::Panic | FaultKind::ThreadPanic);
+        let Some(last) = last.filter(|last| is_panic(last) && self.health.is_over_the_limit())
+        else {
+            return;
+        };
+        let times = match self.health.panics {
+            1 => "once".to_owned(),
+            2 => "twice".to_owned(),
+            more => format!("{more} times"),
+        };
+        let limit = self.health.policy.panic_limit.unwrap_or_default();
+        let report = FaultReport {
+            kind: last.kind,
+            message: format!(
+                "panicked {times}, the limit is {limit}; the last time: {}",
+                last.message
+            ),
+            type_name: last.type_name.to_string(),
+            location: last.location.to_string(),
+            backtrace: String::new(),
+        };
+        let fault = Fault::new(&report, last.at, last.call, true, last.consecutive);
+        self.health.episode = Some(Arc::new(fault));
+    }
+
+    /// Works out what is kept ready for readers and for the way of a good update.
+    pub(super) fn refresh(&mut self) {
+        self.health_now = self.work_out_health();
+        self.plain = self.has_instance
+            && !self.poisoned
+            && self.faults.update.is_none()
+            && self.health.is_calm();
+    }
+
+    fn work_out_health(&self) -> Health {
+        let health = &self.health;
+        let degraded = health.limit.is_some() || health.settings.is_some();
+        if health.episode.is_some() {
+            Health::Unhealthy
+        } else if degraded || (health.is_known && self.has_error()) {
+            Health::Degraded
+        } else if health.is_known {
+            Health::Healthy
+        } else {
+            Health::Unknown
+        }
+    }
+
+    /// Says or does the next of what the last event has left.
+    pub(super) fn judge(&mut self, now: Moment, wall: WallTime) -> Result<Step, RejectReason> {
+        if !self.has_verdict() {
+            return Err(RejectReason::Illegal(self.state));
+        }
+        if self.health.is_due && self.check_settled().is_ok() {
+            self.unsaid = Unsaid::default();
+            return self.apply_policy(now, wall);
+        }
+        let Unsaid {
+            breaker_opened,
+            recovered,
+            ..
+        } = &mut self.unsaid;
+        if std::mem::take(breaker_opened) {
+            let error = self.error().cloned();
+            return self.go(wall, Cause::BreakerOpened, error, None);
+        }
+        if std::mem::take(recovered) {
+            self.health.recover();
+            return self.go(wall, Cause::Recovered, None, None);
+        }
+        self.unsaid.breaker_closed = false;
+        self.go(wall, Cause::BreakerClosed, None, None)
+    }
+
+    fn apply_policy(&mut self, now: Moment, wall: WallTime) -> Result<Step, RejectReason> {
+        self.health.is_due = false;
+        let why = self.health.episode.clone();
+        let why = why.as_ref().map_or("unhealthy", |fault| &*fault.message);
+        let (cause, message, delay) = match self.health.policy.on_unhealthy {
+            OnUnhealthy::Disable => (Cause::SwitchedOff, format!("switched off: {why}"), None),
+            OnUnhealthy::Unload => (Cause::Unloaded, format!("unloaded: {why}"), None),
+            OnUnhealthy::Restart | OnUnhealthy::None => {
+                match self.health.restarts.after_failure(now) {
+                    RestartDecision::In(delay) => {
+                        let after = humantime::format_duration(to_the_millisecond(delay));
+                        let message = format!("restarted in {after}: {why}");
+                        (Cause::Unhealthy, message, Some(delay))
+                    }
+                    RestartDecision::GiveUp { restarts } => {
+                        let message = format!("{}: {why}", self.given_up(restarts));
+                        (Cause::GaveUp, message, None)
+                    }
+                }
+            }
+        };
+        let error = self.fault_of_health(wall, message);
+        if cause == Cause::Unloaded {
+            self.faults.clear();
+        }
+        self.faults.state = Some(Arc::clone(&error));
+        self.has_instance = false;
+        self.poisoned = false;
+        self.health.breaker.reset();
+        self.schedule.stop();
+        self.health.waits_for_restart = delay.is_some();
+        if delay.is_some() {
+            self.schedule.retry(now, delay);
+        }
+        self.go(wall, cause, Some(error), None).map(Step::rearmed)
+    }
+
+    /// What is said of a plugin of which the policy disposes: of the kind of what made it unhealthy.
+    fn fault_of_health(&self, wall: WallTime, message: String) -> Arc<Fault> {
+        let why = self.health.episode.as_ref();
+        let report = FaultReport {
+            location: why.map_or_else(String::new, |fault| fault.location.to_string()),
+            type_name: why.map_or_else(String::new, |fault| fault.type_name.to_string()),
+            ..FaultReport::new(why.map_or(FaultKind::Failed, |fault| fault.kind), message)
+        };
+        let call = why.and_then(|fault| fault.call);
+        let row = why.map_or(1, |fault| fault.consecutive);
+        Arc::new(Fault::new(&report, wall, call, true, row))
+    }
+
+    pub(super) fn given_up(&self, restarts: u32) -> String {
+        let window = humantime::format_duration(self.health.policy.restart.window);
+        match restarts {
+            0 => "given up, as no restarts are allowed".to_owned(),
+            1 => format!("given up after 1 restart within {window}"),
+            _ => format!("given up after {restarts} restarts within {window}"),
+        }
+    }
+
+    /// A restart whose moment has come cannot be made: it counts as one that failed.
+    pub(super) fn refuse_restart(
+        &mut self,
+        now: Moment,
+        wall: WallTime,
+        report: &FaultReport,
+    ) -> Result<Step, RejectReason> {
+        if !self.restart_is_due(now) {
+            return Err(RejectReason::NotDue);
+        }
+        self.check_settled()?;
+        self.fail_create(now, wall, Duration::ZERO, report, true)
+    }
+
+    /// What the plugin uses is more than it should.
+    pub(super) fn pass_limit(
+        &mut self,
+        wall: WallTime,
+        unhealthy: bool,
+        report: &FaultReport,
+    ) -> Result<Step, RejectReason> {
+        self.check(Cause::LimitPassed)?;
+        let before = self.health.limit.as_ref().map(|(_, by_far)| *by_far);
+        let error = Arc::new(Fault::new(report, wall, None, true, 1));
+        self.health.limit = Some((error.message.clone(), unhealthy));
+        if before == Some(unhealthy) {
+            return Ok(Step::silent());
+        }
+        if unhealthy {
+            self.health.failed();
+            self.health.is_due = true;
+            self.health.episode = Some(Arc::clone(&error));
+        }
+        self.go(wall, Cause::LimitPassed, Some(error), None)
+    }
+
+    pub(super) fn keep_limits(&mut self, wall: WallTime) -> Result<Step, RejectReason> {
+        self.check(Cause::LimitsKept)?;
+        match self.health.limit.take() {
+            None => Ok(Step::silent()),
+            Some(_) => self.go(wall, Cause::LimitsKept, None, None),
+        }
+    }
+}
+
+/// Delays are said to the millisecond, as nobody reads more of them.
+fn to_the_millisecond(delay: Duration) -> Duration {
+    Duration::from_millis(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX))
+}
