@@ -10,13 +10,20 @@ pub(crate) struct Applied {
     pub(crate) ended: CallEnd,
     /// The transition, unless it is one of a plugin that works. To be logged once the lock is released.
     pub(crate) notable: Option<Box<Transition>>,
+    /// The transitions that followed from it, likewise.
+    pub(crate) consequences: Vec<Box<Transition>>,
 }
 
 impl Applied {
     /// Tells the embedder's subscriber of the transition, if it is one to tell of.
     pub(crate) fn log(&self) {
-        if let Some(transition) = &self.notable {
+        for transition in self.notable.iter().chain(&self.consequences) {
             log(transition);
         }
+    }
+
+    /// All there is to tell of, in its order.
+    pub(crate) fn into_news(self) -> impl Iterator<Item = Box<Transition>> {
+        self.notable.into_iter().chain(self.consequences)
     }
 }

@@ -222,6 +222,7 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
         ("allow_downgrade", flag(config.allow_downgrade())),
         ("unmap", (quoted(unmap.value.as_str()), unmap.said_by)),
     ];
+    let health = health(config);
     let mut requires: Vec<_> = config
         .requires(manifest)
         .into_iter()
@@ -241,6 +242,7 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
         .into_iter()
         .chain(requires)
         .chain(after)
+        .chain(health)
         .map(|(key, (value, said_by))| Effective {
             key: key.to_owned(),
             value,
@@ -252,6 +254,31 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
         })
         .chain(settings)
         .collect()
+}
+
+/// What follows from how the plugin's calls end.
+fn health(config: &PluginConfig) -> Vec<(&'static str, (String, SaidBy))> {
+    let time = |holds: Holds<Duration>| (quoted(&keys::duration_text(holds.value)), holds.said_by);
+    let count = |holds: Holds<u64>| (holds.value.to_string(), holds.said_by);
+    let holds = config.health();
+    let on_unhealthy = quoted(holds.on_unhealthy.value.as_str());
+    let on_hung = quoted(holds.on_hung.value.as_str());
+    let breaker = (holds.breaker.value.to_string(), holds.breaker.said_by);
+    vec![
+        ("panic_limit", count(holds.panic_limit)),
+        ("on_unhealthy", (on_unhealthy, holds.on_unhealthy.said_by)),
+        ("restart.delay", time(holds.delay)),
+        ("restart.delay_max", time(holds.delay_max)),
+        ("restart.jitter_percent", count(holds.jitter_percent)),
+        ("restart.healthy_period", time(holds.healthy_period)),
+        ("restart.max_restarts", count(holds.max_restarts)),
+        ("restart.window", time(holds.window)),
+        ("breaker.enabled", breaker),
+        ("breaker.failures", count(holds.failures)),
+        ("breaker.cool_down", time(holds.cool_down)),
+        ("on_hung", (on_hung, holds.on_hung.said_by)),
+        ("hung_intervals", count(holds.hung_intervals)),
+    ]
 }
 
 /// As TOML writes a list of texts.

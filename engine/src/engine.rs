@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use plugin_api::View;
-use plugin_engine_core::Moment;
+use plugin_engine_core::{Health, Moment};
 
 use crate::commands;
 use crate::error::{Error, LoadError};
@@ -282,7 +282,8 @@ impl Engine {
     }
 
     /// Subscribes to events whose topic fits `pattern`: `*` stands for one part of a topic, `**` at the end for all that follow.
-    /// Begins with the present state of each plugin, as `plugin.<id>.state`.
+    /// Begins with the present state of each plugin, as `plugin.<id>.state`, and with those that are unhealthy, as `plugin.<id>.unhealthy`:
+    /// each unhealthy episode is told once to every subscription, however late it comes.
     #[must_use = "dropping the subscription ends it"]
     pub fn subscribe(&self, pattern: &str) -> Subscription {
         let shared = self.shared();
@@ -297,7 +298,10 @@ impl Engine {
                         Some(error) => format!("{} {error}", snapshot.state),
                         None => snapshot.state.to_string(),
                     };
-                    begin(snapshot.since.unwrap_or_default(), snapshot.id(), &payload);
+                    begin.state(snapshot.since.unwrap_or_default(), snapshot.id(), &payload);
+                    if snapshot.health == Health::Unhealthy {
+                        cell.begin_episode(begin);
+                    }
                 }
             })
     }

@@ -35,11 +35,13 @@ pub struct Event {
     pub seq: u64,
     /// When.
     pub at: WallTime,
-    /// `plugin.<id>.state` for a notable change of state, `plugin.<id>.<name>` for what a plugin publishes.
+    /// `plugin.<id>.state` for a notable change of state, `plugin.<id>.health` for a change of health, `plugin.<id>.unhealthy` once per
+    /// unhealthy episode, `plugin.<id>.<name>` for what a plugin publishes.
     pub topic: Arc<str>,
     /// The plugin it is about.
     pub id: Option<PluginId>,
-    /// What a plugin said, as it said it; for a state, the state and the error.
+    /// What a plugin said, as it said it; for a state, the state and the error; for health, the health and the reason; for an unhealthy
+    /// episode, the reason.
     pub payload: Arc<str>,
 }
 
@@ -110,7 +112,17 @@ impl EventBus {
         self.send(at, id, "state", payload);
     }
 
-    fn send(&self, at: WallTime, id: &PluginId, name: &str, payload: &str) {
+    /// Publishes the health of a plugin.
+    pub(crate) fn publish_health(&self, at: WallTime, id: &PluginId, payload: &str) {
+        self.send(at, id, "health", payload);
+    }
+
+    /// Publishes that a plugin has become unhealthy. Returns the number of the event.
+    pub(crate) fn publish_unhealthy(&self, at: WallTime, id: &PluginId, reason: &str) -> u64 {
+        self.send(at, id, "unhealthy", reason)
+    }
+
+    fn send(&self, at: WallTime, id: &PluginId, name: &str, payload: &str) -> u64 {
         let topic = format!("plugin.{id}.{name}");
         let mut subscribers = self.subscribers.lock();
         // Under the lock, so that every subscriber sees the numbers in order.
@@ -131,14 +143,15 @@ impl EventBus {
             true
         });
         self.count.store(subscribers.len(), Ordering::Relaxed);
+        event.seq
     }
 
-    /// Adds a subscriber. `current` gives the events it begins with, and is called while nothing can be published, so that
-    /// no change falls between the beginning and the first live event.
+    /// Adds a subscriber. `current` gives the events it begins with, after the subscriber is heard by those who publish, so that no
+    /// change falls between the beginning and the first live event.
     pub(crate) fn subscribe(
         &self,
         pattern: Pattern,
-        current: impl FnOnce(&mut dyn FnMut(WallTime, &PluginId, &str)),
+        current: impl FnOnce(&Beginning<'_>),
     ) -> Subscription {
         let queue = Arc::new(Queue {
             pattern,
@@ -147,21 +160,16 @@ impl EventBus {
             arrived_async: Notify::new(),
         });
         // Heard before the current states are read: a change meanwhile comes as a live event, maybe one that is said twice.
-        self.subscribers.lock().push(Arc::downgrade(&queue));
+        let mut subscribers = self.subscribers.lock();
+        subscribers.push(Arc::downgrade(&queue));
         self.count.fetch_add(1, Ordering::Relaxed);
-        let mut begin = |at, id: &PluginId, payload: &str| {
-            let topic = format!("plugin.{id}.state");
-            if queue.pattern.matches(&topic) {
-                queue.push(Event {
-                    seq: self.seq.fetch_add(1, Ordering::Relaxed) + 1,
-                    at,
-                    topic: topic.into(),
-                    id: Some(id.clone()),
-                    payload: payload.into(),
-                });
-            }
-        };
-        current(&mut begin);
+        let heard_since = self.seq.load(Ordering::Relaxed);
+        drop(subscribers);
+        current(&Beginning {
+            bus: self,
+            queue: &queue,
+            heard_since,
+        });
         Subscription { queue }
     }
 
@@ -171,6 +179,42 @@ impl EventBus {
             queue.state.lock().closed = true;
             queue.arrived.notify_all();
             queue.arrived_async.notify_waiters();
+        }
+    }
+}
+
+/// What a subscription begins with.
+pub(crate) struct Beginning<'a> {
+    bus: &'a EventBus,
+    queue: &'a Queue,
+    /// The number of the last event that was not heard.
+    heard_since: u64,
+}
+
+impl Beginning<'_> {
+    /// The present state of a plugin.
+    pub(crate) fn state(&self, at: WallTime, id: &PluginId, payload: &str) {
+        self.begin(at, id, "state", payload);
+    }
+
+    /// That a plugin is unhealthy, which was told as the event `told`: if that was heard, it is not told twice. To be called under the
+    /// lock under which it was told.
+    pub(crate) fn unhealthy(&self, at: WallTime, id: &PluginId, told: u64, reason: &str) {
+        if told <= self.heard_since {
+            self.begin(at, id, "unhealthy", reason);
+        }
+    }
+
+    fn begin(&self, at: WallTime, id: &PluginId, name: &str, payload: &str) {
+        let topic = format!("plugin.{id}.{name}");
+        if self.queue.pattern.matches(&topic) {
+            self.queue.push(Event {
+                seq: self.bus.seq.fetch_add(1, Ordering::Relaxed) + 1,
+                at,
+                topic: topic.into(),
+                id: Some(id.clone()),
+                payload: payload.into(),
+            });
         }
     }
 }
@@ -335,5 +379,31 @@ mod tests {
         drop(bus.subscribe(Pattern::new("**"), |_| {}));
         bus.publish_state(WallTime::default(), &id, "Enabled");
         assert!(!bus.is_heard());
+    }
+
+    /// How often a subscription tells that the plugin is unhealthy.
+    fn told(subscription: &Subscription) -> usize {
+        let events = std::iter::from_fn(|| subscription.try_next());
+        events
+            .filter(|event| &*event.topic == "plugin.a.unhealthy")
+            .count()
+    }
+
+    #[test]
+    fn an_unhealthy_episode_is_told_once_also_if_it_begins_while_somebody_subscribes() {
+        let bus = EventBus::default();
+        let id = PluginId::new("a").unwrap();
+        let at = WallTime::default();
+        let before = bus.publish_unhealthy(at, &id, "panicked");
+        let later = bus.subscribe(Pattern::new("**"), |begin| {
+            begin.unhealthy(at, &id, before, "panicked");
+        });
+        assert_eq!(told(&later), 1);
+        // It is told live after the subscriber is heard of, and before it has looked at the plugin.
+        let meanwhile = bus.subscribe(Pattern::new("**"), |begin| {
+            let told = bus.publish_unhealthy(at, &id, "panicked");
+            begin.unhealthy(at, &id, told, "panicked");
+        });
+        assert_eq!(told(&meanwhile), 1);
     }
 }

@@ -101,7 +101,7 @@ pub use plugins::LoadOutcome;
 pub use query::HistoryQuery;
 pub use scheduler::{Cycle, RunLimit};
 pub use shutdown::StuckCall;
-pub use snapshot::{InFlightCall, Snapshot};
+pub use snapshot::{FailuresInARow, InFlightCall, Snapshot};
 pub use verify::{
     Check, DirectoryLock, Inspection, LockedFile, Verdict, VerifyError, VerifyPolicy, inspect,
     lock_directory,
@@ -111,6 +111,7 @@ pub use watch::WatchHandle;
 
 pub use plugin_api::{View, ViewKind};
 pub use plugin_engine_core::{
-    CallKind, Cause, Command, Counts, Denied, Fault, FaultKind, Moment, PluginId, PluginIdError,
-    PluginState, RejectReason, Requirement, Transition, Unmet, WallTime, bounded, escape_control,
+    BreakerState, CallKind, Cause, Command, Counts, Denied, Fault, FaultKind, Health, Moment,
+    PluginId, PluginIdError, PluginState, RejectReason, Requirement, Transition, Unmet, WallTime,
+    bounded, escape_control,
 };

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use plugin_engine_core::{
-    CallKind, Counts, Fault, Machine, Moment, PluginId, PluginState, WallTime,
+    BreakerState, CallKind, Counts, Fault, Health, Machine, Moment, PluginId, PluginState, WallTime,
 };
 
 use crate::digest::LazyDigest;
@@ -38,8 +38,14 @@ pub struct Snapshot {
     pub last_progress: Option<WallTime>,
     /// When the next update is due.
     pub next_update: Option<WallTime>,
+    /// How well it is; see [`Snapshot::health_reason`].
+    pub health: Health,
+    /// What its circuit breaker does.
+    pub breaker: BreakerState,
     /// How often what happened.
     pub counts: Counts,
+    /// How many calls of a kind have failed in a row.
+    pub in_a_row: FailuresInARow,
     /// The call that is in flight, in time or abandoned.
     pub in_flight: Option<InFlightCall>,
     /// How many entries the history has.
@@ -63,7 +69,10 @@ impl Snapshot {
             last_display: None,
             last_progress: None,
             next_update: None,
+            health: Health::Unknown,
+            breaker: BreakerState::Off,
             counts: Counts::default(),
+            in_a_row: FailuresInARow::default(),
             in_flight: None,
             history_len: 0,
             seq: 0,
@@ -96,6 +105,16 @@ impl Snapshot {
         self.facts.sha256.as_ref()?.text()
     }
 
+    /// Why the health is what it is, where it is not good.
+    #[must_use]
+    pub fn health_reason(&self) -> Option<&str> {
+        let error = self.error.as_ref().map(|error| &*error.message);
+        match self.health {
+            Health::Unknown | Health::Healthy => None,
+            Health::Degraded | Health::Unhealthy => self.facts.health_note.as_deref().or(error),
+        }
+    }
+
     /// The interval between updates.
     #[must_use]
     pub fn interval(&self) -> Duration {
@@ -106,6 +125,47 @@ impl Snapshot {
     #[must_use]
     pub fn timeout(&self) -> Duration {
         self.facts.timeout
+    }
+}
+
+/// How many calls of each kind have failed in a row. A success of one kind says nothing of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct FailuresInARow {
+    /// Creates; at most 2,097,151 are counted, of each kind.
+    pub creates: u32,
+    /// Updates.
+    pub updates: u32,
+    /// Displays.
+    pub displays: u32,
+}
+
+impl FailuresInARow {
+    const MAX: u64 = (1 << 21) - 1;
+
+    #[inline]
+    fn of(machine: &Machine) -> Self {
+        Self {
+            creates: machine.failures_in_a_row(CallKind::Create),
+            updates: machine.failures_in_a_row(CallKind::Update),
+            displays: machine.failures_in_a_row(CallKind::Display),
+        }
+    }
+
+    #[inline]
+    fn packed(self) -> u64 {
+        let part = |count: u32| u64::from(count).min(Self::MAX);
+        part(self.creates) | part(self.updates) << 21 | part(self.displays) << 42
+    }
+
+    #[inline]
+    fn unpacked(word: u64) -> Self {
+        let part = |at: u32| (word >> at & Self::MAX) as u32;
+        Self {
+            creates: part(0),
+            updates: part(21),
+            displays: part(42),
+        }
     }
 }
 
@@ -120,7 +180,7 @@ pub struct InFlightCall {
     pub abandoned: bool,
 }
 
-/// What a snapshot says of the plugin that changes only with a load.
+/// What a snapshot says of the plugin that changes only with a load, or with its health.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) id: PluginId,
@@ -129,6 +189,8 @@ pub(crate) struct Facts {
     pub(crate) sha256: Option<Arc<LazyDigest>>,
     pub(crate) interval: Duration,
     pub(crate) timeout: Duration,
+    /// What is to be said of the health beside the error.
+    pub(crate) health_note: Option<Arc<str>>,
 }
 
 impl Facts {
@@ -140,11 +202,12 @@ impl Facts {
             sha256: None,
             interval: Duration::ZERO,
             timeout: Duration::ZERO,
+            health_note: None,
         }
     }
 }
 
-const WORDS: usize = 17;
+const WORDS: usize = 18;
 
 /// How often a read is tried before the reader asks for the lock instead of going on for ever.
 pub(crate) const READ_TRIES_MAX: usize = 64;
@@ -189,6 +252,8 @@ impl Plain {
                 (u64::from(call.call as u8) + 1) << 8 | u64::from(call.abandoned) << 16
             })
             | u64::from(machine.has_error()) << 17
+            | (machine.health() as u64) << 18
+            | (machine.breaker() as u64) << 20
             | u64::from(machine.generation()) << 32;
         let times = machine.times();
         let counts = machine.counts();
@@ -212,6 +277,7 @@ impl Plain {
                 counts.skipped,
                 call.map_or(0, |call| call.since.as_unix_nanos()),
                 beside.history_len as u64,
+                FailuresInARow::of(machine).packed(),
             ],
         }
     }
@@ -247,6 +313,7 @@ impl Plain {
             skipped,
             call_since,
             history_len,
+            in_a_row,
         ] = self.words;
         let wall = |nanos: u64| (nanos != 0).then(|| WallTime::from_unix_nanos(nanos));
         let call = ((flags >> 8) as u8)
@@ -261,6 +328,9 @@ impl Plain {
             last_success: wall(last_success),
             last_display: wall(last_display),
             last_progress: progress.map(&wall_at),
+            health: Health::from_code((flags >> 18 & 3) as u8),
+            breaker: BreakerState::from_code((flags >> 20 & 3) as u8),
+            in_a_row: FailuresInARow::unpacked(in_a_row),
             next_update: (next != u64::MAX).then(|| wall_at(Moment::from_nanos(next))),
             counts: Counts {
                 calls,
@@ -306,12 +376,25 @@ impl Published {
         self.write_with(plain, || self.facts.store(Arc::new(facts)));
     }
 
-    /// Publishes. The caller holds the cell's lock, so there is one writer at a time. `error` only if it has changed.
+    /// Publishes plain fields. The caller holds the cell's lock, so there is one writer at a time.
     #[inline]
-    pub(crate) fn write(&self, plain: &Plain, error: Option<Option<Arc<Fault>>>) {
+    pub(crate) fn write(&self, plain: &Plain) {
+        self.write_with(plain, || ());
+    }
+
+    /// [`Published::write`], with the error and the facts, each only if it has changed.
+    pub(crate) fn write_changed(
+        &self,
+        plain: &Plain,
+        error: Option<Option<Arc<Fault>>>,
+        facts: Option<Facts>,
+    ) {
         self.write_with(plain, || {
             if let Some(error) = error {
                 self.error.store(error);
+            }
+            if let Some(facts) = facts {
+                self.facts.store(Arc::new(facts));
             }
         });
     }

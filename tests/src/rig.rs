@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use plugin_engine::{
-    Cause, Engine, EngineBuilder, LoadOutcome, ManualClock, PluginState, Snapshot, Transition,
-    WallTime,
+    Cause, Clock, Engine, EngineBuilder, LoadOutcome, ManualClock, PluginState, Snapshot,
+    Transition, WallTime,
 };
 use tempfile::TempDir;
 
@@ -95,6 +95,11 @@ impl Rig {
     /// Moves the clock.
     pub fn advance(&self, millis: u64) {
         self.clock.advance(Duration::from_millis(millis));
+    }
+
+    /// What the wall clock reads.
+    pub fn now(&self) -> WallTime {
+        self.clock.wall()
     }
 
     /// A snapshot.

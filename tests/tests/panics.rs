@@ -194,7 +194,7 @@ fn a_panic_touches_no_neighbour_not_even_one_of_the_same_file() {
 }
 
 #[test]
-fn an_instance_that_cannot_be_made_anew_is_given_up_as_error() {
+fn an_instance_that_cannot_be_made_anew_is_an_error_and_tried_again_with_back_off() {
     let gate = Gate::new();
     let rig = Rig::new();
     let config = gate.settings("then = \"panic\"\ncreates = 1\n");
@@ -207,9 +207,8 @@ fn an_instance_that_cannot_be_made_anew_is_given_up_as_error() {
     let snapshot = rig.snapshot("p");
     assert_eq!(snapshot.state, PluginState::Error);
     assert_eq!(snapshot.error.unwrap().call, Some(CallKind::Create));
-    only(&rig, Cause::GaveUp);
-    rig.advance(10_000);
-    assert_eq!(rig.engine.run_cycle().due, 0);
+    only(&rig, Cause::CreateFailed);
+    assert!(snapshot.next_update.is_some());
 }
 
 #[test]

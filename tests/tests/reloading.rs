@@ -180,7 +180,7 @@ fn what_was_stopped_first_and_cannot_be_created_anew_is_an_error_with_both_reaso
     assert_eq!(error.code(), "PE0536", "{error}");
     assert_eq!(error.to_string().matches("no more instances").count(), 2);
     assert_eq!(rig.state("counter"), PluginState::Error);
-    assert_eq!(rig.causes("counter").last(), Some(&Cause::GaveUp));
+    assert_eq!(rig.causes("counter").last(), Some(&Cause::CreateFailed));
     rig.configure("counter", &gate.settings(""));
     rig.engine.reload("counter").expect("it is good now");
     assert_eq!(rig.state("counter"), PluginState::Enabled);

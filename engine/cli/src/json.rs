@@ -46,9 +46,21 @@ pub(crate) struct SnapshotJson<'a> {
     panics: u64,
     late: u64,
     skipped: u64,
+    consecutive_failures: FailuresInARowJson,
+    health: &'static str,
+    health_reason: Option<&'a str>,
+    breaker: &'static str,
     in_flight: Option<InFlightJson>,
     history_len: usize,
     seq: u64,
+}
+
+/// How many calls of each kind have failed in a row.
+#[derive(Serialize)]
+struct FailuresInARowJson {
+    create: u32,
+    update: u32,
+    display: u32,
 }
 
 /// The last object of a run.
@@ -145,6 +157,14 @@ impl<'a> From<&'a Snapshot> for SnapshotJson<'a> {
             panics: counts.panics,
             late: counts.late,
             skipped: counts.skipped,
+            consecutive_failures: FailuresInARowJson {
+                create: snapshot.in_a_row.creates,
+                update: snapshot.in_a_row.updates,
+                display: snapshot.in_a_row.displays,
+            },
+            health: snapshot.health.name(),
+            health_reason: snapshot.health_reason(),
+            breaker: snapshot.breaker.name(),
             in_flight: snapshot.in_flight.map(InFlightJson::from),
             history_len: snapshot.history_len,
             seq: snapshot.seq,
@@ -256,6 +276,8 @@ mod tests {
                 r#""last_update":"2026-01-01T00:00:00.123456Z","last_success":null,"last_display":null,"#,
                 r#""last_progress":null,"next_update":null,"calls":0,"updates":0,"successes":0,"failures":0,"#,
                 r#""timeouts":0,"panics":0,"late":0,"skipped":0,"#,
+                r#""consecutive_failures":{"create":0,"update":0,"display":0},"#,
+                r#""health":"unknown","health_reason":null,"breaker":"off","#,
                 r#""in_flight":{"call":"update","since":"2026-01-01T00:00:00.123456Z","abandoned":true},"#,
                 r#""history_len":0,"seq":0}]}"#,
             )

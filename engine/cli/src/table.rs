@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plugin_engine::{PluginState, Snapshot, WallTime, escape_control};
+use plugin_engine::{Health, PluginState, Snapshot, WallTime, escape_control};
 
 use crate::paint::{Line, Style, cut, pad, width};
 
@@ -196,7 +196,10 @@ fn row(snapshot: &Snapshot, now: WallTime) -> Row {
     let error = snapshot.error.as_deref();
     let state_style = match snapshot.state {
         PluginState::Error => Style::Bad,
-        PluginState::Enabled if error.is_some() => Style::Warning,
+        PluginState::Enabled if snapshot.health == Health::Unhealthy => Style::Bad,
+        PluginState::Enabled if error.is_some() || snapshot.health == Health::Degraded => {
+            Style::Warning
+        }
         PluginState::Enabled => Style::Good,
         PluginState::Running | PluginState::Loaded => Style::Busy,
         PluginState::Unloaded | PluginState::Disabled => Style::Faint,
@@ -240,16 +243,30 @@ fn row(snapshot: &Snapshot, now: WallTime) -> Row {
             (Style::Plain, last),
             (Style::Plain, next),
         ],
-        error: error.map(|error| {
-            let style = match snapshot.state {
-                PluginState::Error => Style::Bad,
-                _ => Style::Warning,
-            };
-            let text = format!("{}: {}", error.kind, escape_control(&error.message));
-            (style, text)
-        }),
+        error: wrong(snapshot),
         hint,
     }
+}
+
+/// What is wrong: why the plugin is unhealthy, if it goes on being called like that; else the error; else why the health is not good.
+fn wrong(snapshot: &Snapshot) -> Option<(Style, String)> {
+    let called = matches!(snapshot.state, PluginState::Enabled | PluginState::Running);
+    let style = match snapshot.health {
+        Health::Unhealthy => Style::Bad,
+        _ if snapshot.state == PluginState::Error => Style::Bad,
+        _ => Style::Warning,
+    };
+    let error = snapshot.error.as_deref();
+    let error = error.map(|error| format!("{}: {}", error.kind, escape_control(&error.message)));
+    let health = snapshot
+        .health_reason()
+        .map(|reason| format!("{}: {}", snapshot.health, escape_control(reason)));
+    let text = match (snapshot.health, error) {
+        (Health::Unhealthy, error) if called => health.or(error),
+        (_, None) => health,
+        (_, error) => error,
+    };
+    text.map(|text| (style, text))
 }
 
 /// A span of time in a few characters: tenths below ten seconds, then two units at most.

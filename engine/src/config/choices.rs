@@ -40,6 +40,54 @@ impl fmt::Display for UnmapPolicy {
     }
 }
 
+/// What is done with a plugin that becomes unhealthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum UnhealthyPolicy {
+    None,
+    Restart,
+    Disable,
+    Unload,
+}
+
+impl UnhealthyPolicy {
+    pub(super) const WORDS: &'static [&'static str] = &["none", "restart", "disable", "unload"];
+
+    pub(super) fn of(word: &str) -> Self {
+        match word {
+            "none" => Self::None,
+            "disable" => Self::Disable,
+            "unload" => Self::Unload,
+            _ => Self::Restart,
+        }
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        Self::WORDS[self as usize]
+    }
+}
+
+/// What is done when a call does not return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum HungPolicy {
+    Wait,
+    Replace,
+}
+
+impl HungPolicy {
+    pub(super) const WORDS: &'static [&'static str] = &["wait", "replace"];
+
+    pub(super) fn of(word: &str) -> Self {
+        match word {
+            "replace" => Self::Replace,
+            _ => Self::Wait,
+        }
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        Self::WORDS[self as usize]
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -48,6 +96,12 @@ mod tests {
     fn every_word_means_what_is_called_so() {
         for word in UnmapPolicy::WORDS {
             assert_eq!(UnmapPolicy::of(word).as_str(), *word);
+        }
+        for word in UnhealthyPolicy::WORDS {
+            assert_eq!(UnhealthyPolicy::of(word).as_str(), *word);
+        }
+        for word in HungPolicy::WORDS {
+            assert_eq!(HungPolicy::of(word).as_str(), *word);
         }
     }
 }

@@ -6,6 +6,9 @@ use std::time::Duration;
 use plugin_engine_core::{INTERVAL_MAX, INTERVAL_MIN, TIMEOUT_MAX, TIMEOUT_MIN};
 
 use super::choices::UnmapPolicy;
+use super::health_keys::{
+    BREAKER, BREAKER_KEY, HUNG_INTERVALS, ON_HUNG, ON_UNHEALTHY, PANIC_LIMIT, RESTART, RESTART_KEY,
+};
 
 pub(crate) use super::wanted::duration_text;
 
@@ -118,7 +121,12 @@ pub(crate) enum Kind {
     Tables(&'static Section),
 }
 
-const fn key(name: &'static str, kind: Kind, default: Default, doc: &'static str) -> Key {
+pub(super) const fn key(
+    name: &'static str,
+    kind: Kind,
+    default: Default,
+    doc: &'static str,
+) -> Key {
     Key {
         name,
         kind,
@@ -231,6 +239,12 @@ pub(crate) static BESIDE: Section = Section {
         PROBATION,
         ALLOW_DOWNGRADE,
         UNMAP,
+        PANIC_LIMIT,
+        ON_UNHEALTHY,
+        RESTART_KEY,
+        BREAKER_KEY,
+        ON_HUNG,
+        HUNG_INTERVALS,
         SETTINGS,
     ],
 };
@@ -257,6 +271,12 @@ pub(crate) static PLUGIN: Section = Section {
         PROBATION,
         ALLOW_DOWNGRADE,
         UNMAP,
+        PANIC_LIMIT,
+        ON_UNHEALTHY,
+        RESTART_KEY,
+        BREAKER_KEY,
+        ON_HUNG,
+        HUNG_INTERVALS,
         SETTINGS,
     ],
 };
@@ -275,6 +295,12 @@ pub(crate) static DEFAULTS: Section = Section {
         PROBATION,
         ALLOW_DOWNGRADE,
         UNMAP,
+        PANIC_LIMIT,
+        ON_UNHEALTHY,
+        RESTART_KEY,
+        BREAKER_KEY,
+        ON_HUNG,
+        HUNG_INTERVALS,
     ],
 };
 
@@ -458,8 +484,16 @@ pub(crate) static ENGINE_FILE: Section = Section {
 };
 
 /// All sections, for the question where a key belongs that stands in the wrong one.
-pub(crate) static SECTIONS: [&Section; 6] =
-    [&ENGINE_FILE, &PLUGIN, &DEFAULTS, &ENGINE, &VERIFY, &BESIDE];
+pub(crate) static SECTIONS: [&Section; 8] = [
+    &ENGINE_FILE,
+    &PLUGIN,
+    &DEFAULTS,
+    &ENGINE,
+    &VERIFY,
+    &BESIDE,
+    &RESTART,
+    &BREAKER,
+];
 
 impl Section {
     pub(crate) fn find(&self, name: &str) -> Option<&'static Key> {

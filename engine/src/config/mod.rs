@@ -11,6 +11,8 @@ mod check;
 mod choices;
 mod engine_file;
 mod error;
+mod health_keys;
+mod health_layer;
 mod in_force;
 pub(crate) mod keys;
 mod nearest;

@@ -12,6 +12,7 @@ use plugin_engine_core::{PluginId, Requirement};
 
 use super::choices::UnmapPolicy;
 use super::error::{Problem, code};
+use super::health_layer::HealthLayer;
 use super::keys::{self, ReloadWay};
 use super::reading::Reading;
 use super::settings::Settings;
@@ -38,6 +39,7 @@ pub(crate) struct Layer {
     probation: Option<Said<Duration>>,
     allow_downgrade: Option<Said<bool>>,
     unmap: Option<Said<UnmapPolicy>>,
+    pub(super) health: HealthLayer,
     settings: Option<Said<Arc<Settings>>>,
 }
 
@@ -64,6 +66,7 @@ impl Layer {
                 value: UnmapPolicy::of(said.value),
                 at: said.at,
             }),
+            health: HealthLayer::new(&mut found, walk),
             settings: found.settings("settings"),
         };
         if let (Some(jitter), Some(interval)) = (&layer.jitter, &layer.interval)
@@ -131,7 +134,7 @@ impl PluginConfig {
         said.map(Holds::from)
     }
 
-    fn value<T: Clone>(
+    pub(super) fn value<T: Clone>(
         &self,
         of: impl Fn(&Layer) -> &Option<Said<T>>,
         manifest: Option<T>,
@@ -263,6 +266,7 @@ impl PluginConfig {
                 config.trial_update().value,
                 config.probation().value,
                 config.allow_downgrade().value,
+                config.health().policy(id),
             )
         };
         values(self) == values(other) && self.has_the_settings_of(other)
@@ -281,14 +285,16 @@ impl PluginConfig {
 }
 
 fn phase(jitter: Duration, id: &PluginId) -> Duration {
-    // FNV-1a, because the phase must not change with a version of some hasher.
-    let hash = id
-        .as_str()
+    jitter.mul_f64((id_hash(id) >> 11) as f64 / (1_u64 << 53) as f64)
+}
+
+/// FNV-1a, because what is drawn from it must not change with a version of some hasher.
+pub(super) fn id_hash(id: &PluginId) -> u64 {
+    id.as_str()
         .bytes()
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-    jitter.mul_f64((hash >> 11) as f64 / (1_u64 << 53) as f64)
+        })
 }
 
 #[cfg(test)]

@@ -72,8 +72,36 @@ fn every_problem_beside_a_plugin_is_told_with_its_place_and_what_would_be_right(
             "colour = 1",
             "PE0303 a.toml:1:1: unknown key `colour` in the file beside a plugin; \
              known here are id, enabled, interval, timeout, jitter, requires, reload, trial_update, \
-             probation, allow_downgrade, unmap, settings"
+             probation, allow_downgrade, unmap, panic_limit, on_unhealthy, restart, breaker, on_hung, \
+             hung_intervals, settings"
                 .to_owned(),
+        ),
+        (
+            "panic_limit = 0",
+            "PE0305 a.toml:1:15: `panic_limit` is 0, which is out of range; write a whole number from 1 to 1000000".to_owned(),
+        ),
+        (
+            "on_unhealthy = \"reset\"",
+            "PE0305 a.toml:1:16: `on_unhealthy` is \"reset\", which it cannot be; write \"none\" or \"restart\" or \"disable\" or \"unload\"".to_owned(),
+        ),
+        (
+            "[restart]\ndelay = \"1m\"",
+            "PE0305 a.toml:2:9: `delay` is 1m, and `delay_max` is 30s; write a `delay_max` that is no shorter than `delay`"
+                .to_owned(),
+        ),
+        (
+            "[restart]\nwindow = \"30s\"",
+            "PE0305 a.toml:2:10: the delays of 5 restarts add up to 37s 200ms, and `window` is 30s: nothing would ever be given up; \
+             write a longer `window`, or allow fewer restarts"
+                .to_owned(),
+        ),
+        (
+            "[breaker]\ncooldown = \"1s\"",
+            "PE0303 a.toml:2:1: unknown key `cooldown` in breaker; did you mean `cool_down`?".to_owned(),
+        ),
+        (
+            "breaker = true",
+            "PE0304 a.toml:1:11: `breaker` is true; write a table".to_owned(),
         ),
         (
             "unmap = \"whensafe\"",

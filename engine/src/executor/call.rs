@@ -32,12 +32,19 @@ pub(super) struct UpdateEnd {
 }
 
 impl UpdateEnd {
-    fn not_made(now: Moment, reason: RejectReason) -> Self {
+    pub(super) fn not_made(now: Moment, reason: RejectReason) -> Self {
         Self {
-            verdict: Verdict::Skipped,
+            rejected: Some(reason),
+            ..Self::ended(now, Verdict::Skipped)
+        }
+    }
+
+    pub(super) fn ended(now: Moment, verdict: Verdict) -> Self {
+        Self {
+            verdict,
             now,
             leftover: None,
-            rejected: Some(reason),
+            rejected: None,
         }
     }
 
@@ -86,7 +93,7 @@ impl Slot {
 
 impl Caller<'_> {
     pub(super) fn log_notable(&self, applied: Option<Applied>) {
-        if let Some(transition) = applied.and_then(|applied| applied.notable) {
+        for transition in applied.into_iter().flat_map(Applied::into_news) {
             self.slot.outside(|| log(&transition));
         }
     }
@@ -141,12 +148,7 @@ impl Caller<'_> {
         }
         guarded.instance = Some(instance);
         drop(guarded);
-        UpdateEnd {
-            verdict: Verdict::Completed,
-            now,
-            leftover: None,
-            rejected: None,
-        }
+        UpdateEnd::ended(now, Verdict::Completed)
     }
 
     /// Records the end of a call and gives the instance back, if it is still the plugin's.
@@ -171,8 +173,8 @@ impl Caller<'_> {
             Err(_) => (CallEnd::Late { current: false }, None),
         };
         let (verdict, keep) = match ended {
-            // In the state Error nothing is called any more; what the instance holds is given back.
-            CallEnd::InTime => (verdict, guarded.machine.state() != PluginState::Error),
+            // Where nothing is called any more, what the instance holds is given back.
+            CallEnd::InTime => (verdict, guarded.machine.has_instance()),
             CallEnd::Late { current } => (Verdict::Abandoned, current),
             CallEnd::None | CallEnd::Abandoned => (Verdict::Abandoned, false),
         };
@@ -185,10 +187,8 @@ impl Caller<'_> {
         drop(guarded);
         self.log_notable(applied);
         UpdateEnd {
-            verdict,
-            now,
             leftover,
-            rejected: None,
+            ..UpdateEnd::ended(now, verdict)
         }
     }
 
@@ -224,7 +224,15 @@ impl Caller<'_> {
             unmet = self.executor.board.first_unmet(&requires);
             guarded = self.cell.lock();
         }
+        if !guarded.machine.has_instance() && guarded.instance.is_some() {
+            drop(guarded);
+            return self.clear_away(now);
+        }
         let machine = &guarded.machine;
+        if machine.restart_is_due(now) {
+            drop(guarded);
+            return self.restart(now, unmet.as_ref());
+        }
         let due = machine.state() == PluginState::Enabled
             && (on_demand || machine.schedule().is_due(now));
         if !due {
@@ -250,6 +258,13 @@ impl Caller<'_> {
             super::refuse(self.executor, self.cell);
             return UpdateEnd::not_made(now, RejectReason::Stuck);
         }
+        if machine.replacement_is_due(now) {
+            drop(guarded);
+            return match self.create(CreateReason::Hung) {
+                TaskEnd::Ended(Verdict::Completed, _) => self.update_in_general(on_demand),
+                end => self.not_created(end),
+            };
+        }
         if machine.is_poisoned() {
             let free = machine.in_flight().is_none_or(|call| {
                 // A destroy that hangs does not keep the next instance from being made; a stuck update or display does.
@@ -261,10 +276,7 @@ impl Caller<'_> {
                 return self.skip(now, reason);
             }
             if let Err(end) = self.renew(!on_demand) {
-                return UpdateEnd {
-                    now: self.executor.board.ledger.time.now(),
-                    ..end
-                };
+                return end;
             }
         } else {
             drop(guarded);
@@ -273,7 +285,7 @@ impl Caller<'_> {
     }
 
     /// An update of a plugin that has an error, or that a person asked for.
-    fn update_in_general(&self, on_demand: bool) -> UpdateEnd {
+    pub(super) fn update_in_general(&self, on_demand: bool) -> UpdateEnd {
         let now = self.executor.board.ledger.time.now();
         let mut guarded = self.cell.lock();
         // Taken first, because a call that has been recorded as started has to be made.
@@ -349,26 +361,15 @@ impl Caller<'_> {
         }
         let old = guarded.instance.take();
         drop(guarded);
-        let not_made = |verdict| UpdateEnd {
-            verdict,
-            now: Moment::ZERO,
-            leftover: None,
-            rejected: None,
-        };
         if let Some(old) = old
             && self.destroy(*old, true) == Verdict::Abandoned
         {
-            return Err(not_made(Verdict::Abandoned));
+            return Err(self.not_created(TaskEnd::Abandoned));
         }
         match self.create(CreateReason::Anew) {
             TaskEnd::Ended(Verdict::Completed, _) => Ok(()),
-            TaskEnd::Ended(verdict, _) => Err(not_made(verdict)),
-            TaskEnd::Abandoned => Err(not_made(Verdict::Abandoned)),
             TaskEnd::NotMade(_) if !self.cell.lock().machine.is_poisoned() => Ok(()),
-            TaskEnd::NotMade(reason) => {
-                Err(self.skip(self.executor.board.ledger.time.now(), reason))
-            }
-            TaskEnd::Refused => Err(not_made(Verdict::Skipped)),
+            end => Err(self.not_created(end)),
         }
     }
 }

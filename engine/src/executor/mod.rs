@@ -8,6 +8,7 @@ mod aside;
 mod batch;
 mod call;
 mod other_calls;
+mod restart;
 mod rotation;
 mod slot;
 mod watchdog;

@@ -72,7 +72,11 @@ impl Caller<'_> {
             // A command was faster; its instance must not be pushed out by another.
             return TaskEnd::NotMade(RejectReason::NoInstance);
         }
-        if reason == CreateReason::RequirementMet && guarded.waiters > 0 {
+        let by_itself = matches!(
+            reason,
+            CreateReason::RequirementMet | CreateReason::Restart | CreateReason::Hung
+        );
+        if by_itself && guarded.waiters > 0 {
             // A command is about to create an instance itself.
             return TaskEnd::NotMade(RejectReason::Busy);
         }
@@ -95,8 +99,10 @@ impl Caller<'_> {
         let (ended, applied) = self.end(&mut guarded, ticket.id, outcome);
         let in_time = ended == CallEnd::InTime;
         let mut unwanted = instance;
-        if in_time {
-            guarded.instance = unwanted.take();
+        // A policy may have disposed of it in the same moment.
+        if in_time && guarded.machine.has_instance() {
+            // What a policy has left in its place, if anything, goes.
+            std::mem::swap(&mut guarded.instance, &mut unwanted);
         }
         drop(guarded);
         self.log_notable(applied);

@@ -162,7 +162,7 @@ fn abandon(executor: &Arc<Executor>, index: usize, sample: Sample) {
         return;
     }
     let why = AbandonReason::Deadline;
-    if let Some(news) = settle_abandoned(executor, cell, guarded, index, sample.call, why) {
+    for news in settle_abandoned(executor, cell, guarded, index, sample.call, why) {
         executor.tell_of(news);
     }
 }
@@ -176,7 +176,7 @@ fn settle_abandoned(
     index: usize,
     id: CallId,
     why: AbandonReason,
-) -> Option<Box<Transition>> {
+) -> Vec<Box<Transition>> {
     let now = executor.board.ledger.time.now();
     let applied = cell.apply(
         &executor.board.ledger,
@@ -184,7 +184,9 @@ fn settle_abandoned(
         now,
         Event::Abandoned { id, why },
     );
-    let applied = applied.ok()?;
+    let Ok(applied) = applied else {
+        return Vec::new();
+    };
     if let Some(host) = &guarded.heard {
         host.stop_listening(id);
     }
@@ -200,7 +202,7 @@ fn settle_abandoned(
         OnBehalf::Cycle(_) | OnBehalf::Nobody => {}
         OnBehalf::Command(waiter) => waiter.tell(super::TaskEnd::Abandoned),
     }
-    applied.notable
+    applied.into_news().collect()
 }
 
 /// Abandons every call that is still in flight, deadline or not, because the engine shuts down.
@@ -214,7 +216,7 @@ pub(crate) fn abandon_all(executor: &Arc<Executor>) {
         };
         let guarded = cell.lock();
         let why = AbandonReason::ShutDown;
-        if let Some(news) = settle_abandoned(executor, cell, guarded, index, sample.call, why) {
+        for news in settle_abandoned(executor, cell, guarded, index, sample.call, why) {
             log(&news);
         }
     }

@@ -70,10 +70,11 @@ pub(super) fn begin(
     let now = engine.board.ledger.time.now();
     // The file was refused before, and is good now.
     let forgotten = forget_refusal(engine, cell, &mut guarded, now);
-    let mapped = guarded
-        .machine
-        .configure(schedule, limits)
-        .and_then(|()| cell.apply(&engine.board.ledger, &mut guarded, now, Event::Mapped));
+    let mapped = guarded.machine.configure(schedule, limits).and_then(|()| {
+        let policy = config.health().policy(&cell.id);
+        guarded.machine.set_health_policy(policy);
+        cell.apply(&engine.board.ledger, &mut guarded, now, Event::Mapped)
+    });
     let state = guarded.machine.state();
     let mapped = match mapped {
         Ok(mapped) => mapped,

@@ -126,12 +126,18 @@ fn adjust(
         }
         let machine = &guarded.machine;
         let mut same = schedule.clone();
-        let others =
-            !same.go_on_from(machine.schedule()) || limits.update != machine.limits().update;
+        let policy = next.config.health().policy(&cell.id);
+        let others = !same.go_on_from(machine.schedule())
+            || limits.update != machine.limits().update
+            || policy != *machine.health_policy();
         guarded.source = Some(next.source());
         changed |= requirements::change(engine, cell, &mut guarded, next.requires());
+        let now = engine.board.ledger.time.now();
+        let ledger = &engine.board.ledger;
+        // What a refused configuration had left to say is over.
+        let _ = cell.apply(ledger, &mut guarded, now, Event::ConfigurationHolds);
         if others {
-            let now = engine.board.ledger.time.now();
+            guarded.machine.set_health_policy(policy);
             let event = Event::Reconfigured { schedule, limits };
             let applied = cell.apply(&engine.board.ledger, &mut guarded, now, event);
             let loaded = guarded.loaded.clone();

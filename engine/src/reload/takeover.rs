@@ -52,9 +52,13 @@ pub(super) fn take_over(
             .map(|rollback| rollback.why.clone())
             .or_else(|| saved.lost.clone()),
     }));
+    let policy_before = *guarded.machine.health_policy();
+    let policy = next.config.health().policy(&cell.id);
+    guarded.machine.set_health_policy(policy);
     let mut applied = match cell.apply(ledger, &mut guarded, ledger.time.now(), took_over) {
         Ok(applied) => applied,
         Err(reason) => {
+            guarded.machine.set_health_policy(policy_before);
             drop(guarded);
             let stop = ReloadError::NotNow(reason).into();
             return Err(in_vain(hold, before, &saved, replacement, stop));

@@ -43,12 +43,34 @@ impl Machine {
     pub fn health_reason(&self) -> Option<&str> {
         match self.health_now {
             Health::Unknown | Health::Healthy => None,
-            Health::Unhealthy => self.health.episode.as_ref().map(|fault| &*fault.message),
-            Health::Degraded => {
-                let limit = self.health.limit.as_ref().map(|(text, _)| &**text);
-                let error = self.error().map(|error| &*error.message);
-                limit.or(self.health.settings.as_deref()).or(error)
+            Health::Degraded | Health::Unhealthy => self
+                .health_note()
+                .or_else(|| self.error().map(|error| &*error.message)),
+        }
+    }
+
+    /// What there is to say of the health beside the [`error`](Self::error) that stands.
+    #[must_use]
+    pub fn health_note(&self) -> Option<&str> {
+        let health = &self.health;
+        match &health.episode {
+            Some(fault) => Some(&fault.message),
+            None => {
+                let limit = health.limit.as_ref().map(|(text, _)| &**text);
+                limit.or(health.settings.as_deref())
             }
+        }
+    }
+
+    /// How many calls of a kind have failed in a row: creates, updates and displays are counted, each for itself.
+    #[must_use]
+    #[inline]
+    pub fn failures_in_a_row(&self, call: CallKind) -> u32 {
+        match call {
+            CallKind::Create => self.faults.creates_in_a_row,
+            CallKind::Update => self.faults.updates_in_a_row,
+            CallKind::Display => self.faults.displays_in_a_row,
+            CallKind::Destroy | CallKind::SaveState | CallKind::RestoreState => 0,
         }
     }
 

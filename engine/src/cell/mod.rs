@@ -9,23 +9,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use plugin_engine_core::{
-    CallId, Event, Fault, Machine, Moment, PluginId, PluginState, Record, RejectReason,
-    Requirement, Step, Transition, Unmet, WallTime,
+    CallId, Event, Machine, Moment, PluginId, PluginState, Record, RejectReason, Step, Transition,
+    WallTime,
 };
 
+mod consequences;
+mod guarded;
+
 use crate::clock::TimeSource;
-use crate::config::{ConfigError, PluginConfig, Preparation};
-use crate::digest::Fingerprint;
-use crate::discover::Candidate;
 use crate::history::{Filter, HistoryBudget, PluginHistory};
-use crate::host::HostContext;
-use crate::instance::{Instance, SavedState};
 use crate::ledger::Ledger;
-use crate::library::LoadedLibrary;
 use crate::snapshot::{Beside, Facts, Owned, Plain, Published, READ_TRIES_MAX, Snapshot};
 use crate::turns::{ReloadTurn, Turn, Turns};
 
 pub(crate) use crate::applied::Applied;
+pub(crate) use guarded::{Guarded, Loaded, Probation, Requires, RolledBack, Source, UnloadedFile};
 
 /// One plugin.
 pub(crate) struct Cell {
@@ -39,110 +37,6 @@ pub(crate) struct Cell {
     /// Told when a call has ended or was abandoned and somebody waits for that.
     settled: Condvar,
     turns: Turns,
-}
-
-/// What only the holder of the cell's lock sees.
-pub(crate) struct Guarded {
-    pub(crate) machine: Machine,
-    /// The instance, unless it is in a call or there is none.
-    pub(crate) instance: Option<Box<Instance>>,
-    pub(crate) source: Option<Source>,
-    /// What the library is, and the host that its instances speak to.
-    pub(crate) loaded: Option<Loaded>,
-    /// The host that the latest call speaks to, also when the library was let go since.
-    pub(crate) heard: Option<Arc<HostContext>>,
-    /// The how-manieth start of the engine the last start of this plugin was; 0 for none.
-    pub(crate) started: u64,
-    /// What was wrong with the settings at the latest create.
-    pub(crate) misconfigured: Option<Arc<ConfigError>>,
-    /// What the plugin requires; `None` for nothing.
-    pub(crate) requires: Option<Box<Requires>>,
-    /// What is kept of the generation before a reload, while the new one is on probation.
-    pub(crate) probation: Option<Probation>,
-    /// What took over last and was rolled back.
-    pub(crate) rolled_back: Option<RolledBack>,
-    /// Whether a person has switched the plugin off, and nobody has switched it on since. Holds for whatever is loaded next, too.
-    pub(crate) off_by_hand: bool,
-    /// What a person has unloaded, if the plugin was not loaded since.
-    pub(crate) unloaded_by_hand: Option<UnloadedFile>,
-    /// How many commands hold updates back, or wait for a call to end. While one does, no update starts.
-    pub(crate) waiters: u32,
-    /// Whether a tick has come meanwhile that is to be offered again.
-    pub(crate) tick_waits: bool,
-    /// The error that is published.
-    error: Option<Arc<Fault>>,
-    history: PluginHistory,
-    /// The number of the last transition.
-    seq: u64,
-    /// How many transitions there were; what is not in the history any more has left it.
-    recorded: u64,
-}
-
-/// Where a plugin comes from: enough to load it again.
-#[derive(Clone)]
-pub(crate) struct Source {
-    pub(crate) candidate: Candidate,
-    pub(crate) config: PluginConfig,
-}
-
-/// What is kept of the generation before a reload, for as long as the new one is on probation.
-pub(crate) struct Probation {
-    pub(crate) until: Moment,
-    /// The generation that is on probation.
-    pub(crate) generation: u32,
-    /// How many panics there were when it began.
-    pub(crate) panics: u64,
-    pub(crate) previous: Loaded,
-    pub(crate) source: Option<Source>,
-    /// What the instance before had saved.
-    pub(crate) state: Option<Arc<SavedState>>,
-}
-
-/// What was rolled back: these bytes with these settings.
-#[derive(Clone)]
-pub(crate) struct RolledBack {
-    pub(crate) bytes: Fingerprint,
-    pub(crate) config: PluginConfig,
-}
-
-/// The bytes of a file whose plugin somebody unloaded: until they change, a look at the directory does not load it again. `None` where
-/// no bytes were loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct UnloadedFile(pub(crate) Option<Fingerprint>);
-
-/// What a plugin is loaded from.
-#[derive(Clone)]
-pub(crate) struct Loaded {
-    pub(crate) library: Arc<LoadedLibrary>,
-    pub(crate) host: Arc<HostContext>,
-    /// What has to be done with the settings each time; `None` where the host has them for good.
-    pub(crate) preparation: Option<Arc<Preparation>>,
-}
-
-/// What a plugin requires.
-pub(crate) struct Requires {
-    pub(crate) list: Arc<[Requirement]>,
-    /// What was missing when it was held back the last time.
-    pub(crate) unmet: Option<Arc<Unmet>>,
-}
-
-impl Guarded {
-    /// What the plugin requires; `None` for nothing.
-    pub(crate) fn required(&self) -> Option<Arc<[Requirement]>> {
-        self.requires
-            .as_ref()
-            .map(|requires| Arc::clone(&requires.list))
-    }
-
-    /// The plain fields of the snapshot.
-    #[inline]
-    fn plain(&self) -> Plain {
-        let beside = Beside {
-            seq: self.seq,
-            history_len: self.history.len(),
-        };
-        Plain::of(&self.machine, beside)
-    }
 }
 
 impl Cell {
@@ -172,6 +66,7 @@ impl Cell {
                 requires: None,
                 probation: None,
                 rolled_back: None,
+                episode: None,
                 off_by_hand: false,
                 unloaded_by_hand: None,
                 waiters: 0,
@@ -262,12 +157,26 @@ impl Cell {
                 .push_completion(budget, seq, at, duration_ns);
         }
         // No error has come or gone, so what hangs behind the plain fields is the same.
-        self.published.write(&guarded.plain(), None);
+        self.published.write(&guarded.plain());
     }
 
     /// Applies an event and does everything that belongs to it inside the lock. What is left to the caller is what must be
     /// done outside.
     pub(crate) fn apply(
+        &self,
+        ledger: &Ledger,
+        guarded: &mut Guarded,
+        now: Moment,
+        event: Event,
+    ) -> Result<Applied, RejectReason> {
+        let mut applied = self.apply_one(ledger, guarded, now, event)?;
+        if guarded.machine.has_more_to_say() {
+            self.follow_up(ledger, guarded, now, &mut applied);
+        }
+        Ok(applied)
+    }
+
+    fn apply_one(
         &self,
         ledger: &Ledger,
         guarded: &mut Guarded,
@@ -326,10 +235,14 @@ impl Cell {
             };
             ledger.events.publish_state(wall, &self.id, &payload);
         }
+        if effects.health_changed || effects.became_unhealthy {
+            self.tell_health(ledger, guarded, wall, effects);
+        }
         Ok(Applied {
             call,
             ended,
             notable,
+            consequences: Vec::new(),
         })
     }
 
@@ -378,7 +291,9 @@ impl Cell {
             guarded.error = guarded.machine.error().cloned();
             guarded.error.clone()
         });
-        self.published.write(&guarded.plain(), changed);
+        let facts = self.changed_facts(guarded);
+        self.published
+            .write_changed(&guarded.plain(), changed, facts);
     }
 
     fn set_facts(&self, guarded: &mut Guarded, facts: Facts) {
