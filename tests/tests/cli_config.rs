@@ -167,7 +167,7 @@ fn show_says_what_holds_and_who_said_it_and_keeps_secrets_as_they_are_written() 
         ]
     );
     assert_eq!(
-        lines[lines.len() - 10..],
+        lines[lines.len() - 23..],
         [
             "quotes-settings  interval                  \"1s\"               manifest",
             "quotes-settings  timeout                   \"5s\"               manifest",
@@ -178,6 +178,19 @@ fn show_says_what_holds_and_who_said_it_and_keeps_secrets_as_they_are_written() 
             "quotes-settings  probation                 \"0s\"               default",
             "quotes-settings  allow_downgrade           false              default",
             "quotes-settings  unmap                     \"never\"            default",
+            "quotes-settings  panic_limit               3                  default",
+            "quotes-settings  on_unhealthy              \"restart\"          default",
+            "quotes-settings  restart.delay             \"1s\"               default",
+            "quotes-settings  restart.delay_max         \"30s\"              default",
+            "quotes-settings  restart.jitter_percent    20                 default",
+            "quotes-settings  restart.healthy_period    \"1m\"               default",
+            "quotes-settings  restart.max_restarts      5                  default",
+            "quotes-settings  restart.window            \"10m\"              default",
+            "quotes-settings  breaker.enabled           false              default",
+            "quotes-settings  breaker.failures          3                  default",
+            "quotes-settings  breaker.cool_down         \"5m\"               default",
+            "quotes-settings  on_hung                   \"wait\"             default",
+            "quotes-settings  hung_intervals            3                  default",
             "quotes-settings  settings.token            \"${HOME}\"          ./libquotes_settings.toml:2",
         ]
     );

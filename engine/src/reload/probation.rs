@@ -10,7 +10,7 @@ use super::next::{Next, Rollback, Trigger};
 use crate::cell::{Cell, Guarded, Probation, RolledBack, Source};
 use crate::shared::Shared;
 
-/// How many failures in a row, or panics, it takes.
+/// How many failures in a row it takes; of panics, as many as make the plugin unhealthy.
 const FAILURES: u32 = 3;
 
 /// Begins to watch a plugin whose probation has begun. One thread watches all of them, and ends when there is none left.
@@ -109,6 +109,8 @@ fn judge(guarded: &mut Guarded, now: Moment) -> Verdict {
         .filter(|fault| fault.call == Some(CallKind::Update) && !is_of_others(fault.kind))
         .map_or(0, |fault| fault.consecutive);
     let panicked = machine.counts().panics - panics;
+    // A plugin with no limit of its own must not be rolled back for none.
+    let panic_limit = machine.health_policy().panic_limit.unwrap_or(FAILURES);
     let last = machine.error().map(ToString::to_string).unwrap_or_default();
     let why = match machine.state() {
         PluginState::Error => format!("it ended in Error: {last}"),
@@ -117,7 +119,7 @@ fn judge(guarded: &mut Guarded, now: Moment) -> Verdict {
             return Verdict::Over;
         }
         _ if row >= FAILURES => format!("it failed {row} times in a row, the last time: {last}"),
-        _ if panicked >= u64::from(FAILURES) => format!("it panicked {panicked} times: {last}"),
+        _ if panicked >= u64::from(panic_limit) => format!("it panicked {panicked} times: {last}"),
         _ if now >= until => {
             guarded.probation = None;
             return Verdict::Over;
