@@ -11,19 +11,25 @@ pub(crate) struct Applied {
     /// The transition, unless it is one of a plugin that works. To be logged once the lock is released.
     pub(crate) notable: Option<Box<Transition>>,
     /// The transitions that followed from it, likewise.
-    pub(crate) consequences: Vec<Box<Transition>>,
+    pub(crate) consequences: Vec<Transition>,
 }
 
 impl Applied {
     /// Tells the embedder's subscriber of the transition, if it is one to tell of.
     pub(crate) fn log(&self) {
-        for transition in self.notable.iter().chain(&self.consequences) {
+        for transition in self
+            .notable
+            .as_deref()
+            .into_iter()
+            .chain(&self.consequences)
+        {
             log(transition);
         }
     }
 
     /// All there is to tell of, in its order.
-    pub(crate) fn into_news(self) -> impl Iterator<Item = Box<Transition>> {
-        self.notable.into_iter().chain(self.consequences)
+    pub(crate) fn into_news(self) -> impl Iterator<Item = Transition> {
+        let first = self.notable.map(|transition| *transition);
+        first.into_iter().chain(self.consequences)
     }
 }

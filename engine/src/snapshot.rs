@@ -208,6 +208,8 @@ impl Facts {
 }
 
 const WORDS: usize = 18;
+/// How many of them an update changes that nothing is wrong with. They come first.
+const WORDS_OF_PLAIN_UPDATE: usize = 12;
 
 /// How often a read is tried before the reader asks for the lock instead of going on for ever.
 pub(crate) const READ_TRIES_MAX: usize = 64;
@@ -265,18 +267,19 @@ impl Plain {
                 machine.since().as_unix_nanos(),
                 wall(times.last_update),
                 wall(times.last_success),
-                wall(times.last_display),
                 machine.schedule().next().map_or(u64::MAX, Moment::as_nanos),
                 counts.calls,
                 counts.updates,
                 counts.successes,
+                counts.skipped,
+                call.map_or(0, |call| call.since.as_unix_nanos()),
+                beside.history_len as u64,
+                // From here on what a plain update does not change.
+                wall(times.last_display),
                 counts.failures,
                 counts.timeouts,
                 counts.panics,
                 counts.late,
-                counts.skipped,
-                call.map_or(0, |call| call.since.as_unix_nanos()),
-                beside.history_len as u64,
                 FailuresInARow::of(machine).packed(),
             ],
         }
@@ -301,18 +304,18 @@ impl Plain {
             since,
             last_update,
             last_success,
-            last_display,
             next,
             calls,
             updates,
             successes,
+            skipped,
+            call_since,
+            history_len,
+            last_display,
             failures,
             timeouts,
             panics,
             late,
-            skipped,
-            call_since,
-            history_len,
             in_a_row,
         ] = self.words;
         let wall = |nanos: u64| (nanos != 0).then(|| WallTime::from_unix_nanos(nanos));
@@ -373,23 +376,23 @@ impl Published {
     /// Publishes other facts together with the rest. The caller holds the cell's lock.
     #[cold]
     pub(crate) fn write_facts(&self, plain: &Plain, facts: Facts) {
-        self.write_with(plain, || self.facts.store(Arc::new(facts)));
+        self.write_with(&plain.words, || self.facts.store(Arc::new(facts)));
     }
 
-    /// Publishes plain fields. The caller holds the cell's lock, so there is one writer at a time.
+    /// Publishes what a plain update changes. The caller holds the cell's lock, so there is one writer at a time.
     #[inline]
-    pub(crate) fn write(&self, plain: &Plain) {
-        self.write_with(plain, || ());
+    pub(crate) fn write_plain_update(&self, plain: &Plain) {
+        self.write_with(&plain.words[..WORDS_OF_PLAIN_UPDATE], || ());
     }
 
-    /// [`Published::write`], with the error and the facts, each only if it has changed.
+    /// Publishes all of it. The error and the facts only if they have changed. The caller holds the cell's lock.
     pub(crate) fn write_changed(
         &self,
         plain: &Plain,
         error: Option<Option<Arc<Fault>>>,
         facts: Option<Facts>,
     ) {
-        self.write_with(plain, || {
+        self.write_with(&plain.words, || {
             if let Some(error) = error {
                 self.error.store(error);
             }
@@ -400,14 +403,14 @@ impl Published {
     }
 
     #[inline]
-    fn write_with(&self, plain: &Plain, owned: impl FnOnce()) {
+    fn write_with(&self, words: &[u64], owned: impl FnOnce()) {
         let sequence = self.sequence.load(Ordering::Relaxed);
         self.sequence
             .store(sequence.wrapping_add(1), Ordering::Relaxed);
         // Orders the odd number before what follows, for readers that see any of it.
         fence(Ordering::Release);
-        for (word, value) in self.words.iter().zip(plain.words) {
-            word.store(value, Ordering::Relaxed);
+        for (word, value) in self.words.iter().zip(words) {
+            word.store(*value, Ordering::Relaxed);
         }
         owned();
         self.sequence
@@ -436,5 +439,59 @@ impl Published {
         }
         let facts = Arc::clone(&facts);
         Some((plain, Owned { facts, error }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_engine_core::{CallLimits, CallOutcome, CreateReason, Event, Schedule};
+
+    use super::*;
+
+    const MS: Duration = Duration::from_millis(1);
+
+    fn words(machine: &Machine) -> [u64; WORDS] {
+        let beside = Beside {
+            seq: 1,
+            history_len: 1,
+        };
+        Plain::of(machine, beside).words
+    }
+
+    #[test]
+    fn a_plain_update_changes_no_word_but_those_that_it_publishes() {
+        let limits = CallLimits {
+            create: MS,
+            update: MS,
+            display: MS,
+            destroy: MS,
+            state: MS,
+        };
+        let mut machine = Machine::new(Schedule::new(MS, Duration::ZERO), limits);
+        let at = |ms: u64| Moment::from_nanos(ms * 1_000_000);
+        let wall = |ms: u64| WallTime::from_unix_nanos(1_000_000 * (1_000 + ms));
+        let mut ms = 0;
+        let mut apply = |machine: &mut Machine, event| {
+            ms += 1;
+            machine.apply(at(ms), wall(ms), event).unwrap().call
+        };
+        apply(&mut machine, Event::Mapped);
+        for event in [
+            Event::CreateStarted(CreateReason::Load),
+            Event::DisplayStarted,
+            Event::UpdateStarted { on_demand: false },
+        ] {
+            let id = apply(&mut machine, event).unwrap();
+            let outcome = CallOutcome::Completed;
+            apply(&mut machine, Event::CallEnded { id, outcome });
+        }
+        let before = words(&machine)[WORDS_OF_PLAIN_UPDATE..].to_vec();
+        let first = words(&machine);
+        // With ticks that were missed, which are counted.
+        let id = machine.start_plain_update(at(90), wall(90)).unwrap();
+        assert_eq!(words(&machine)[WORDS_OF_PLAIN_UPDATE..], before);
+        machine.complete_plain_update(at(99), wall(99), id).unwrap();
+        assert_eq!(words(&machine)[WORDS_OF_PLAIN_UPDATE..], before);
+        assert_ne!(words(&machine), first);
     }
 }

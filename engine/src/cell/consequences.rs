@@ -33,7 +33,9 @@ impl Cell {
             let Ok(next) = self.apply_one(ledger, guarded, now, Event::Judged) else {
                 break;
             };
-            applied.consequences.extend(next.notable);
+            applied
+                .consequences
+                .extend(next.notable.map(|transition| *transition));
         }
         if guarded.machine.has_instance() {
             return;

@@ -157,7 +157,7 @@ impl Cell {
                 .push_completion(budget, seq, at, duration_ns);
         }
         // No error has come or gone, so what hangs behind the plain fields is the same.
-        self.published.write(&guarded.plain());
+        self.published.write_plain_update(&guarded.plain());
     }
 
     /// Applies an event and does everything that belongs to it inside the lock. What is left to the caller is what must be

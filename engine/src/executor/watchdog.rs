@@ -163,7 +163,7 @@ fn abandon(executor: &Arc<Executor>, index: usize, sample: Sample) {
     }
     let why = AbandonReason::Deadline;
     for news in settle_abandoned(executor, cell, guarded, index, sample.call, why) {
-        executor.tell_of(news);
+        executor.tell_of(Box::new(news));
     }
 }
 
@@ -176,7 +176,7 @@ fn settle_abandoned(
     index: usize,
     id: CallId,
     why: AbandonReason,
-) -> Vec<Box<Transition>> {
+) -> Vec<Transition> {
     let now = executor.board.ledger.time.now();
     let applied = cell.apply(
         &executor.board.ledger,

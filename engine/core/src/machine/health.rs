@@ -200,13 +200,11 @@ impl Machine {
                 self.health.failed();
                 self.health.episode = error.cloned();
             }
-            Cause::CreateFailed => {
-                // Settings that are not good say nothing of the plugin, which was not called.
-                if error.is_some_and(|error| error.kind != FaultKind::Config) {
-                    self.health.failed();
-                    if error.is_some_and(|error| !error.recoverable) {
-                        self.health.episode = error.cloned();
-                    }
+            // Settings that are not good say nothing of the plugin, which was not called.
+            Cause::CreateFailed if error.is_some_and(|error| error.kind != FaultKind::Config) => {
+                self.health.failed();
+                if error.is_some_and(|error| !error.recoverable) {
+                    self.health.episode = error.cloned();
                 }
             }
             Cause::DisplayFailed | Cause::SaveFailed => self.health.failed(),

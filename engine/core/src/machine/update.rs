@@ -84,7 +84,8 @@ impl Machine {
             return Err(RejectReason::Illegal(self.state));
         }
         self.check_callable()?;
-        if !on_demand && !(self.schedule.is_due(now) && self.health.breaker.lets_pass(now)) {
+        let is_due = self.schedule.is_due(now) && self.health.breaker.lets_pass(now);
+        if !on_demand && !is_due {
             return Err(RejectReason::NotDue);
         }
         if let Some(opened) = self.health.breaker.opened() {
