@@ -214,13 +214,13 @@ fn what_holds_is_shown_with_who_said_it() {
     let beside = dir.path().join("libquotes_settings.toml");
     std::fs::write(
         &beside,
-        "timeout = \"3s\"\n[settings]\ntoken = \"${NO_SUCH_VARIABLE_7}\"\n",
+        "timeout = \"3s\"\n[settings]\ntoken = \"${NO_SUCH_VARIABLE_7}\"\n[restart]\ndelay = \"2s\"\n",
     )
     .unwrap();
     let engine = dir.path().join("engine.toml");
     std::fs::write(
         &engine,
-        "[defaults]\njitter = \"100ms\"\nunmap = \"when-safe\"\n[[plugin]]\nid = \"quotes-settings\"\nenabled = false\n",
+        "[defaults]\njitter = \"100ms\"\nunmap = \"when-safe\"\n[[plugin]]\nid = \"quotes-settings\"\nenabled = false\npanic_limit = 7\nbreaker = {}\n",
     )
     .unwrap();
     let found = effective(Some(dir.path()), Some(&engine)).unwrap();
@@ -241,7 +241,7 @@ fn what_holds_is_shown_with_who_said_it() {
         })
         .collect();
     assert_eq!(
-        values,
+        values[..11],
         [
             ("id", "\"quotes-settings\"", at(&engine, 5)),
             ("enabled", "false", at(&engine, 6)),
@@ -254,13 +254,25 @@ fn what_holds_is_shown_with_who_said_it() {
             ("probation", "\"0s\"", Origin::Default),
             ("allow_downgrade", "false", Origin::Default),
             ("unmap", "\"when-safe\"", at(&engine, 3)),
-            (
-                "settings.token",
-                "\"${NO_SUCH_VARIABLE_7}\"",
-                at(&beside, 3)
-            ),
         ]
     );
+    assert_eq!(
+        values.last(),
+        Some(&(
+            "settings.token",
+            "\"${NO_SUCH_VARIABLE_7}\"",
+            at(&beside, 3)
+        ))
+    );
+    let value = |key| values.iter().find(|(name, ..)| *name == key).unwrap();
+    for (key, holds, said_by) in [
+        ("panic_limit", "7", at(&engine, 7)),
+        ("restart.delay", "\"2s\"", at(&beside, 5)),
+        ("breaker.enabled", "true", at(&engine, 8)),
+        ("on_hung", "\"wait\"", Origin::Default),
+    ] {
+        assert_eq!(*value(key), (key, holds, said_by));
+    }
 }
 
 #[test]

@@ -177,7 +177,7 @@ fn a_panic_on_a_thread_of_the_plugin_is_counted_and_recorded_and_fails_no_call()
 #[test]
 fn a_panic_touches_no_neighbour_not_even_one_of_the_same_file() {
     let rig = Rig::new();
-    rig.drop_as("panics", "bad", "");
+    rig.drop_as("panics", "bad", "on_unhealthy = \"none\"\n");
     rig.drop_as("panics", "twin", "[settings]\nevery = 0\n");
     rig.drop_as("noop", "other", "");
     rig.load();
@@ -228,7 +228,7 @@ fn a_backtrace_is_there_only_when_asked_for() {
 
 #[test]
 fn panics_in_a_row_are_counted_until_a_success() {
-    let rig = rig("panics", "");
+    let rig = rig("panics", "on_unhealthy = \"none\"\n");
     for n in 1..=5 {
         assert_eq!(rig.engine.run_cycle().panicked, 1);
         assert_eq!(rig.snapshot("p").error.unwrap().consecutive, n);

@@ -18,6 +18,8 @@ pub(crate) enum FileIdentity {
         modified: (i64, i64),
         changed: (i64, i64),
     },
+    /// What is no file, a directory above all: what happens within it says nothing of it, and it is refused for what it is.
+    NoFile { device: u64, inode: u64 },
     /// A name under which nothing can be looked at, with the number of the system's error: a link that leads nowhere, or what the user
     /// of the engine must not see.
     Hidden(i32),
@@ -25,6 +27,12 @@ pub(crate) enum FileIdentity {
 
 impl From<&Metadata> for FileIdentity {
     fn from(metadata: &Metadata) -> Self {
+        if !metadata.is_file() {
+            return Self::NoFile {
+                device: metadata.dev(),
+                inode: metadata.ino(),
+            };
+        }
         Self::Seen {
             device: metadata.dev(),
             inode: metadata.ino(),
@@ -196,6 +204,25 @@ mod tests {
             );
             assert_eq!(Change::between(&before, &now), change, "{before:?} {now:?}");
         }
+    }
+
+    #[test]
+    fn what_happens_within_a_directory_is_no_change_of_the_name_that_leads_to_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let look = || FileIdentity::from(&dir.path().metadata().unwrap());
+        let before = look();
+        std::fs::write(dir.path().join("new"), "").unwrap();
+        std::fs::set_permissions(
+            dir.path(),
+            std::os::unix::fs::PermissionsExt::from_mode(0o750),
+        )
+        .unwrap();
+        assert_eq!(look(), before);
+        let other = tempfile::tempdir().unwrap();
+        assert_ne!(
+            FileIdentity::from(&other.path().metadata().unwrap()),
+            before
+        );
     }
 
     #[test]
