@@ -243,6 +243,7 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
         .chain(requires)
         .chain(after)
         .chain(health)
+        .chain(config.limits_shown())
         .map(|(key, (value, said_by))| Effective {
             key: key.to_owned(),
             value,

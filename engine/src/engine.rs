@@ -6,8 +6,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use plugin_api::View;
-use plugin_engine_core::{Health, Moment};
+use plugin_engine_core::{Health, Moment, PluginId};
 
+use crate::cell::Cell;
 use crate::commands;
 use crate::error::{Error, LoadError};
 use crate::events::{Pattern, Subscription};
@@ -22,6 +23,7 @@ use crate::shutdown::{self, StuckCall};
 use crate::snapshot::Snapshot;
 use crate::sync;
 use crate::unmap;
+use crate::usage::PluginUsage;
 
 /// How long the last handle of an engine that was not shut down waits when it is dropped.
 const DROP_BUDGET: Duration = Duration::from_secs(1);
@@ -394,6 +396,26 @@ impl Engine {
             libraries_max: shared.libraries.limit(),
             plugins: shared.board.registry.len(),
         }
+    }
+
+    /// What the calls of a plugin have used since its id became known, up to now. `None` for an unknown id. Never waits for a
+    /// plugin.
+    #[must_use]
+    pub fn plugin_usage(&self, id: &str) -> Option<PluginUsage> {
+        let board = &self.shared().board;
+        let cell = board.registry.find(id)?;
+        Some(cell.lock().usage.report(board.ledger.time.now()))
+    }
+
+    /// [`Engine::plugin_usage`] of all plugins, in the order in which they became known. Each is of one moment; together they are not.
+    #[must_use]
+    pub fn plugin_usages(&self) -> Vec<(PluginId, PluginUsage)> {
+        let board = &self.shared().board;
+        let of = |cell: &Arc<Cell>| {
+            let usage = cell.lock().usage.report(board.ledger.time.now());
+            (cell.id.clone(), usage)
+        };
+        board.registry.all().map(of).collect()
     }
 
     /// When the next plugin is due, by the engine's own clock.

@@ -81,6 +81,7 @@ mod timers;
 mod transition_log;
 mod turns;
 mod unmap;
+mod usage;
 mod verify;
 #[cfg(feature = "watch")]
 mod watch;
@@ -102,6 +103,7 @@ pub use query::HistoryQuery;
 pub use scheduler::{Cycle, RunLimit};
 pub use shutdown::StuckCall;
 pub use snapshot::{FailuresInARow, InFlightCall, Snapshot};
+pub use usage::{CallUsage, LimitLevel, Percentiles, PluginUsage, RecentUsage};
 pub use verify::{
     Check, DirectoryLock, Inspection, LockedFile, Verdict, VerifyError, VerifyPolicy, inspect,
     lock_directory,

@@ -13,6 +13,7 @@ use crate::host::HostContext;
 use crate::instance::{Instance, SavedState};
 use crate::library::LoadedLibrary;
 use crate::snapshot::{Beside, Plain};
+use crate::usage::UsageRecord;
 
 /// What only the holder of the cell's lock sees.
 pub(crate) struct Guarded {
@@ -44,6 +45,8 @@ pub(crate) struct Guarded {
     pub(crate) waiters: u32,
     /// Whether a tick has come meanwhile that is to be offered again.
     pub(crate) tick_waits: bool,
+    /// What its calls have used.
+    pub(crate) usage: UsageRecord,
     /// The error that is published.
     pub(super) error: Option<Arc<Fault>>,
     pub(super) history: PluginHistory,

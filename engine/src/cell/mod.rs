@@ -21,6 +21,7 @@ use crate::history::{Filter, HistoryBudget, PluginHistory};
 use crate::ledger::Ledger;
 use crate::snapshot::{Beside, Facts, Owned, Plain, Published, READ_TRIES_MAX, Snapshot};
 use crate::turns::{ReloadTurn, Turn, Turns};
+use crate::usage::{Ending, UsageRecord};
 
 pub(crate) use crate::applied::Applied;
 pub(crate) use guarded::{Guarded, Loaded, Probation, Requires, RolledBack, Source, UnloadedFile};
@@ -71,6 +72,7 @@ impl Cell {
                 unloaded_by_hand: None,
                 waiters: 0,
                 tick_waits: false,
+                usage: UsageRecord::default(),
                 error: None,
                 history: PluginHistory::default(),
                 seq: 0,
@@ -135,6 +137,7 @@ impl Cell {
         };
         // A call lasts less than 584 years.
         let nanos = duration.as_secs() * 1_000_000_000 + u64::from(duration.subsec_nanos());
+        guarded.usage.add_plain_update(nanos);
         self.record_plain(ledger, guarded, wall, nanos);
         if guarded.waiters > 0 {
             self.settled.notify_all();
@@ -184,7 +187,9 @@ impl Cell {
         event: Event,
     ) -> Result<Applied, RejectReason> {
         let wall = ledger.time.wall_at(now);
+        let ending = Ending::of(&guarded.machine, &event);
         let step = guarded.machine.apply(now, wall, event)?;
+        guarded.usage.follow(ending, &step, now);
         let Step {
             record,
             call,

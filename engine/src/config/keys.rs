@@ -9,6 +9,7 @@ use super::choices::UnmapPolicy;
 use super::health_keys::{
     BREAKER, BREAKER_KEY, HUNG_INTERVALS, ON_HUNG, ON_UNHEALTHY, PANIC_LIMIT, RESTART, RESTART_KEY,
 };
+use super::limit_keys::{LIMITS, LIMITS_KEY};
 
 pub(crate) use super::wanted::duration_text;
 
@@ -245,6 +246,7 @@ pub(crate) static BESIDE: Section = Section {
         BREAKER_KEY,
         ON_HUNG,
         HUNG_INTERVALS,
+        LIMITS_KEY,
         SETTINGS,
     ],
 };
@@ -277,6 +279,7 @@ pub(crate) static PLUGIN: Section = Section {
         BREAKER_KEY,
         ON_HUNG,
         HUNG_INTERVALS,
+        LIMITS_KEY,
         SETTINGS,
     ],
 };
@@ -301,6 +304,7 @@ pub(crate) static DEFAULTS: Section = Section {
         BREAKER_KEY,
         ON_HUNG,
         HUNG_INTERVALS,
+        LIMITS_KEY,
     ],
 };
 
@@ -484,7 +488,7 @@ pub(crate) static ENGINE_FILE: Section = Section {
 };
 
 /// All sections, for the question where a key belongs that stands in the wrong one.
-pub(crate) static SECTIONS: [&Section; 8] = [
+pub(crate) static SECTIONS: [&Section; 9] = [
     &ENGINE_FILE,
     &PLUGIN,
     &DEFAULTS,
@@ -493,6 +497,7 @@ pub(crate) static SECTIONS: [&Section; 8] = [
     &BESIDE,
     &RESTART,
     &BREAKER,
+    &LIMITS,
 ];
 
 impl Section {

@@ -14,6 +14,7 @@ use super::choices::UnmapPolicy;
 use super::error::{Problem, code};
 use super::health_layer::HealthLayer;
 use super::keys::{self, ReloadWay};
+use super::limits::LimitsSaid;
 use super::reading::Reading;
 use super::settings::Settings;
 use super::source::{Place, Said};
@@ -40,6 +41,7 @@ pub(crate) struct Layer {
     allow_downgrade: Option<Said<bool>>,
     unmap: Option<Said<UnmapPolicy>>,
     pub(super) health: HealthLayer,
+    pub(super) limits: LimitsSaid,
     settings: Option<Said<Arc<Settings>>>,
 }
 
@@ -67,6 +69,10 @@ impl Layer {
                 at: said.at,
             }),
             health: HealthLayer::new(&mut found, walk),
+            limits: found
+                .table("limits")
+                .map(|said| LimitsSaid::new(said.value, walk))
+                .unwrap_or_default(),
             settings: found.settings("settings"),
         };
         if let (Some(jitter), Some(interval)) = (&layer.jitter, &layer.interval)
@@ -128,7 +134,10 @@ pub(crate) struct PluginConfig {
 }
 
 impl PluginConfig {
-    fn own<T: Clone>(&self, of: impl Fn(&Layer) -> &Option<Said<T>>) -> Option<Holds<T>> {
+    pub(super) fn own<T: Clone>(
+        &self,
+        of: impl Fn(&Layer) -> &Option<Said<T>>,
+    ) -> Option<Holds<T>> {
         let entry = self.entry.as_deref().and_then(|layer| of(layer).clone());
         let said = entry.or_else(|| of(&self.beside).clone());
         said.map(Holds::from)
@@ -267,6 +276,7 @@ impl PluginConfig {
                 config.probation().value,
                 config.allow_downgrade().value,
                 config.health().policy(id),
+                config.limits(),
             )
         };
         values(self) == values(other) && self.has_the_settings_of(other)

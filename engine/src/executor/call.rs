@@ -111,6 +111,7 @@ impl Caller<'_> {
             && guarded.instance.is_some()
             && !self.is_stopping()
             && !self.executor.is_crowded()
+            && !guarded.usage.is_sample_due(now)
             && !on_demand;
         let started = plain
             .then(|| {
@@ -284,7 +285,7 @@ impl Caller<'_> {
         self.update_in_general(on_demand)
     }
 
-    /// An update of a plugin that has an error, or that a person asked for.
+    /// An update of a plugin that has an error, that a person asked for, or that is to be measured with care.
     pub(super) fn update_in_general(&self, on_demand: bool) -> UpdateEnd {
         let now = self.executor.board.ledger.time.now();
         let mut guarded = self.cell.lock();
@@ -308,16 +309,25 @@ impl Caller<'_> {
         };
         let deadline = now.saturating_add(guarded.machine.limits().update);
         instance.is_heard_in(id);
+        let is_sample = guarded.usage.take_sample(now);
         drop(guarded);
         let ticket = CallTicket { id, deadline };
         self.slot.ran.add(instance.library_number());
         self.slot.begin(self.cell.index, ticket);
-        let outcome = instance
-            .update(ticket)
-            .map_or(CallOutcome::Completed, |outcome| *outcome);
+        let mut update = || instance.update(ticket);
+        let outcome = if is_sample {
+            self.metered(CallKind::Update, update)
+        } else {
+            update()
+        };
         let now = self.executor.board.ledger.time.now();
         self.slot.end();
-        self.finish(now, id, outcome, instance)
+        let outcome = outcome.map_or(CallOutcome::Completed, |outcome| *outcome);
+        let ended = self.finish(now, id, outcome, instance);
+        if is_sample {
+            self.judge_usage(now);
+        }
+        ended
     }
 
     /// A tick of a plugin that requires something which is not there: counted, and said once. Whoever asked for an update is told why there

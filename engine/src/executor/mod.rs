@@ -7,6 +7,7 @@
 mod aside;
 mod batch;
 mod call;
+mod metering;
 mod other_calls;
 mod restart;
 mod rotation;

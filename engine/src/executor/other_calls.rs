@@ -89,10 +89,11 @@ impl Caller<'_> {
         drop(guarded);
         let library = Arc::clone(&loaded.library);
         self.slot.ran.add(library.number);
-        let (outcome, instance) = match self.prepare(loaded, ticket.id) {
+        let create = || match self.prepare(loaded, ticket.id) {
             Ok(host) => Instance::create(library, host, ticket),
             Err(report) => (misconfigured(report), None),
         };
+        let (outcome, instance) = self.metered(CallKind::Create, create);
         self.slot.end();
         let verdict = verdict_of(&outcome);
         let mut guarded = self.cell.lock();
@@ -216,7 +217,7 @@ impl Caller<'_> {
         instance.is_heard_in(ticket.id);
         drop(guarded);
         self.slot.ran.add(instance.library_number());
-        let (outcome, view) = call(&mut instance, ticket);
+        let (outcome, view) = self.metered(kind, || call(&mut instance, ticket));
         let now = self.executor.board.ledger.time.now();
         self.slot.end();
         let ended = self.finish(now, ticket.id, outcome, instance);
@@ -251,7 +252,7 @@ impl Caller<'_> {
             return Verdict::Completed;
         };
         self.slot.ran.add(instance.library_number());
-        let outcome = instance.destroy(ticket);
+        let outcome = self.metered(CallKind::Destroy, || instance.destroy(ticket));
         self.slot.end();
         let verdict = verdict_of(&outcome);
         let mut guarded = self.cell.lock();

@@ -113,7 +113,7 @@ fn adjust(
     before: &Before,
 ) -> Result<LoadOutcome, Error> {
     let (schedule, limits) = plugins::times(engine, cell, next.config, next.library);
-    let mut changed = false;
+    let mut changed = before.config.limits() != next.config.limits();
     requirements::prepare(engine, &next.requires())?;
     {
         let _turn = cell.take_turn();

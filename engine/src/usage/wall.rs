@@ -1,0 +1,113 @@
+//! How long calls took by the engine's clock: how many, in all, the longest, and how they are spread. Never whose calls they were.
+
+use histogram::{Config, Histogram};
+
+/// An eighth of a power of two a bucket, up to 39 hours: longer than any call is waited for. 360 buckets, less than 3 KiB.
+const BUCKETS: Config = match Config::new(3, 47) {
+    Ok(config) => config,
+    Err(_) => panic!("the histogram cannot have such buckets"),
+};
+/// What is longer counts as so long.
+const NANOS_MAX: u64 = (1 << 47) - 1;
+
+/// Calls, by how long they took.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Wall {
+    pub(super) calls: u64,
+    pub(super) total_ns: u64,
+    pub(super) max_ns: u64,
+}
+
+impl Wall {
+    #[inline]
+    pub(super) fn add(&mut self, nanos: u64) {
+        self.calls += 1;
+        self.total_ns = self.total_ns.saturating_add(nanos);
+        self.max_ns = self.max_ns.max(nanos);
+    }
+
+    /// The mean of all of them; `None` for none.
+    pub(super) fn mean_ns(&self) -> Option<u64> {
+        self.total_ns.checked_div(self.calls)
+    }
+}
+
+/// How long the calls of one kind took, and how that is spread.
+#[derive(Default)]
+pub(super) struct SpreadWall {
+    pub(super) wall: Wall,
+    /// Made at the first call that is measured with care, which is the first of all: one that is never called has none.
+    spread: Option<Histogram>,
+}
+
+impl SpreadWall {
+    /// Counts a call. Never allocates.
+    #[inline]
+    pub(super) fn add(&mut self, nanos: u64) {
+        self.wall.add(nanos);
+        if let Some(spread) = &mut self.spread {
+            // A value in the range has a bucket.
+            let _ = spread.increment(nanos.min(NANOS_MAX));
+        }
+    }
+
+    /// Makes room for the spread, if there is none yet.
+    pub(super) fn spread_from_now_on(&mut self) {
+        self.spread
+            .get_or_insert_with(|| Histogram::with_config(&BUCKETS));
+    }
+
+    /// How long at most such shares of all calls took, to an eighth; a share is from 0 to 1. `None` if there were none.
+    pub(super) fn quantiles_ns<const N: usize>(&self, shares: [f64; N]) -> Option<[u64; N]> {
+        let mut buckets = [const { None }; N];
+        let spread = self.spread.as_ref()?;
+        spread.quantile_buckets_into(&shares, &mut buckets).ok()?;
+        let mut nanos = [0; N];
+        for (nanos, bucket) in nanos.iter_mut().zip(buckets) {
+            *nanos = bucket?.end().min(self.wall.max_ns);
+        }
+        Some(nanos)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn quantiles_are_right_to_an_eighth_and_never_longer_than_the_longest_call() {
+        let mut calls = SpreadWall::default();
+        calls.spread_from_now_on();
+        for micros in 1..=1_000_u64 {
+            calls.add(micros * 1_000);
+        }
+        let found = calls.quantiles_ns([0.5, 0.9, 0.99, 0.999]).unwrap();
+        for (found, micros) in found.into_iter().zip([500.0, 900.0, 990.0, 999.0]) {
+            let found = found as f64 / 1_000.0;
+            assert!((micros..=micros * 1.125).contains(&found), "{found}");
+        }
+        assert_eq!(calls.quantiles_ns([1.0]), Some([1_000_000]));
+        assert_eq!(calls.wall.mean_ns(), Some(500_500));
+    }
+
+    #[test]
+    fn a_call_longer_than_any_bucket_counts_in_the_last_one() {
+        let mut calls = SpreadWall::default();
+        calls.spread_from_now_on();
+        calls.add(u64::MAX);
+        calls.add(1);
+        assert_eq!((calls.wall.calls, calls.wall.total_ns), (2, u64::MAX));
+        assert_eq!(calls.quantiles_ns([1.0, 0.1]), Some([NANOS_MAX, 1]));
+    }
+
+    #[test]
+    fn what_was_never_called_has_no_mean_no_spread_and_no_memory_for_one() {
+        let calls = SpreadWall::default();
+        assert_eq!(
+            (calls.wall.mean_ns(), calls.quantiles_ns([0.5])),
+            (None, None)
+        );
+        assert!(calls.spread.is_none());
+        assert!(BUCKETS.total_buckets() * size_of::<u64>() < 3 * 1_024);
+    }
+}
