@@ -1,8 +1,9 @@
 //! Measuring calls on the worker that makes them, and telling when a plugin has passed a limit of what it may use.
 
-use plugin_engine_core::{CallKind, Moment};
+use plugin_engine_core::{CallKind, Event, Moment};
 
 use super::call::Caller;
+use crate::cell::Guarded;
 use crate::config::USAGE_WINDOW;
 use crate::usage::{CpuMeter, UsageLimits, Verdict};
 
@@ -21,32 +22,26 @@ impl Caller<'_> {
         value
     }
 
-    /// Judges what the plugin has used in the window that ends now, if one does.
+    /// Judges what the plugin has used in the window that ends now, if one does, and tells its machine if that has changed.
     pub(super) fn judge_usage(&self, now: Moment) {
         let mut guarded = self.cell.lock();
-        let guarded_now = &mut *guarded;
-        let source = &guarded_now.source;
-        let verdict = guarded_now.usage.judge(now, || match source {
+        let Guarded { usage, source, .. } = &mut *guarded;
+        let verdict = usage.judge(now, || match source {
             Some(source) => source.config.limits(),
             None => UsageLimits::none(USAGE_WINDOW),
         });
+        let event = match verdict {
+            None => return,
+            Some(Verdict::Kept) => Event::LimitsKept,
+            Some(Verdict::Passed { unhealthy, report }) => Event::LimitPassed { unhealthy, report },
+        };
+        let ledger = &self.executor.board.ledger;
+        let applied = self.cell.apply(ledger, &mut guarded, now, event);
+        if applied.is_err() {
+            // It is not Enabled any more. What follows from its use is told when it is.
+            guarded.usage.verdict_not_heard();
+        }
         drop(guarded);
-        if let Some(verdict) = verdict {
-            self.tell(verdict);
-        }
-    }
-
-    /// Tells that a limit was passed, or is kept again.
-    fn tell(&self, verdict: Verdict) {
-        let id = &self.cell.id;
-        match verdict {
-            Verdict::Passed { unhealthy, report } => self.slot.outside(|| {
-                let message = &report.message;
-                tracing::warn!(target: "plugin_engine::usage", plugin = %id, unhealthy, %message, "a limit was passed");
-            }),
-            Verdict::Kept => self.slot.outside(|| {
-                tracing::info!(target: "plugin_engine::usage", plugin = %id, "the limits are kept again");
-            }),
-        }
+        self.log_notable(applied.ok());
     }
 }

@@ -99,13 +99,40 @@ pub(crate) enum Verdict {
 }
 
 /// How a plugin stands to each of its limits.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Judge {
     cpu: LimitLevel,
     mean: LimitLevel,
+    /// What was told last; `None` if nobody can rely on that any more.
+    told: Option<LimitLevel>,
+}
+
+impl Default for Judge {
+    fn default() -> Self {
+        Self {
+            cpu: LimitLevel::Kept,
+            mean: LimitLevel::Kept,
+            told: Some(LimitLevel::Kept),
+        }
+    }
 }
 
 impl Judge {
+    /// Begins anew. Whoever was told of a limit that was passed is told how it stands after the next window, whatever that is: it may
+    /// have begun anew, too, or not.
+    pub(super) fn begin_anew(&mut self) {
+        let told = self.told.filter(|told| *told == LimitLevel::Kept);
+        *self = Self {
+            told,
+            ..Self::default()
+        };
+    }
+
+    /// What was told last was not heard: it is told again after the next window.
+    pub(super) fn not_heard(&mut self) {
+        self.told = None;
+    }
+
     /// How the plugin stands to its limits altogether.
     pub(super) fn level(&self) -> LimitLevel {
         self.cpu.max(self.mean)
@@ -113,9 +140,8 @@ impl Judge {
 
     /// Judges a window. `None` if nothing has changed.
     pub(super) fn judge(&mut self, limits: &UsageLimits, used: &Used) -> Option<Verdict> {
-        let before = self.level();
         if limits.is_empty() {
-            *self = Self::default();
+            (self.cpu, self.mean) = (LimitLevel::Kept, LimitLevel::Kept);
         } else {
             let span_ns = used.span_ns();
             let share = |percent: u64| share_of(span_ns, percent);
@@ -126,7 +152,7 @@ impl Judge {
             self.mean = next(self.mean, used.totals.update_mean_ns(), mean_limits);
         }
         let level = self.level();
-        if level == before {
+        if self.told.replace(level) == Some(level) {
             return None;
         }
         if level == LimitLevel::Kept {
@@ -326,6 +352,30 @@ mod tests {
         let none = UsageLimits::none(WINDOW);
         assert_eq!(judge.judge(&none, &used(90, 90)), Some(Verdict::Kept));
         assert_eq!(judge.judge(&none, &used(90, 90)), None);
+    }
+
+    #[test]
+    fn who_was_told_of_a_passed_limit_is_told_again_how_it_stands_after_a_new_beginning() {
+        let mut judge = Judge::default();
+        judge.begin_anew();
+        assert_eq!(judge.judge(&limits(), &used(1, 1)), None);
+        for use_then in [1, 30] {
+            assert_eq!(unhealthy(judge.judge(&limits(), &used(30, 1))), Some(false));
+            judge.begin_anew();
+            assert_eq!(judge.level(), LimitLevel::Kept);
+            let told = judge.judge(&limits(), &used(use_then, 1));
+            assert!(told.is_some(), "{use_then}");
+            assert_eq!(judge.judge(&limits(), &used(use_then, 1)), None);
+        }
+    }
+
+    #[test]
+    fn what_was_not_heard_is_told_again() {
+        let mut judge = Judge::default();
+        assert!(judge.judge(&limits(), &used(30, 1)).is_some());
+        judge.not_heard();
+        assert!(judge.judge(&limits(), &used(30, 1)).is_some());
+        assert!(judge.judge(&limits(), &used(30, 1)).is_none());
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl UsageRecord {
             && let Some(rest) = &mut self.rest
         {
             rest.windows = Windows::default();
-            rest.judge = Judge::default();
+            rest.judge.begin_anew();
         }
         let Some(Ending { id, call }) = ending else {
             return;
@@ -186,6 +186,11 @@ impl UsageRecord {
         let rest = self.rest();
         let used = rest.windows.close(now, &totals, limits.window)?;
         rest.judge.judge(&limits, &used)
+    }
+
+    /// What [`Self::judge`] said could not be told to the machine.
+    pub(crate) fn verdict_not_heard(&mut self) {
+        self.rest().judge.not_heard();
     }
 
     fn rest(&mut self) -> &mut Rest {
@@ -267,11 +272,17 @@ fn of_calls(wall: &Wall, sampled: &SampledCpu, cpu_ns: Option<u64>) -> CallUsage
     }
 }
 
-/// Whether what was used before says nothing of what comes: other code, or an instance that somebody wanted anew.
+/// Whether what was used before says nothing of what comes: other code, or an instance that somebody or a policy wanted anew.
 fn begins_anew(cause: Cause) -> bool {
     matches!(
         cause,
-        Cause::Mapped | Cause::SwitchedOn | Cause::Reset | Cause::Reloaded | Cause::RolledBack
+        Cause::Mapped
+            | Cause::SwitchedOn
+            | Cause::RequirementMet
+            | Cause::Restarted
+            | Cause::Reset
+            | Cause::Reloaded
+            | Cause::RolledBack
     )
 }
 

@@ -25,11 +25,6 @@ impl Wall {
         self.total_ns = self.total_ns.saturating_add(nanos);
         self.max_ns = self.max_ns.max(nanos);
     }
-
-    /// The mean of all of them; `None` for none.
-    pub(super) fn mean_ns(&self) -> Option<u64> {
-        self.total_ns.checked_div(self.calls)
-    }
 }
 
 /// How long the calls of one kind took, and how that is spread.
@@ -87,7 +82,10 @@ mod tests {
             assert!((micros..=micros * 1.125).contains(&found), "{found}");
         }
         assert_eq!(calls.quantiles_ns([1.0]), Some([1_000_000]));
-        assert_eq!(calls.wall.mean_ns(), Some(500_500));
+        assert_eq!(
+            (calls.wall.calls, calls.wall.total_ns),
+            (1_000, 500_500_000)
+        );
     }
 
     #[test]
@@ -101,12 +99,9 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_called_has_no_mean_no_spread_and_no_memory_for_one() {
+    fn what_was_never_called_has_no_spread_and_no_memory_for_one() {
         let calls = SpreadWall::default();
-        assert_eq!(
-            (calls.wall.mean_ns(), calls.quantiles_ns([0.5])),
-            (None, None)
-        );
+        assert_eq!(calls.quantiles_ns([0.5]), None);
         assert!(calls.spread.is_none());
         assert!(BUCKETS.total_buckets() * size_of::<u64>() < 3 * 1_024);
     }
