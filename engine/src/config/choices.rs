@@ -88,6 +88,28 @@ impl HungPolicy {
     }
 }
 
+/// How a replacement takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ReloadWay {
+    TryActivate,
+    StopFirst,
+}
+
+impl ReloadWay {
+    pub(super) const NAMES: [&'static str; 2] = ["try-activate", "stop-first"];
+
+    pub(crate) fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+
+    pub(crate) fn named(name: &str) -> Self {
+        match name {
+            "stop-first" => Self::StopFirst,
+            _ => Self::TryActivate,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use plugin_engine_core::{INTERVAL_MAX, INTERVAL_MIN, TIMEOUT_MAX, TIMEOUT_MIN};
 
-use super::choices::UnmapPolicy;
+use super::choices::{ReloadWay, UnmapPolicy};
 use super::health_keys::{
     BREAKER, BREAKER_KEY, HUNG_INTERVALS, ON_HUNG, ON_UNHEALTHY, PANIC_LIMIT, RESTART, RESTART_KEY,
 };
@@ -40,28 +40,6 @@ const HISTORY_BYTES_MAX: u64 = 1 << 40;
 pub(crate) const ENTRIES_MAX: usize = 1 << 20;
 /// The most items of any other list.
 pub(crate) const LIST_LEN_MAX: usize = 1_024;
-
-/// How a replacement takes over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ReloadWay {
-    TryActivate,
-    StopFirst,
-}
-
-impl ReloadWay {
-    const NAMES: [&'static str; 2] = ["try-activate", "stop-first"];
-
-    pub(crate) fn name(self) -> &'static str {
-        Self::NAMES[self as usize]
-    }
-
-    pub(crate) fn named(name: &str) -> Self {
-        match name {
-            "stop-first" => Self::StopFirst,
-            _ => Self::TryActivate,
-        }
-    }
-}
 
 /// A group of keys.
 pub(crate) struct Section {

@@ -39,10 +39,10 @@ use error::Problems;
 use reading::Reading;
 use source::Source;
 
+pub(crate) use choices::ReloadWay;
 pub(crate) use engine_file::{EngineConfig, EngineSays};
 pub(crate) use error::code;
 pub(crate) use in_force::{Applies, ConfigInForce};
-pub(crate) use keys::ReloadWay;
 pub(crate) use limit_keys::USAGE_WINDOW;
 pub(crate) use nearest::nearest;
 pub(crate) use plugin::{Holds, Layer, PluginConfig, SaidBy};

@@ -10,10 +10,10 @@ use std::time::Duration;
 
 use plugin_engine_core::{PluginId, Requirement};
 
-use super::choices::UnmapPolicy;
+use super::choices::{ReloadWay, UnmapPolicy};
 use super::error::{Problem, code};
 use super::health_layer::HealthLayer;
-use super::keys::{self, ReloadWay};
+use super::keys;
 use super::limits::LimitsSaid;
 use super::reading::Reading;
 use super::settings::Settings;
