@@ -31,16 +31,20 @@ impl Clock for SkippingClock {
     }
 }
 
-/// An engine with plugins that are all due whenever a second is left out.
+/// An engine with plugins that are all due whenever an interval is left out.
 pub(crate) struct Fleet {
     pub(crate) due: usize,
     pub(crate) cycles: usize,
+    interval: Duration,
     engine: Engine,
     clock: SkippingClock,
     _dir: TempDir,
 }
 
-const INTERVAL: Duration = Duration::from_secs(1);
+/// So short that hardly any update is one of those that are measured with care, of which there is one a second at most.
+const INTERVAL: Duration = Duration::from_millis(1);
+/// So long that every update is.
+const LONG_INTERVAL: Duration = Duration::from_secs(1);
 
 impl Fleet {
     /// `due` plugins of one file.
@@ -48,13 +52,27 @@ impl Fleet {
         Self::due_beside_idle(due, 0)
     }
 
-    /// The same beside plugins that are not due for a year.
+    /// The same, with each update measured with care.
+    pub(crate) fn due_and_measured(due: usize) -> Self {
+        Self::new(due, 0, LONG_INTERVAL)
+    }
+
+    /// The same as the first beside plugins that are not due for a year.
     pub(crate) fn due_beside_idle(due: usize, idle: usize) -> Self {
+        Self::new(due, idle, INTERVAL)
+    }
+
+    fn new(due: usize, idle: usize, interval: Duration) -> Self {
         let dir = TempDir::new().expect("a directory can be made");
         std::fs::copy(built("noop"), dir.path().join("noop.so")).expect("a file can be copied");
         let mut config = String::new();
         for n in 0..due + idle {
-            let interval = if n < due { "1s" } else { "365days" };
+            let millis = interval.as_millis();
+            let interval = if n < due {
+                format!("{millis}ms")
+            } else {
+                "365days".to_owned()
+            };
             // Writing to a string does not fail.
             let _ = writeln!(
                 config,
@@ -81,6 +99,7 @@ impl Fleet {
             due,
             // About the same number of updates in each round.
             cycles: (10_000 / due).clamp(1, 500),
+            interval,
             engine,
             clock,
             _dir: dir,
@@ -96,7 +115,7 @@ impl Fleet {
     fn cycle(&self) {
         self.clock
             .skipped_ns
-            .fetch_add(INTERVAL.as_nanos() as u64, Ordering::Relaxed);
+            .fetch_add(self.interval.as_nanos() as u64, Ordering::Relaxed);
         let report = self.engine.run_cycle();
         assert_eq!(report.completed, self.due);
     }

@@ -8,9 +8,15 @@
 mod engines;
 mod peers;
 mod rounds;
+/// The very code that an update runs, without the engine around it.
+#[path = "../src/usage/wall.rs"]
+mod wall;
 
 use engines::Fleet;
 use rounds::{Contestant, Table};
+
+/// What the record of wall times costs, which is a part of every update.
+const USAGE: &str = "wall time added up, with the histogram, 1,000 plugins";
 
 fn main() {
     let only: Vec<String> = std::env::args()
@@ -24,6 +30,11 @@ fn main() {
     let blocking = peers::SpawnBlocking::new();
     let pool = peers::HandWrittenPool::new(2);
     let fleets: Vec<_> = [1, 10, 1_000, 10_000].map(Fleet::due).into();
+    let measured = Fleet::due_and_measured(1_000);
+    let mut used: Vec<_> = (0..1_000)
+        .map(|_| Box::new(wall::SpreadWall::default()))
+        .collect();
+    used.iter_mut().for_each(|used| used.spread_from_now_on());
     let beside_idle = Fleet::due_beside_idle(10, 100_000);
 
     let mut contestants = vec![
@@ -66,6 +77,17 @@ fn main() {
     contestants.push(Contestant::new(name, 10 * beside_idle.cycles, || {
         beside_idle.run()
     }));
+    let name = "engine, cycle of 1000 due, each measured with care";
+    contestants.push(Contestant::new(name, 1_000 * measured.cycles, || {
+        measured.run()
+    }));
+    contestants.push(Contestant::new(USAGE, 100_000, || {
+        for n in 0..100 {
+            for used in &mut used {
+                used.add(std::hint::black_box(50 + n));
+            }
+        }
+    }));
     let name = "snapshot read, engine at rest";
     contestants.push(Contestant::new(name, 10_000, || {
         fleets[2].read_snapshots(10_000)
@@ -97,6 +119,7 @@ fn main() {
         "engine, cycle of 10 due,",
         "at most 1.5",
     );
+    limit(&table, USAGE, 10.0);
     limit(&table, "snapshot read, engine at rest", 60.0);
     limit(&table, "snapshot read beside", 150.0);
 }

@@ -92,6 +92,11 @@ fn a_plugin_that_hangs_is_never_in_error_and_due_one_interval_after_each_failure
     let clock = of(snapshots, "clock");
     assert_eq!(clock["error"], Value::Null);
     assert!(clock["updates"].as_u64().expect("a count") >= 3, "{clock}");
+    let used = &clock["usage"]["updates"];
+    assert_eq!(used["calls"], clock["updates"], "{clock}");
+    assert!(used["cpu_sampled_calls"].as_u64() >= Some(1), "{clock}");
+    assert!(used["wall_max_us"].as_f64() >= used["percentiles"]["p999_us"].as_f64());
+    assert!(used["cpu_total_us"].as_f64() > Some(0.0), "{clock}");
 }
 
 #[test]

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use plugin_engine::{Fault, InFlightCall, Snapshot, Transition, WallTime};
+use plugin_engine::{Fault, InFlightCall, PluginUsage, Transition, WallTime};
 use serde::Serialize;
+
+use crate::standing::Standing;
 
 /// A transition as one line of JSON.
 #[derive(Serialize)]
@@ -53,6 +55,7 @@ pub(crate) struct SnapshotJson<'a> {
     in_flight: Option<InFlightJson>,
     history_len: usize,
     seq: u64,
+    usage: Option<&'a PluginUsage>,
 }
 
 /// How many calls of each kind have failed in a row.
@@ -128,8 +131,8 @@ impl<'a> From<&'a Transition> for TransitionJson<'a> {
     }
 }
 
-impl<'a> From<&'a Snapshot> for SnapshotJson<'a> {
-    fn from(snapshot: &'a Snapshot) -> Self {
+impl<'a> From<&'a Standing> for SnapshotJson<'a> {
+    fn from(Standing { snapshot, usage }: &'a Standing) -> Self {
         let counts = snapshot.counts;
         Self {
             id: snapshot.id().as_str(),
@@ -168,14 +171,15 @@ impl<'a> From<&'a Snapshot> for SnapshotJson<'a> {
             in_flight: snapshot.in_flight.map(InFlightJson::from),
             history_len: snapshot.history_len,
             seq: snapshot.seq,
+            usage: usage.as_ref(),
         }
     }
 }
 
-impl<'a> From<&'a [Snapshot]> for SnapshotsJson<'a> {
-    fn from(snapshots: &'a [Snapshot]) -> Self {
+impl<'a> From<&'a [Standing]> for SnapshotsJson<'a> {
+    fn from(plugins: &'a [Standing]) -> Self {
         Self {
-            snapshots: snapshots.iter().map(SnapshotJson::from).collect(),
+            snapshots: plugins.iter().map(SnapshotJson::from).collect(),
         }
     }
 }
@@ -266,8 +270,12 @@ mod tests {
             since: AT,
             abandoned: true,
         });
+        let standing = Standing {
+            snapshot,
+            usage: None,
+        };
         assert_eq!(
-            serde_json::to_string(&SnapshotsJson::from(&[snapshot][..])).unwrap(),
+            serde_json::to_string(&SnapshotsJson::from(&[standing][..])).unwrap(),
             concat!(
                 r#"{"snapshots":[{"id":"clock","state":"Enabled","since":null,"#,
                 r#""error":{"kind":"timeout","type":null,"message":"too \"slow\"","at":"2026-01-01T00:00:00.123456Z","#,
@@ -279,7 +287,7 @@ mod tests {
                 r#""consecutive_failures":{"create":0,"update":0,"display":0},"#,
                 r#""health":"unknown","health_reason":null,"breaker":"off","#,
                 r#""in_flight":{"call":"update","since":"2026-01-01T00:00:00.123456Z","abandoned":true},"#,
-                r#""history_len":0,"seq":0}]}"#,
+                r#""history_len":0,"seq":0,"usage":null}]}"#,
             )
         );
     }

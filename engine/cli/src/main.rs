@@ -14,6 +14,7 @@ mod problems;
 mod screen;
 mod show;
 mod signals;
+mod standing;
 mod table;
 mod terminal;
 

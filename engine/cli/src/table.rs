@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use plugin_engine::{Health, PluginState, Snapshot, WallTime, escape_control};
+use plugin_engine::{Health, PluginState, PluginUsage, Snapshot, WallTime, escape_control};
 
 use crate::paint::{Line, Style, cut, pad, width};
+use crate::standing::Standing;
 
 /// What lies between two columns.
 const GAP: &str = "  ";
@@ -19,17 +20,19 @@ const ID_WIDTH_MAX: usize = 24;
 
 /// The columns before the note. The number is how early one gives way where
 /// space is short: the lowest goes first, one without a number never.
-const COLUMNS: [(&str, Align, Option<u8>); 10] = [
+const COLUMNS: [(&str, Align, Option<u8>); 12] = [
     ("id", Align::Left, None),
     ("state", Align::Left, None),
     ("calls", Align::Right, Some(0)),
-    ("ok", Align::Right, Some(7)),
-    ("failed", Align::Right, Some(4)),
-    ("timeouts", Align::Right, Some(5)),
-    ("panics", Align::Right, Some(3)),
-    ("skipped", Align::Right, Some(2)),
-    ("last", Align::Right, Some(1)),
-    ("next", Align::Right, Some(6)),
+    ("ok", Align::Right, Some(9)),
+    ("failed", Align::Right, Some(6)),
+    ("timeouts", Align::Right, Some(7)),
+    ("panics", Align::Right, Some(5)),
+    ("skipped", Align::Right, Some(4)),
+    ("mean", Align::Right, Some(2)),
+    ("cpu", Align::Right, Some(1)),
+    ("last", Align::Right, Some(3)),
+    ("next", Align::Right, Some(8)),
 ];
 const NOTE_TITLE: &str = "error";
 
@@ -70,11 +73,8 @@ struct Hint {
 }
 
 /// The table of these plugins at the time `now`: a head, and a line per plugin as far as there is space.
-pub(crate) fn table(snapshots: &[Snapshot], now: WallTime, space: Space) -> Vec<Line> {
-    let rows: Vec<Row> = snapshots
-        .iter()
-        .map(|snapshot| row(snapshot, now))
-        .collect();
+pub(crate) fn table(plugins: &[Standing], now: WallTime, space: Space) -> Vec<Line> {
+    let rows: Vec<Row> = plugins.iter().map(|one| row(one, now)).collect();
     let fits = space.rows.saturating_sub(1);
     // One line tells of those for which there is none.
     let shown = if rows.len() <= fits {
@@ -92,8 +92,8 @@ pub(crate) fn table(snapshots: &[Snapshot], now: WallTime, space: Space) -> Vec<
             .iter()
             .map(|row| row.line(&widths, space.columns)),
     );
-    if shown < snapshots.len() {
-        lines.push(rest(&snapshots[shown..]));
+    if shown < plugins.len() {
+        lines.push(rest(&plugins[shown..]));
     }
     lines
 }
@@ -138,11 +138,14 @@ fn head(widths: &[usize; COLUMNS.len()]) -> Line {
     line
 }
 
-fn rest(snapshots: &[Snapshot]) -> Line {
-    let failing = snapshots.iter().filter(|one| one.error.is_some()).count();
+fn rest(plugins: &[Standing]) -> Line {
+    let failing = plugins
+        .iter()
+        .filter(|one| one.snapshot.error.is_some())
+        .count();
     let text = match failing {
-        0 => format!("… and {} more", snapshots.len()),
-        _ => format!("… and {} more, {failing} with an error", snapshots.len()),
+        0 => format!("… and {} more", plugins.len()),
+        _ => format!("… and {} more, {failing} with an error", plugins.len()),
     };
     Line::of(Style::Faint, text)
 }
@@ -191,7 +194,7 @@ impl Hint {
     }
 }
 
-fn row(snapshot: &Snapshot, now: WallTime) -> Row {
+fn row(Standing { snapshot, usage }: &Standing, now: WallTime) -> Row {
     let counts = snapshot.counts;
     let error = snapshot.error.as_deref();
     let state_style = match snapshot.state {
@@ -240,11 +243,49 @@ fn row(snapshot: &Snapshot, now: WallTime) -> Row {
             bad(counts.timeouts),
             bad(counts.panics),
             bad(counts.skipped),
+            used(usage.as_ref().and_then(mean)),
+            used(usage.as_ref().and_then(cpu)),
             (Style::Plain, last),
             (Style::Plain, next),
         ],
         error: wrong(snapshot),
         hint,
+    }
+}
+
+fn used(text: Option<String>) -> (Style, String) {
+    match text {
+        Some(text) => (Style::Plain, text),
+        None => (Style::Faint, "-".to_owned()),
+    }
+}
+
+/// How long updates took on average lately.
+fn mean(usage: &PluginUsage) -> Option<String> {
+    usage.recent?.update_mean_us.map(brief)
+}
+
+/// What share of a processor the plugin took lately.
+fn cpu(usage: &PluginUsage) -> Option<String> {
+    let percent = usage.recent?.cpu_percent?;
+    Some(if percent < 10.0 {
+        format!("{percent:.1}%")
+    } else {
+        format!("{percent:.0}%")
+    })
+}
+
+/// A time in microseconds, in a few characters.
+fn brief(micros: f64) -> String {
+    let (value, unit) = match micros {
+        ..999.5 => (micros, "µs"),
+        ..999_500.0 => (micros / 1_000.0, "ms"),
+        _ => (micros / 1_000_000.0, "s"),
+    };
+    if value < 9.95 {
+        format!("{value:.1}{unit}")
+    } else {
+        format!("{value:.0}{unit}")
     }
 }
 
@@ -329,8 +370,17 @@ mod tests {
         hangs
     }
 
+    fn standing(snapshots: &[Snapshot]) -> Vec<Standing> {
+        let snapshots = snapshots.iter().cloned();
+        let standing = snapshots.map(|snapshot| Standing {
+            snapshot,
+            usage: None,
+        });
+        standing.collect()
+    }
+
     fn painted(snapshots: &[Snapshot], space: Space) -> Vec<String> {
-        table(snapshots, NOW, space)
+        table(&standing(snapshots), NOW, space)
             .iter()
             .map(|line| line.text(false).trim_end().to_owned())
             .collect()
@@ -345,9 +395,9 @@ mod tests {
         assert_eq!(
             painted(&plugins, Space::UNLIMITED),
             [
-                "id     state    calls  ok  failed  timeouts  panics  skipped      last     next  error",
-                "clock  Running     12  12       -         -       -        -  0.8s ago  in 0.2s",
-                "hangs  Enabled     12  12       -         1       -        -  0.8s ago      due  \
+                "id     state    calls  ok  failed  timeouts  panics  skipped  mean  cpu      last     next  error",
+                "clock  Running     12  12       -         -       -        -     -    -  0.8s ago  in 0.2s",
+                "hangs  Enabled     12  12       -         1       -        -     -    -  0.8s ago      due  \
                  timeout: too\\nslow \\u{1b}[31m · update running since 3.2s (abandoned)",
             ]
         );
@@ -361,7 +411,7 @@ mod tests {
         ];
         for columns in 0..140 {
             let space = Space { columns, rows: 24 };
-            for line in table(&plugins, NOW, space) {
+            for line in table(&standing(&plugins), NOW, space) {
                 let shown = line.cut(columns);
                 assert!(shown.width() <= columns, "{columns}: {shown:?}");
             }
@@ -394,6 +444,22 @@ mod tests {
         assert_eq!(four.len(), 4);
         assert_eq!(four[3], "… and 2 more, 1 with an error");
         assert_eq!(lines(2)[1], "… and 4 more, 1 with an error");
+    }
+
+    #[test]
+    fn how_long_calls_take_is_said_in_a_few_characters() {
+        for (micros, text) in [
+            (0.07, "0.1µs"),
+            (9.9, "9.9µs"),
+            (9.96, "10µs"),
+            (999.4, "999µs"),
+            (999.6, "1.0ms"),
+            (54_321.0, "54ms"),
+            (999_499.0, "999ms"),
+            (1_500_000.0, "1.5s"),
+        ] {
+            assert_eq!(brief(micros), text);
+        }
     }
 
     #[test]

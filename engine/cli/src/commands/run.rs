@@ -20,6 +20,7 @@ use plugin_engine::{
 use crate::census::ThreadHooks;
 use crate::screen::Screen;
 use crate::show::{Form, Loaded, Presenter};
+use crate::standing::Standing;
 use crate::{logging, problems, signals, table, terminal};
 
 /// How long plugins get to end their calls and to be destroyed.
@@ -218,7 +219,7 @@ fn serve(args: &RunArgs, form: Form, screen: &Arc<Screen>) -> Result<(), Failure
     start_runner(&engine, args.limit(), changes, events).map_err(cannot_start)?;
 
     let mut end = wait_for_end(args, &engine, &inbox, &presenter, screen)?;
-    presenter.stopping(engine.snapshots());
+    presenter.stopping(Standing::of_all(&engine));
     engine.shutdown(SHUTDOWN_BUDGET)?;
     let shown = presenter.finish(OUTPUT_BUDGET);
     name_stuck_calls(&engine, screen);

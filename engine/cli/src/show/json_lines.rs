@@ -3,17 +3,18 @@
 use std::io::{self, BufWriter, Stdout, Write};
 use std::time::Duration;
 
-use plugin_engine::{Engine, Snapshot};
+use plugin_engine::Engine;
 use serde::Serialize;
 
 use super::{Loaded, Show};
 use crate::follow::{Follower, Next};
 use crate::json::{LostJson, SnapshotsJson, TransitionJson};
+use crate::standing::Standing;
 
 pub(super) struct JsonLines {
     follower: Follower,
     output: BufWriter<Stdout>,
-    snapshots: Vec<Snapshot>,
+    plugins: Vec<Standing>,
 }
 
 impl JsonLines {
@@ -21,7 +22,7 @@ impl JsonLines {
         Self {
             follower: Follower::default(),
             output: BufWriter::new(io::stdout()),
-            snapshots: Vec::new(),
+            plugins: Vec::new(),
         }
     }
 
@@ -67,15 +68,15 @@ impl Show for JsonLines {
         Ok(())
     }
 
-    fn stopping(&mut self, snapshots: Vec<Snapshot>) -> io::Result<()> {
-        self.snapshots = snapshots;
+    fn stopping(&mut self, plugins: Vec<Standing>) -> io::Result<()> {
+        self.plugins = plugins;
         Ok(())
     }
 
     fn finish(&mut self, engine: &Engine) -> io::Result<()> {
         self.write_new(engine)?;
-        let snapshots = std::mem::take(&mut self.snapshots);
-        self.write(&SnapshotsJson::from(&*snapshots))?;
+        let plugins = std::mem::take(&mut self.plugins);
+        self.write(&SnapshotsJson::from(&*plugins))?;
         self.output.flush()
     }
 }

@@ -10,6 +10,7 @@ use plugin_engine::{Engine, PluginState, Snapshot, WallTime, escape_control};
 use super::{Loaded, Show};
 use crate::paint::{Line, Style};
 use crate::screen::Screen;
+use crate::standing::Standing;
 use crate::table::{Space, span, table};
 use crate::terminal;
 
@@ -24,7 +25,7 @@ pub(super) struct Live {
     /// How many files are refused that no plugin stands for.
     refused: usize,
     /// How the plugins stood before the shutdown, and when that was: the picture that stays.
-    stopped: Option<(Vec<Snapshot>, WallTime)>,
+    stopped: Option<(Vec<Standing>, WallTime)>,
 }
 
 impl Live {
@@ -39,15 +40,15 @@ impl Live {
         }
     }
 
-    fn paint(&self, snapshots: &[Snapshot], now: WallTime, hint: &str) -> io::Result<()> {
+    fn paint(&self, plugins: &[Standing], now: WallTime, hint: &str) -> io::Result<()> {
         let size = terminal::size();
         let space = Space {
             columns: size.columns,
             rows: size.rows.saturating_sub(ROWS_AROUND),
         };
-        let mut lines = vec![self.title(snapshots.len())];
-        lines.extend(table(snapshots, now, space));
-        lines.push(footer(snapshots, self.refused, hint));
+        let mut lines = vec![self.title(plugins.len())];
+        lines.extend(table(plugins, now, space));
+        lines.push(footer(plugins, self.refused, hint));
         let lines = lines.iter().map(|line| line.cut(size.columns)).collect();
         self.screen.paint(lines)
     }
@@ -69,8 +70,8 @@ impl Live {
     }
 }
 
-fn footer(snapshots: &[Snapshot], refused: usize, hint: &str) -> Line {
-    let count = |is: fn(&Snapshot) -> bool| snapshots.iter().filter(|one| is(one)).count();
+fn footer(plugins: &[Standing], refused: usize, hint: &str) -> Line {
+    let count = |is: fn(&Snapshot) -> bool| plugins.iter().filter(|one| is(&one.snapshot)).count();
     let well = count(|one| {
         one.error.is_none() && matches!(one.state, PluginState::Enabled | PluginState::Running)
     });
@@ -111,7 +112,7 @@ impl Show for Live {
             "loading"
         };
         let now = SystemTime::now().into();
-        self.paint(&engine.snapshots(), now, hint)
+        self.paint(&Standing::of_all(engine), now, hint)
     }
 
     fn loaded(&mut self, _: Loaded) -> io::Result<()> {
@@ -125,16 +126,16 @@ impl Show for Live {
         Ok(())
     }
 
-    fn stopping(&mut self, snapshots: Vec<Snapshot>) -> io::Result<()> {
+    fn stopping(&mut self, plugins: Vec<Standing>) -> io::Result<()> {
         let now = SystemTime::now().into();
-        self.paint(&snapshots, now, "stopping; Ctrl-C again leaves at once")?;
-        self.stopped = Some((snapshots, now));
+        self.paint(&plugins, now, "stopping; Ctrl-C again leaves at once")?;
+        self.stopped = Some((plugins, now));
         Ok(())
     }
 
     fn finish(&mut self, _: &Engine) -> io::Result<()> {
-        if let Some((snapshots, at)) = &self.stopped {
-            self.paint(snapshots, *at, "stopped")?;
+        if let Some((plugins, at)) = &self.stopped {
+            self.paint(plugins, *at, "stopped")?;
         }
         self.screen.close();
         Ok(())

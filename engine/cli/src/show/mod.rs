@@ -11,9 +11,10 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use plugin_engine::{Engine, Snapshot};
+use plugin_engine::Engine;
 
 use crate::screen::Screen;
+use crate::standing::Standing;
 use crate::terminal;
 
 /// One way to show a run. Methods are called in the order in which they stand here, `tick` again and again.
@@ -31,7 +32,7 @@ trait Show: Send {
     fn changed(&mut self, line: String) -> io::Result<()>;
 
     /// The engine is about to shut down; this is how the plugins stood before.
-    fn stopping(&mut self, snapshots: Vec<Snapshot>) -> io::Result<()>;
+    fn stopping(&mut self, plugins: Vec<Standing>) -> io::Result<()>;
 
     /// The engine has shut down.
     fn finish(&mut self, engine: &Engine) -> io::Result<()>;
@@ -84,7 +85,7 @@ impl Form {
 enum Message {
     Loaded(Loaded),
     Changed(String),
-    Stopping(Vec<Snapshot>),
+    Stopping(Vec<Standing>),
     Finish,
 }
 
@@ -131,8 +132,8 @@ impl Presenter {
         self.send(Message::Changed(line));
     }
 
-    pub(crate) fn stopping(&self, snapshots: Vec<Snapshot>) {
-        self.send(Message::Stopping(snapshots));
+    pub(crate) fn stopping(&self, plugins: Vec<Standing>) {
+        self.send(Message::Stopping(plugins));
     }
 
     /// Shows the end, and waits no longer than `limit` for that. Returns whether it has been shown, or never will be.
@@ -156,7 +157,7 @@ fn show_all(mut show: Box<dyn Show>, engine: &Engine, inbox: &Receiver<Message>)
         match inbox.recv_timeout(next.saturating_duration_since(Instant::now())) {
             Ok(Message::Loaded(loaded)) => show.loaded(loaded)?,
             Ok(Message::Changed(line)) => show.changed(line)?,
-            Ok(Message::Stopping(snapshots)) => show.stopping(snapshots)?,
+            Ok(Message::Stopping(plugins)) => show.stopping(plugins)?,
             Ok(Message::Finish) => return show.finish(engine),
             Err(RecvTimeoutError::Timeout) => {
                 show.tick(engine)?;

@@ -5,10 +5,11 @@ use std::collections::HashSet;
 use std::io::{self, Write};
 use std::time::{Duration, SystemTime};
 
-use plugin_engine::{Cause, Engine, PluginId, Snapshot, Transition};
+use plugin_engine::{Cause, Engine, PluginId, Transition};
 
 use super::{Loaded, Show};
 use crate::follow::{Follower, Next};
+use crate::standing::Standing;
 use crate::table::{Space, table};
 
 /// What is worth a line. Updates that start and complete are not. Of failures that repeat, the first three are told in full
@@ -120,9 +121,9 @@ impl Show for Plain {
         write_out(&line)
     }
 
-    fn stopping(&mut self, snapshots: Vec<Snapshot>) -> io::Result<()> {
+    fn stopping(&mut self, plugins: Vec<Standing>) -> io::Result<()> {
         let now = SystemTime::now().into();
-        self.stopped = table(&snapshots, now, Space::UNLIMITED)
+        self.stopped = table(&plugins, now, Space::UNLIMITED)
             .iter()
             .map(|line| format!("{}\n", line.text(false).trim_end()))
             .collect();
