@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use plugin_engine::{
-    Cause, Clock, FaultKind, LimitLevel, Moment, PluginState, PluginUsage, SystemClock, WallTime,
+    Cause, Clock, FaultKind, Health, LimitLevel, Moment, PluginState, PluginUsage, SystemClock,
+    WallTime,
 };
 use plugin_engine_tests::{Gate, Rig, await_late, gated, time_out};
 
@@ -200,6 +201,30 @@ fn a_limit_that_is_passed_is_told_once_and_once_that_it_is_kept_again() {
     told(LimitLevel::Kept, 1, 1);
     more(60);
     told(LimitLevel::Degraded, 2, 1);
+}
+
+#[test]
+fn one_that_is_unhealthy_by_a_limit_is_restarted_and_well_again_once_it_keeps_it() {
+    let gate = Gate::new();
+    let limits = "limits = { window = \"1s\", update_mean_unhealthy = \"50ms\" }\n";
+    let rig = limited(&gate, limits);
+    let mut n = passes_the_mean(&rig, &gate);
+    assert_eq!(rig.state("slow"), PluginState::Error);
+    assert_eq!(rig.snapshot("slow").health, Health::Unhealthy);
+    assert_eq!(usage(&rig, "slow").limits, LimitLevel::Unhealthy);
+    // Past the longest that a first delay is with jitter.
+    rig.advance(1_200);
+    n += 1;
+    update_for(&rig, &gate, n, 1);
+    assert_eq!(count(&rig, "slow", Cause::Restarted), 1);
+    assert_eq!(usage(&rig, "slow").limits, LimitLevel::Kept);
+    for _ in 0..3 {
+        rig.advance(1_000);
+        n += 1;
+        update_for(&rig, &gate, n, 1);
+    }
+    assert_eq!(count(&rig, "slow", Cause::LimitPassed), 1);
+    assert_eq!(count(&rig, "slow", Cause::LimitsKept), 1);
 }
 
 #[test]

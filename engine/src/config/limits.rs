@@ -182,6 +182,29 @@ mod tests {
     }
 
     #[test]
+    fn what_is_set_is_shown_with_who_said_it_and_what_is_not_is_not() {
+        let config = config(
+            "limits = { cpu_percent = 10 }",
+            "",
+            "[defaults.limits]\nupdate_mean_unhealthy = \"1500ms\"",
+        );
+        let shown: Vec<_> = config
+            .limits_shown()
+            .into_iter()
+            .map(|(key, (value, said_by))| match said_by {
+                SaidBy::File(place) => format!("{key} = {value}, {place:?}"),
+                other => format!("{key} = {value}, {other:?}"),
+            })
+            .collect();
+        let wanted = [
+            "limits.window = \"1m\", BuiltIn",
+            "limits.cpu_percent = 10, e.toml:6",
+            "limits.update_mean_unhealthy = \"1s 500ms\", e.toml:3",
+        ];
+        assert_eq!(shown, wanted);
+    }
+
+    #[test]
     fn every_problem_of_limits_is_told_with_its_place_and_what_would_be_right() {
         for (text, says) in [
             (

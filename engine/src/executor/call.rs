@@ -323,9 +323,10 @@ impl Caller<'_> {
         let now = self.executor.board.ledger.time.now();
         self.slot.end();
         let outcome = outcome.map_or(CallOutcome::Completed, |outcome| *outcome);
-        let ended = self.finish(now, id, outcome, instance);
+        let mut ended = self.finish(now, id, outcome, instance);
         if is_sample {
-            self.judge_usage(now);
+            let left = self.judge_usage(now);
+            ended.leftover = ended.leftover.or(left);
         }
         ended
     }
