@@ -5,15 +5,14 @@
 
 use std::time::Duration;
 
-use crate::Moment;
-use crate::time::nanos;
+use crate::{INTERVAL_MAX, Moment};
 
 /// When a breaker opens, and for how long.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BreakerPolicy {
     /// How many updates in a row have to fail.
     pub failures: u32,
-    /// How long updates are skipped then.
+    /// How long updates are skipped then, at most [`INTERVAL_MAX`].
     pub cool_down: Duration,
 }
 
@@ -79,6 +78,8 @@ pub(crate) struct Breaker {
     open: bool,
     /// Until when updates are skipped; `None` where nobody knows when it opened: then the next tick is the probe.
     until: Option<Moment>,
+    /// The first tick that the cool-down has put off and that nobody has counted.
+    put_off: Option<Moment>,
 }
 
 impl Breaker {
@@ -93,6 +94,7 @@ impl Breaker {
         self.in_a_row = 0;
         self.open = false;
         self.until = None;
+        self.put_off = None;
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -104,30 +106,26 @@ impl Breaker {
         !self.open || self.until.is_none_or(|until| until <= now)
     }
 
-    /// When it opened, or the last probe failed, if it is open and that is known.
-    pub(crate) fn opened(&self) -> Option<Moment> {
-        let cool_down = self.policy?.cool_down;
-        let until = self.until.filter(|_| self.open)?;
-        Some(Moment::from_nanos(
-            until.as_nanos().saturating_sub(nanos(cool_down)),
-        ))
+    /// The tick that comes first of those that the cool-down puts off.
+    pub(crate) fn puts_off(&mut self, tick: Option<Moment>) {
+        self.put_off = tick.filter(|_| self.open);
     }
 
-    /// Until when updates are skipped, while they are.
-    pub(crate) fn skips_until(&self, now: Moment) -> Option<Moment> {
-        (!self.lets_pass(now)).then_some(self.until).flatten()
+    /// The first tick that the cool-down has put off and that was not counted; the next to ask is told that there is none.
+    pub(crate) fn take_put_off(&mut self) -> Option<Moment> {
+        self.put_off.take()
     }
 
-    /// An update has failed. Returns for how long updates are skipped from now on, if they are.
-    pub(crate) fn failed(&mut self, now: Moment) -> Option<Duration> {
+    /// An update has failed. Returns until when updates are skipped from now on, if they are.
+    pub(crate) fn failed(&mut self, now: Moment) -> Option<Moment> {
         let policy = self.policy?;
         self.in_a_row = self.in_a_row.saturating_add(1);
         if !self.open && self.in_a_row < policy.failures {
             return None;
         }
         self.open = true;
-        self.until = Some(now.saturating_add(policy.cool_down));
-        Some(policy.cool_down)
+        self.until = Some(now.saturating_add(policy.cool_down.min(INTERVAL_MAX)));
+        self.until
     }
 
     /// An update has completed. Says whether that closed the breaker.
@@ -167,7 +165,7 @@ mod tests {
         let mut breaker = breaker();
         assert_eq!(breaker.failed(at(0)), None);
         assert_eq!(breaker.failed(at(1)), None);
-        assert_eq!(breaker.failed(at(2)), Some(Duration::from_secs(300)));
+        assert_eq!(breaker.failed(at(2)), Some(at(302)));
         assert!(!breaker.lets_pass(at(301)));
         assert!(breaker.lets_pass(at(302)));
     }
@@ -199,7 +197,6 @@ mod tests {
         let mut breaker = breaker();
         breaker.open = true;
         assert!(breaker.lets_pass(Moment::ZERO));
-        assert_eq!(breaker.skips_until(Moment::ZERO), None);
         assert!(breaker.succeeded());
     }
 

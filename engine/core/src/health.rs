@@ -168,6 +168,7 @@ impl HealthRecord {
         self.policy = policy;
         self.restarts.set_policy(policy.restart);
         self.breaker.set_policy(policy.breaker);
+        self.is_due &= policy.on_unhealthy != OnUnhealthy::None;
     }
 
     /// A call has failed, or a thread of the plugin has panicked.

@@ -80,6 +80,11 @@ impl Schedule {
         self.next = next;
     }
 
+    /// The next tick is after this delay, which is kept between [`INTERVAL_MIN`] and [`INTERVAL_MAX`], and a new grid begins there.
+    pub fn wait(&mut self, now: Moment, delay: Duration) {
+        self.next = now.saturating_add(delay.clamp(INTERVAL_MIN, INTERVAL_MAX));
+    }
+
     /// Stops: nothing is due until the next start.
     pub fn stop(&mut self) {
         self.next = Moment::FAR;

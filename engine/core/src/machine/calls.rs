@@ -52,13 +52,19 @@ impl Machine {
             return Err(RejectReason::NotDue);
         }
         self.give_up_stuck_call()?;
+        let mut no_longer_waits = false;
         if matches!(reason, CreateReason::SwitchedOn | CreateReason::Reset) {
             // Somebody begins anew: what was tried before does not count against that.
             self.health.restarts.reset();
-            self.cancel_restart();
+            no_longer_waits = self.cancel_restart();
         }
         let id = self.begin(now, wall, CallKind::Create, reason);
-        Ok(Step::started(id))
+        let step = Step::started(id);
+        Ok(if no_longer_waits {
+            step.rearmed()
+        } else {
+            step
+        })
     }
 
     pub(super) fn start_destroy(
@@ -183,10 +189,7 @@ impl Machine {
         self.faults.creates_in_a_row = self.faults.creates_in_a_row.saturating_add(1);
         let row = self.faults.creates_in_a_row;
         let call = Some(CallKind::Create);
-        self.has_instance = false;
-        self.poisoned = false;
-        self.cancel_restart();
-        self.schedule.stop();
+        self.let_go();
         let decision = recoverable.then(|| self.health.restarts.after_failure(now));
         let (cause, error) = match decision {
             Some(RestartDecision::GiveUp { restarts }) if restarts > 0 => {
@@ -205,7 +208,7 @@ impl Machine {
             }
         };
         if let Some(RestartDecision::In(delay)) = decision {
-            self.schedule.retry(now, Some(delay));
+            self.schedule.wait(now, delay);
             self.health.waits_for_restart = true;
         }
         let error = Arc::new(error);

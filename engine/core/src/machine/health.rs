@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Machine, RejectReason, Step};
+use super::{Effects, Machine, RejectReason, Step};
 use crate::health::HUNG_INSTANCES_MAX;
 use crate::{
     BreakerState, CallKind, Cause, Fault, FaultKind, FaultReport, Health, HealthPolicy, Moment,
@@ -13,16 +13,28 @@ use crate::{
 /// What is left to be entered into the history after an event, each as an entry of its own.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Unsaid {
-    breaker_opened: bool,
-    breaker_closed: bool,
+    pub(super) breaker_opened: bool,
+    pub(super) breaker_closed: bool,
     recovered: bool,
 }
 
+impl Unsaid {
+    fn is_empty(self) -> bool {
+        !(self.breaker_opened || self.breaker_closed || self.recovered)
+    }
+}
+
 impl Machine {
-    /// Other policies hold from now on; what has happened so far still counts.
-    pub fn set_health_policy(&mut self, policy: HealthPolicy) {
+    /// Other policies hold from now on; what has happened so far still counts, and a restart that is waited for is made. Where a breaker is
+    /// taken away, so is its cool-down: then timers are to be told.
+    pub fn set_health_policy(&mut self, policy: HealthPolicy) -> Effects {
+        let rearm = policy.breaker.is_none() && self.end_cool_down();
         self.health.set_policy(policy);
         self.refresh();
+        Effects {
+            rearm,
+            ..Effects::default()
+        }
     }
 
     /// The policies.
@@ -124,24 +136,46 @@ impl Machine {
     }
 
     fn has_verdict(&self) -> bool {
-        let Unsaid {
-            breaker_opened,
-            breaker_closed,
-            recovered,
-        } = self.unsaid;
-        let enabled = self.state == PluginState::Enabled;
-        enabled
-            && (breaker_opened
-                || breaker_closed
-                || recovered
-                || (self.health.is_due && self.check_settled().is_ok()))
+        self.state == PluginState::Enabled && !self.unsaid.is_empty() || self.policy_is_due()
     }
 
-    /// A call or a thread of the plugin has panicked.
+    /// Whether a policy is to be applied, and no call is in the way.
+    fn policy_is_due(&self) -> bool {
+        let here = match self.state {
+            // Where the instance was destroyed for another that is about to come, that one is waited for.
+            PluginState::Enabled => self.has_instance || self.poisoned,
+            PluginState::Error => true,
+            _ => false,
+        };
+        self.health.is_due && here && self.check_settled().is_ok()
+    }
+
+    /// Whether a policy that is due stays so, because the plugin is called or is about to be.
+    fn keeps_policy_due(&self) -> bool {
+        let creates = self
+            .in_flight
+            .is_some_and(|call| !call.abandoned && call.call == CallKind::Create);
+        match (self.state, self.health.policy.on_unhealthy) {
+            (_, OnUnhealthy::None) => false,
+            (PluginState::Enabled | PluginState::Running | PluginState::Loaded, _) => true,
+            _ if creates => true,
+            // It is restarted as it is, until it is given up.
+            (_, OnUnhealthy::Restart) => false,
+            (state, OnUnhealthy::Disable | OnUnhealthy::Unload) => {
+                state == PluginState::Error && self.health.waits_for_restart
+            }
+        }
+    }
+
+    /// A call or a thread of the plugin has panicked. That says something of its health for as long as it has, makes or gives back an
+    /// instance; a thread that is left of one that is gone is only counted.
     pub(super) fn count_panic(&mut self) {
         self.counts.panics += 1;
-        self.health.failed();
-        self.health.panicked();
+        let lives = self.has_instance || self.in_flight.is_some_and(|call| !call.abandoned);
+        if lives && self.state != PluginState::Unloaded {
+            self.health.failed();
+            self.health.panicked();
+        }
     }
 
     /// Takes down what an event says of the health, whatever it was. Called at the end of every one that is not plain.
@@ -153,13 +187,10 @@ impl Machine {
         if self.health.is_due {
             self.note_panics(step.record.as_ref().and_then(|record| record.error.clone()));
         }
-        if !matches!(
-            self.state,
-            PluginState::Enabled | PluginState::Running | PluginState::Loaded
-        ) || self.health.policy.on_unhealthy == OnUnhealthy::None
-        {
-            // Nothing is called, so there is nothing to be done about it; or nothing is to be done.
-            self.health.is_due = false;
+        // Where nothing is called, nothing is to be done about it.
+        self.health.is_due &= self.keeps_policy_due();
+        if !matches!(self.state, PluginState::Enabled | PluginState::Running) {
+            self.unsaid = Unsaid::default();
         }
         let before = self.health_now;
         self.refresh();
@@ -172,20 +203,12 @@ impl Machine {
         now: Moment,
         cause: Cause,
         error: Option<&Arc<Fault>>,
-        effects: &mut super::Effects,
+        effects: &mut Effects,
     ) {
         match cause {
             Cause::UpdateFailed | Cause::UpdateTimedOut | Cause::UpdatePanicked => {
                 self.health.failed();
-                let was_open = self.health.breaker.is_open();
-                if let Some(cool_down) = self.health.breaker.failed(now) {
-                    // What the plugin asked for may be longer.
-                    let asked = self.schedule.next().map(|next| next.saturating_since(now));
-                    let delay = asked.unwrap_or_default().max(cool_down);
-                    self.schedule.retry(now, Some(delay));
-                    effects.rearm = true;
-                    self.unsaid.breaker_opened |= !was_open;
-                }
+                effects.rearm |= self.begin_cool_down(now);
             }
             Cause::UpdateCompleted => {
                 if self.health.succeeded(now) {
@@ -201,13 +224,18 @@ impl Machine {
                 self.health.episode = error.cloned();
             }
             // Settings that are not good say nothing of the plugin, which was not called.
-            Cause::CreateFailed if error.is_some_and(|error| error.kind != FaultKind::Config) => {
+            Cause::CreateFailed if error.is_none_or(|error| error.kind != FaultKind::Config) => {
                 self.health.failed();
-                if error.is_some_and(|error| !error.recoverable) {
+                if !self.health.waits_for_restart {
                     self.health.episode = error.cloned();
                 }
             }
             Cause::DisplayFailed | Cause::SaveFailed => self.health.failed(),
+            Cause::LimitPassed if self.health.limit.as_ref().is_some_and(|(_, far)| *far) => {
+                self.health.failed();
+                self.health.is_due = true;
+                self.health.episode = error.cloned();
+            }
             _ => {}
         }
     }
@@ -246,6 +274,7 @@ impl Machine {
         self.plain = self.has_instance
             && !self.poisoned
             && self.faults.update.is_none()
+            && self.unsaid.is_empty()
             && self.health.is_calm();
     }
 
@@ -268,7 +297,7 @@ impl Machine {
         if !self.has_verdict() {
             return Err(RejectReason::Illegal(self.state));
         }
-        if self.health.is_due && self.check_settled().is_ok() {
+        if self.policy_is_due() {
             self.unsaid = Unsaid::default();
             return self.apply_policy(now, wall);
         }
@@ -315,13 +344,10 @@ impl Machine {
             self.faults.clear();
         }
         self.faults.state = Some(Arc::clone(&error));
-        self.has_instance = false;
-        self.poisoned = false;
-        self.health.breaker.reset();
-        self.schedule.stop();
-        self.health.waits_for_restart = delay.is_some();
-        if delay.is_some() {
-            self.schedule.retry(now, delay);
+        self.let_go();
+        if let Some(delay) = delay {
+            self.schedule.wait(now, delay);
+            self.health.waits_for_restart = true;
         }
         self.go(wall, cause, Some(error), None).map(Step::rearmed)
     }
@@ -375,11 +401,6 @@ impl Machine {
         self.health.limit = Some((error.message.clone(), unhealthy));
         if before == Some(unhealthy) {
             return Ok(Step::silent());
-        }
-        if unhealthy {
-            self.health.failed();
-            self.health.is_due = true;
-            self.health.episode = Some(Arc::clone(&error));
         }
         self.go(wall, Cause::LimitPassed, Some(error), None)
     }

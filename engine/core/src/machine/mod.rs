@@ -3,6 +3,7 @@
 //! Whoever holds the machine applies events one after another; the machine knows neither who that is nor what time it is.
 
 mod calls;
+mod cool_down;
 mod event;
 mod health;
 mod moves;

@@ -7,7 +7,10 @@ use crate::{Cause, Fault, FaultReport, Moment, WallTime};
 
 impl Machine {
     pub(super) fn skip_ticks(&mut self, now: Moment) -> Step {
-        self.counts.skipped += self.schedule.take(now);
+        // What comes in the state Error is a restart, which must not be missed.
+        if !self.health.waits_for_restart {
+            self.skip_come(now);
+        }
         Step::silent()
     }
 
@@ -18,7 +21,7 @@ impl Machine {
         report: &FaultReport,
     ) -> Result<Step, RejectReason> {
         self.check(Cause::CallRefused)?;
-        self.counts.skipped += self.schedule.take(now);
+        self.skip_come(now);
         // Said once, not once per tick.
         if self
             .faults
@@ -91,10 +94,7 @@ impl Machine {
         self.check_settled()?;
         let step = self.go(wall, Cause::SwitchedOff, None, None)?;
         self.faults.state = None;
-        self.has_instance = false;
-        self.poisoned = false;
-        self.health.waits_for_restart = false;
-        self.schedule.stop();
+        self.let_go();
         Ok(step.rearmed())
     }
 
@@ -102,11 +102,19 @@ impl Machine {
         self.check_settled()?;
         let step = self.go(wall, cause, None, None)?;
         self.faults.clear();
+        self.let_go();
         self.health.forget();
+        Ok(step.rearmed())
+    }
+
+    /// The plugin has no instance any more, so nothing of it is due, and what that one used or failed in a row says nothing of the next.
+    pub(super) fn let_go(&mut self) {
         self.has_instance = false;
         self.poisoned = false;
+        self.health.limit = None;
+        self.health.breaker.reset();
+        self.health.waits_for_restart = false;
         self.schedule.stop();
-        Ok(step.rearmed())
     }
 
     /// A restart that was waited for is not made. Says whether there was one.

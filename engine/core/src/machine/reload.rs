@@ -35,6 +35,8 @@ impl Machine {
         let step = self.go(wall, cause, error, None)?;
         self.generation = self.generation.saturating_add(1);
         self.faults.clear();
+        // What was in a row was of the generation before, and so was the cool-down.
+        self.end_cool_down();
         self.health.forget();
         self.poisoned = false;
         self.has_instance = self.state == PluginState::Enabled;
@@ -62,7 +64,8 @@ impl Machine {
             // The destroy of the one before may be stuck.
             self.orphans
                 .extend(self.in_flight.take().map(|call| call.id));
-            self.has_instance = true;
+            // Where a policy has disposed of the plugin meanwhile, this one is not wanted either.
+            self.has_instance = self.state == PluginState::Enabled;
             self.poisoned = false;
         }
         Ok(step)
@@ -104,11 +107,9 @@ impl Machine {
         let step = self.go(wall, Cause::Reconfigured, None, None)?;
         self.health.settings = None;
         // What is waited for is waited for all the same: a restart, or the end of a cool-down.
-        let waits = match self.health.breaker.skips_until(now) {
-            _ if self.health.waits_for_restart => self.schedule.next(),
-            until => until,
-        };
-        if let Some(until) = waits {
+        let waits = self.health.waits_for_restart || !self.health.breaker.lets_pass(now);
+        self.skip_put_off(now);
+        if let Some(until) = self.schedule.next().filter(|_| waits) {
             schedule.set_next(until);
         } else if !schedule.go_on_from(&self.schedule) && self.state == PluginState::Enabled {
             schedule.start(now);

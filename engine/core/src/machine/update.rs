@@ -88,14 +88,10 @@ impl Machine {
         if !on_demand && !is_due {
             return Err(RejectReason::NotDue);
         }
-        if let Some(opened) = self.health.breaker.opened() {
-            // The ticks of the cool-down, of which this update has the last.
-            let ticks =
-                now.saturating_since(opened).as_nanos() / self.schedule.interval().as_nanos();
-            let missed = u64::try_from(ticks).unwrap_or(u64::MAX).saturating_sub(1);
-            self.counts.skipped = self.counts.skipped.saturating_add(missed);
-        }
+        let goes_back = self.begin_probe(now);
         let id = self.claim_update(now, wall);
+        let step = Step::started(id);
+        let step = if goes_back { step.rearmed() } else { step };
         Ok(Step {
             record: Some(Record {
                 from: PluginState::Enabled,
@@ -104,7 +100,7 @@ impl Machine {
                 error: None,
                 duration: None,
             }),
-            ..Step::started(id)
+            ..step
         })
     }
 
@@ -124,8 +120,9 @@ impl Machine {
         let duration = now.saturating_since(call.started);
         if call.abandoned {
             self.in_flight = None;
-            // Whatever a create made, nobody waits for it.
-            let current = self.has_instance && call.call != CallKind::Create;
+            // Whatever a create made, nobody waits for it; and what was being destroyed is not the instance that there is.
+            let other = matches!(call.call, CallKind::Create | CallKind::Destroy);
+            let current = self.has_instance && !other;
             // An instance that was given up meanwhile is nobody's to create anew.
             self.poisoned |= current && matches!(outcome, CallOutcome::Panicked(_));
             return self.return_late(wall, Some(duration), current);
@@ -205,8 +202,7 @@ impl Machine {
                 let error = self.fault_of_update(&report, wall, false);
                 self.faults.update = None;
                 self.faults.state = Some(Arc::clone(&error));
-                self.has_instance = false;
-                self.schedule.stop();
+                self.let_go();
                 self.go(wall, Cause::FailedPermanently, Some(error), Some(duration))
                     .map(Step::rearmed)
             }

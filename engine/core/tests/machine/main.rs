@@ -3,9 +3,12 @@
 #[path = "../rig/mod.rs"]
 mod rig;
 
+mod breaker;
 mod calls;
 mod errors;
+mod hung;
 mod panics;
+mod policies;
 mod reloads;
 mod requirements;
 mod stuck;

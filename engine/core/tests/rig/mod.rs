@@ -85,6 +85,12 @@ pub(crate) struct Rig {
     pub(crate) machine: Machine,
     pub(crate) now_ms: u64,
     pub(crate) wall: Option<WallTime>,
+    /// Whether what follows from an event is entered at once, as the engine does.
+    pub(crate) follows: bool,
+    /// The causes of the entries, since somebody took them.
+    pub(crate) entries: Vec<&'static str>,
+    /// How often the plugin was said to have become unhealthy.
+    pub(crate) told: u32,
 }
 
 impl Rig {
@@ -103,7 +109,32 @@ impl Rig {
             machine,
             now_ms: 0,
             wall: None,
+            follows: false,
+            entries: Vec::new(),
+            told: 0,
         }
+    }
+
+    /// Loaded, under a policy that is followed.
+    pub(crate) fn loaded_under(policy: HealthPolicy) -> Self {
+        let mut rig = Self::loaded();
+        rig.machine.set_health_policy(policy);
+        rig.follows = true;
+        rig.entries.clear();
+        rig
+    }
+
+    /// Created at zero and due since then, under a policy that is followed.
+    pub(crate) fn under(policy: HealthPolicy) -> Self {
+        let mut rig = Self::loaded_under(policy);
+        rig.create(CreateReason::Load);
+        rig.entries.clear();
+        rig
+    }
+
+    /// The causes of the entries since the last time.
+    pub(crate) fn take_entries(&mut self) -> String {
+        std::mem::take(&mut self.entries).join(" ")
     }
 
     pub(crate) fn loaded() -> Self {
@@ -146,8 +177,23 @@ impl Rig {
 
     /// Applies an event that may be refused.
     pub(crate) fn offer(&mut self, event: Event) -> Result<Step, RejectReason> {
+        let step = self.apply(event)?;
+        let mut rounds = 0;
+        while self.follows && self.machine.has_more_to_say() {
+            rounds += 1;
+            assert!(rounds <= 3, "more is said than there is");
+            self.apply(Event::Judged)?;
+        }
+        Ok(step)
+    }
+
+    fn apply(&mut self, event: Event) -> Result<Step, RejectReason> {
         let wall = self.wall.unwrap_or(wall(self.now_ms));
-        self.machine.apply(at(self.now_ms), wall, event)
+        let step = self.machine.apply(at(self.now_ms), wall, event)?;
+        let cause = step.record.as_ref().map(|record| record.cause.name());
+        self.entries.extend(cause);
+        self.told += u32::from(step.effects.became_unhealthy);
+        Ok(step)
     }
 
     /// Applies an event that must be taken.
