@@ -168,7 +168,6 @@ impl HealthRecord {
         self.policy = policy;
         self.restarts.set_policy(policy.restart);
         self.breaker.set_policy(policy.breaker);
-        self.is_due &= policy.on_unhealthy != OnUnhealthy::None;
     }
 
     /// A call has failed, or a thread of the plugin has panicked.
@@ -196,7 +195,6 @@ impl HealthRecord {
             return false;
         }
         if self.limit.as_ref().is_some_and(|(_, by_far)| *by_far) {
-            self.well_since = None;
             return false;
         }
         let since = *self.well_since.get_or_insert(now);

@@ -1,6 +1,7 @@
 //! Random sequences of events and commands, on a machine and on a ledger beside it; after every step the two agree and
 //! every promise holds.
 
+mod health;
 mod model;
 
 use std::time::Duration;

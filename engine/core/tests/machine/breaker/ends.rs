@@ -73,6 +73,16 @@ fn a_new_instance_after_a_panic_does_not_end_the_cool_down() {
 }
 
 #[test]
+fn a_probe_that_fails_opens_it_again_also_where_more_failures_open_it_by_now() {
+    let mut rig = open();
+    let cool_down = Duration::from_millis(COOL_DOWN_MS);
+    rig.machine.set_health_policy(breaker(10, cool_down));
+    rig.at(OPENED_MS + COOL_DOWN_MS)
+        .update(failed("no network"));
+    is_tried_at(&mut rig, OPENED_MS + 2 * COOL_DOWN_MS);
+}
+
+#[test]
 fn where_it_is_taken_away_while_open_the_ticks_go_on() {
     let mut rig = open();
     rig.now_ms = 10_400;
