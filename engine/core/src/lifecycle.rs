@@ -60,6 +60,8 @@ causes! {
     GaveUp = "gave_up",
     /// Unhealthy, and the policy is to restart: not called until then.
     Unhealthy = "unhealthy",
+    /// Unhealthy, and by policy called all the same.
+    TurnedUnhealthy = "turned_unhealthy",
     /// Restarted by policy, and the instance was created.
     Restarted = "restarted",
     /// A call does not return, and by policy an instance was created beside it.
@@ -158,7 +160,10 @@ pub const fn next_state(from: PluginState, cause: Cause) -> Option<PluginState> 
         (Running, Cause::FailedPermanently) => Error,
 
         (Enabled, Cause::CreatedAnew | Cause::Replaced) => Enabled,
-        (Enabled, Cause::Recovered | Cause::BreakerOpened | Cause::BreakerClosed) => Enabled,
+        (
+            Enabled,
+            Cause::TurnedUnhealthy | Cause::Recovered | Cause::BreakerOpened | Cause::BreakerClosed,
+        ) => Enabled,
         (Enabled | Running, Cause::LimitPassed | Cause::LimitsKept) => from,
         (Enabled, Cause::DisplayFailed | Cause::CallRefused) => Enabled,
 

@@ -13,6 +13,8 @@ use crate::{
 /// What is left to be entered into the history after an event, each as an entry of its own.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Unsaid {
+    /// By a policy that does nothing else about it.
+    unhealthy: bool,
     pub(super) breaker_opened: bool,
     pub(super) breaker_closed: bool,
     recovered: bool,
@@ -20,7 +22,7 @@ pub(super) struct Unsaid {
 
 impl Unsaid {
     fn is_empty(self) -> bool {
-        !(self.breaker_opened || self.breaker_closed || self.recovered)
+        !(self.unhealthy || self.breaker_opened || self.breaker_closed || self.recovered)
     }
 }
 
@@ -30,6 +32,7 @@ impl Machine {
     pub fn set_health_policy(&mut self, policy: HealthPolicy) -> Effects {
         let rearm = policy.breaker.is_none() && self.end_cool_down();
         self.health.set_policy(policy);
+        self.unsaid.unhealthy &= policy.on_unhealthy == OnUnhealthy::None;
         self.refresh();
         Effects {
             rearm,
@@ -136,35 +139,52 @@ impl Machine {
     }
 
     fn has_verdict(&self) -> bool {
-        self.state == PluginState::Enabled && !self.unsaid.is_empty() || self.policy_is_due()
+        let Unsaid {
+            unhealthy,
+            breaker_opened,
+            breaker_closed,
+            recovered,
+        } = self.unsaid;
+        let enabled = self.state == PluginState::Enabled;
+        let policy = self.health.is_due || (enabled && unhealthy);
+        (policy && self.nothing_is_in_the_way())
+            || (enabled && (breaker_opened || breaker_closed || recovered))
     }
 
-    /// Whether a policy is to be applied, and no call is in the way.
-    fn policy_is_due(&self) -> bool {
+    /// Whether a policy can be applied now: no call is waited for, and no instance is about to come.
+    fn nothing_is_in_the_way(&self) -> bool {
         let here = match self.state {
             // Where the instance was destroyed for another that is about to come, that one is waited for.
             PluginState::Enabled => self.has_instance || self.poisoned,
             PluginState::Error => true,
             _ => false,
         };
-        self.health.is_due && here && self.check_settled().is_ok()
+        here && self.check_settled().is_ok()
     }
 
     /// Whether a policy that is due stays so, because the plugin is called or is about to be.
     fn keeps_policy_due(&self) -> bool {
-        let creates = self
-            .in_flight
-            .is_some_and(|call| !call.abandoned && call.call == CallKind::Create);
         match (self.state, self.health.policy.on_unhealthy) {
             (_, OnUnhealthy::None) => false,
-            (PluginState::Enabled | PluginState::Running | PluginState::Loaded, _) => true,
-            _ if creates => true,
+            _ if self.is_about_to_be_called() => true,
             // It is restarted as it is, until it is given up.
             (_, OnUnhealthy::Restart) => false,
             (state, OnUnhealthy::Disable | OnUnhealthy::Unload) => {
                 state == PluginState::Error && self.health.waits_for_restart
             }
         }
+    }
+
+    /// Whether it is called, or will be unless a create fails.
+    fn is_about_to_be_called(&self) -> bool {
+        let creates = self
+            .in_flight
+            .is_some_and(|call| !call.abandoned && call.call == CallKind::Create);
+        let called = matches!(
+            self.state,
+            PluginState::Enabled | PluginState::Running | PluginState::Loaded
+        );
+        called || creates
     }
 
     /// A call or a thread of the plugin has panicked. That says something of its health for as long as it has, makes or gives back an
@@ -187,14 +207,20 @@ impl Machine {
         if self.health.is_due {
             self.note_panics(step.record.as_ref().and_then(|record| record.error.clone()));
         }
+        let became_unhealthy = !was_unhealthy && self.health.episode.is_some();
+        self.unsaid.unhealthy |=
+            became_unhealthy && self.health.policy.on_unhealthy == OnUnhealthy::None;
         // Where nothing is called, nothing is to be done about it.
         self.health.is_due &= self.keeps_policy_due();
         if !matches!(self.state, PluginState::Enabled | PluginState::Running) {
-            self.unsaid = Unsaid::default();
+            self.unsaid = Unsaid {
+                unhealthy: self.unsaid.unhealthy && self.is_about_to_be_called(),
+                ..Unsaid::default()
+            };
         }
         let before = self.health_now;
         self.refresh();
-        step.effects.became_unhealthy = !was_unhealthy && self.health.episode.is_some();
+        step.effects.became_unhealthy = became_unhealthy;
         step.effects.health_changed = before != self.health_now;
     }
 
@@ -297,15 +323,21 @@ impl Machine {
         if !self.has_verdict() {
             return Err(RejectReason::Illegal(self.state));
         }
-        if self.policy_is_due() {
+        let free = self.nothing_is_in_the_way();
+        if self.health.is_due && free {
             self.unsaid = Unsaid::default();
             return self.apply_policy(now, wall);
         }
         let Unsaid {
+            unhealthy,
             breaker_opened,
             recovered,
             ..
         } = &mut self.unsaid;
+        if free && std::mem::take(unhealthy) {
+            let error = self.health.episode.clone();
+            return self.go(wall, Cause::TurnedUnhealthy, error, None);
+        }
         if std::mem::take(breaker_opened) {
             let error = self.error().cloned();
             return self.go(wall, Cause::BreakerOpened, error, None);

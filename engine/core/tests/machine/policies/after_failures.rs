@@ -70,7 +70,7 @@ fn limit_passed_by_far(policy: HealthPolicy) -> Rig {
 }
 
 cells! { limit_passed_by_far:
-    nothing_is_done_when_a_limit_was_passed_by_far: None    => "limit_passed", Enabled, Some(0), Unhealthy, 1;
+    nothing_is_done_when_a_limit_was_passed_by_far: None    => "limit_passed turned_unhealthy", Enabled, Some(0), Unhealthy, 1;
     restart_when_a_limit_was_passed_by_far:         Restart => "limit_passed unhealthy", Error, Some(DELAY_MS), Unhealthy, 1;
     switch_off_when_a_limit_was_passed_by_far:      Disable => "limit_passed switched_off", Disabled, None, Unhealthy, 1;
     unload_when_a_limit_was_passed_by_far:          Unload  => "limit_passed unloaded", Unloaded, None, Unhealthy, 1;

@@ -16,7 +16,7 @@ fn update_panicked(policy: HealthPolicy) -> Rig {
 }
 
 cells! { update_panicked:
-    nothing_is_done_when_an_update_panicked: None    => "update_started update_panicked", Enabled, Some(1_000), Unhealthy, 1;
+    nothing_is_done_when_an_update_panicked: None    => "update_started update_panicked turned_unhealthy", Enabled, Some(1_000), Unhealthy, 1;
     restart_when_an_update_panicked:         Restart => "update_started update_panicked unhealthy", Error, Some(DELAY_MS), Unhealthy, 1;
     switch_off_when_an_update_panicked:      Disable => "update_started update_panicked switched_off", Disabled, None, Unhealthy, 1;
     unload_when_an_update_panicked:          Unload  => "update_started update_panicked unloaded", Unloaded, None, Unhealthy, 1;
@@ -29,7 +29,7 @@ fn display_panicked(policy: HealthPolicy) -> Rig {
 }
 
 cells! { display_panicked:
-    nothing_is_done_when_a_display_panicked: None    => "display_failed", Enabled, Some(0), Unhealthy, 1;
+    nothing_is_done_when_a_display_panicked: None    => "display_failed turned_unhealthy", Enabled, Some(0), Unhealthy, 1;
     restart_when_a_display_panicked:         Restart => "display_failed unhealthy", Error, Some(DELAY_MS), Unhealthy, 1;
     switch_off_when_a_display_panicked:      Disable => "display_failed switched_off", Disabled, None, Unhealthy, 1;
     unload_when_a_display_panicked:          Unload  => "display_failed unloaded", Unloaded, None, Unhealthy, 1;
@@ -43,7 +43,7 @@ fn save_panicked(policy: HealthPolicy) -> Rig {
 }
 
 cells! { save_panicked:
-    nothing_is_done_when_saving_the_state_panicked: None    => "save_failed", Enabled, Some(0), Unhealthy, 1;
+    nothing_is_done_when_saving_the_state_panicked: None    => "save_failed turned_unhealthy", Enabled, Some(0), Unhealthy, 1;
     restart_when_saving_the_state_panicked:         Restart => "save_failed unhealthy", Error, Some(DELAY_MS), Unhealthy, 1;
     switch_off_when_saving_the_state_panicked:      Disable => "save_failed switched_off", Disabled, None, Unhealthy, 1;
     unload_when_saving_the_state_panicked:          Unload  => "save_failed unloaded", Unloaded, None, Unhealthy, 1;
@@ -56,7 +56,7 @@ fn thread_panicked_at_rest(policy: HealthPolicy) -> Rig {
 }
 
 cells! { thread_panicked_at_rest:
-    nothing_is_done_when_a_thread_panicked_at_rest: None    => "thread_panicked", Enabled, Some(0), Unhealthy, 1;
+    nothing_is_done_when_a_thread_panicked_at_rest: None    => "thread_panicked turned_unhealthy", Enabled, Some(0), Unhealthy, 1;
     restart_when_a_thread_panicked_at_rest:         Restart => "thread_panicked unhealthy", Error, Some(DELAY_MS), Unhealthy, 1;
     switch_off_when_a_thread_panicked_at_rest:      Disable => "thread_panicked switched_off", Disabled, None, Unhealthy, 1;
     unload_when_a_thread_panicked_at_rest:          Unload  => "thread_panicked unloaded", Unloaded, None, Unhealthy, 1;
@@ -73,7 +73,7 @@ fn thread_panicked_during_an_update(policy: HealthPolicy) -> Rig {
 }
 
 cells! { thread_panicked_during_an_update:
-    nothing_is_done_when_a_thread_panicked_during_an_update: None    => "update_started thread_panicked update_completed", Enabled, Some(1_000), Unhealthy, 1;
+    nothing_is_done_when_a_thread_panicked_during_an_update: None    => "update_started thread_panicked update_completed turned_unhealthy", Enabled, Some(1_000), Unhealthy, 1;
     restart_at_its_end_when_a_thread_panicked_during_an_update:    Restart => "update_started thread_panicked update_completed unhealthy", Error, Some(DELAY_MS), Unhealthy, 1;
     switch_off_at_its_end_when_a_thread_panicked_during_an_update: Disable => "update_started thread_panicked update_completed switched_off", Disabled, None, Unhealthy, 1;
     unload_at_its_end_when_a_thread_panicked_during_an_update:     Unload  => "update_started thread_panicked update_completed unloaded", Unloaded, None, Unhealthy, 1;
@@ -90,7 +90,7 @@ fn thread_panicked_during_a_display_that_hangs(policy: HealthPolicy) -> Rig {
 }
 
 cells! { thread_panicked_during_a_display_that_hangs:
-    nothing_is_done_when_a_thread_panicked_during_a_display_that_hangs: None    => "display_failed", Enabled, Some(0), Unhealthy, 1;
+    nothing_is_done_when_a_thread_panicked_during_a_display_that_hangs: None    => "display_failed turned_unhealthy", Enabled, Some(0), Unhealthy, 1;
     restart_at_its_deadline_when_a_thread_panicked_during_a_display:    Restart => "display_failed unhealthy", Error, Some(200 + DELAY_MS), Unhealthy, 1;
     switch_off_at_its_deadline_when_a_thread_panicked_during_a_display: Disable => "display_failed switched_off", Disabled, None, Unhealthy, 1;
     unload_at_its_deadline_when_a_thread_panicked_during_a_display:     Unload  => "display_failed unloaded", Unloaded, None, Unhealthy, 1;
@@ -106,7 +106,7 @@ fn thread_panicked_during_the_create(policy: HealthPolicy) -> Rig {
 }
 
 cells! { thread_panicked_during_the_create:
-    nothing_is_done_when_a_thread_panicked_during_the_create: None    => "thread_panicked created", Enabled, Some(0), Unhealthy, 1;
+    nothing_is_done_when_a_thread_panicked_during_the_create: None    => "thread_panicked created turned_unhealthy", Enabled, Some(0), Unhealthy, 1;
     restart_at_its_end_when_a_thread_panicked_during_the_create:    Restart => "thread_panicked created unhealthy", Error, Some(DELAY_MS), Unhealthy, 1;
     switch_off_at_its_end_when_a_thread_panicked_during_the_create: Disable => "thread_panicked created switched_off", Disabled, None, Unhealthy, 1;
     unload_at_its_end_when_a_thread_panicked_during_the_create:     Unload  => "thread_panicked created unloaded", Unloaded, None, Unhealthy, 1;
@@ -139,7 +139,7 @@ fn destroy_panicked(mut policy: HealthPolicy) -> Rig {
 }
 
 cells! { destroy_panicked:
-    nothing_is_done_when_a_destroy_panicked: None    => "display_failed destroy_failed", Enabled, Some(0), Unhealthy, 1;
+    nothing_is_done_when_a_destroy_panicked: None    => "display_failed destroy_failed turned_unhealthy", Enabled, Some(0), Unhealthy, 1;
     restart_when_a_destroy_panicked:         Restart => "display_failed destroy_failed unhealthy", Error, Some(DELAY_MS), Unhealthy, 1;
     switch_off_when_a_destroy_panicked:      Disable => "display_failed destroy_failed switched_off", Disabled, None, Unhealthy, 1;
     unload_when_a_destroy_panicked:          Unload  => "display_failed destroy_failed unloaded", Unloaded, None, Unhealthy, 1;
@@ -160,7 +160,7 @@ fn destroy_panicked_at_a_hand_over_in_vain(policy: HealthPolicy) -> Rig {
 }
 
 cells! { destroy_panicked_at_a_hand_over_in_vain:
-    nothing_is_done_when_a_destroy_panicked_at_a_hand_over:         None    => "reload_refused", Enabled, Some(0), Unhealthy, 1;
+    nothing_is_done_when_a_destroy_panicked_at_a_hand_over:         None    => "reload_refused turned_unhealthy", Enabled, Some(0), Unhealthy, 1;
     restart_at_its_end_when_a_destroy_panicked_at_a_hand_over:      Restart => "reload_refused unhealthy", Error, Some(DELAY_MS), Unhealthy, 1;
     switch_off_at_its_end_when_a_destroy_panicked_at_a_hand_over:   Disable => "reload_refused switched_off", Disabled, None, Unhealthy, 1;
     unload_at_its_end_when_a_destroy_panicked_at_a_hand_over:       Unload  => "reload_refused unloaded", Unloaded, None, Unhealthy, 1;
@@ -208,7 +208,7 @@ fn thread_panicked_during_a_restart(mut policy: HealthPolicy) -> Rig {
 }
 
 cells! { thread_panicked_during_a_restart:
-    nothing_is_done_when_a_thread_panicked_during_a_restart:       None    => "restarted", Enabled, Some(DELAY_MS), Unhealthy, 1;
+    nothing_is_done_when_a_thread_panicked_during_a_restart:       None    => "restarted turned_unhealthy", Enabled, Some(DELAY_MS), Unhealthy, 1;
     restart_again_when_a_thread_panicked_during_a_restart:         Restart => "restarted unhealthy", Error, Some(3 * DELAY_MS), Unhealthy, 1;
     switch_off_at_its_end_when_a_thread_panicked_during_a_restart: Disable => "restarted switched_off", Disabled, None, Unhealthy, 1;
     unload_at_its_end_when_a_thread_panicked_during_a_restart:     Unload  => "restarted unloaded", Unloaded, None, Unhealthy, 1;
