@@ -4,8 +4,8 @@
 mod rig;
 
 use plugin_engine_core::{
-    AbandonReason, Admission, CAUSES, CallId, CallOutcome, Cause, Command, CreateReason, Event,
-    FaultKind, PluginState, STATES, next_state, table,
+    AbandonReason, Admission, CAUSES, CallId, CallKind, CallOutcome, Cause, Command, CreateReason,
+    Event, FaultKind, PastCall, PluginState, STATES, WallTime, next_state, table,
 };
 use rig::{DUE, ON_DEMAND, Rig, failed, failed_for_good, held_back, panicked, report, takeover};
 
@@ -50,6 +50,9 @@ save_failed        | -        | -        | Enabled  | -       | -        | -
 unloaded           | -        | Unloaded | Unloaded | -       | Unloaded | Unloaded
 file_removed       | -        | Unloaded | Unloaded | -       | Unloaded | Unloaded
 shut_down          | -        | Unloaded | Unloaded | -       | Unloaded | Unloaded
+crashed            | Unloaded | -        | -        | -       | -        | -
+interrupted        | Unloaded | -        | -        | -       | -        | -
+quarantined        | Error    | -        | -        | -       | -        | -
 ";
 
 /// Which state admits which command.
@@ -108,6 +111,9 @@ save              | -               | -                 | .               | -   
 unloaded          | -               | unloaded          | unloaded        | -                  | unloaded          | unloaded
 file removed      | -               | file_removed      | file_removed    | -                  | file_removed      | file_removed
 shut down         | -               | shut_down         | shut_down       | -                  | shut_down         | shut_down
+crashed           | crashed         | -                 | -               | -                  | -                 | -
+interrupted       | interrupted     | -                 | -               | -                  | -                 | -
+quarantined       | quarantined     | -                 | -               | -                  | -                 | -
 ";
 
 /// The same while another call than an update is in flight and waited for.
@@ -152,6 +158,9 @@ save              | -               | -               | -               | -     
 unloaded          | -               | -               | -               | -               | -               | -               | -               | -
 file removed      | -               | -               | -               | -               | -               | -               | -               | -
 shut down         | -               | -               | -               | -               | -               | -               | -               | -
+crashed           | -               | -               | -               | -               | -               | -               | -               | -
+interrupted       | -               | -               | -               | -               | -               | -               | -               | -
+quarantined       | -               | -               | -               | -               | -               | -               | -               | -
 ";
 
 /// The same beside a call that was abandoned and has not returned.
@@ -196,6 +205,9 @@ save              | -               | -               | -                 | -   
 unloaded          | unloaded        | unloaded        | unloaded          | unloaded        | unloaded          | -
 file removed      | file_removed    | file_removed    | file_removed      | file_removed    | file_removed      | -
 shut down         | shut_down       | shut_down       | shut_down         | shut_down       | shut_down         | -
+crashed           | -               | -               | -                 | -               | -                 | crashed
+interrupted       | -               | -               | -                 | -               | -                 | interrupted
+quarantined       | -               | -               | -                 | -               | -                 | quarantined
 ";
 
 /// The cells of a table as (row, column, cell).
@@ -301,6 +313,15 @@ fn a_denied_command_names_the_state_the_command_and_what_is_legal_now() {
     }
 }
 
+fn past_call(crashed: bool) -> Event {
+    Event::PastCall(Box::new(PastCall {
+        crashed,
+        call: Some(CallKind::Update),
+        at: WallTime::default(),
+        report: report(FaultKind::Crash, "SIGSEGV"),
+    }))
+}
+
 /// The event of this row, about the call `id`.
 fn event(row: &str, id: CallId) -> Event {
     let ended = |outcome| Event::CallEnded { id, outcome };
@@ -356,6 +377,9 @@ fn event(row: &str, id: CallId) -> Event {
         "unloaded" => Event::Unloaded,
         "file removed" => Event::FileRemoved,
         "shut down" => Event::ShutDown,
+        "crashed" => past_call(true),
+        "interrupted" => past_call(false),
+        "quarantined" => Event::Quarantined(report(FaultKind::Crash, "crashed twice")),
         _ => panic!("{row} is no event"),
     }
 }
