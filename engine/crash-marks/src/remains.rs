@@ -100,10 +100,7 @@ impl Remains {
             return Err(Unreadable::NotARecord);
         }
         let cut = || Unreadable::Damaged("it ends too soon");
-        let (version, order) = (
-            front.u32().ok_or_else(cut)?,
-            front.u32().ok_or_else(cut)?,
-        );
+        let (version, order) = (front.u32().ok_or_else(cut)?, front.u32().ok_or_else(cut)?);
         if order == ORDER_OF_BYTES.swap_bytes() {
             return Err(Unreadable::OtherMachine);
         }
@@ -113,7 +110,9 @@ impl Remains {
         let header = (version == VERSION && order == ORDER_OF_BYTES)
             .then(|| Header::read(bytes))
             .flatten()
-            .ok_or(Unreadable::Damaged("its beginning is not as it was written"))?;
+            .ok_or(Unreadable::Damaged(
+                "its beginning is not as it was written",
+            ))?;
         if header.slots as usize > THREADS_MAX {
             return Err(Unreadable::Damaged("it has more threads than there can be"));
         }
@@ -144,7 +143,10 @@ impl Remains {
     /// The call that brought the process to its end: the one with the first mark.
     #[must_use]
     pub fn culprit(&self) -> Option<&CallLeft> {
-        let marked = self.calls.iter().filter_map(|call| Some((call.mark?.order, call)));
+        let marked = self
+            .calls
+            .iter()
+            .filter_map(|call| Some((call.mark?.order, call)));
         marked.min_by_key(|(order, _)| *order).map(|(_, call)| call)
     }
 }

@@ -83,6 +83,7 @@ impl Slot {
     pub(super) fn outside(&self, f: impl FnOnce()) {
         let ticket = CallTicket {
             id: CallId(0),
+            since: Moment::ZERO,
             deadline: Moment::FAR,
         };
         self.begin(NO_CELL, ticket);
@@ -128,7 +129,11 @@ impl Caller<'_> {
         let deadline = now.saturating_add(guarded.machine.limits().update);
         drop(guarded);
 
-        let ticket = CallTicket { id, deadline };
+        let ticket = CallTicket {
+            id,
+            since: now,
+            deadline,
+        };
         self.slot.ran.add(instance.library_number());
         self.slot.begin(self.cell.index, ticket);
         let outcome = instance.update(ticket);
@@ -309,7 +314,11 @@ impl Caller<'_> {
         let deadline = now.saturating_add(guarded.machine.limits().update);
         instance.is_heard_in(id);
         drop(guarded);
-        let ticket = CallTicket { id, deadline };
+        let ticket = CallTicket {
+            id,
+            since: now,
+            deadline,
+        };
         self.slot.ran.add(instance.library_number());
         self.slot.begin(self.cell.index, ticket);
         let outcome = instance
