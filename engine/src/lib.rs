@@ -119,4 +119,4 @@ pub use plugin_engine_core::{
     PluginId, PluginIdError, PluginState, RejectReason, Requirement, Transition, Unmet, WallTime,
     bounded, escape_control,
 };
-pub use plugin_engine_crash_marks::install as install_crash_marks;
+pub use plugin_engine_crash_marks::{exiting as mark_exit, install as install_crash_marks};

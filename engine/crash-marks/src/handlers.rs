@@ -111,15 +111,27 @@ fn hand_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void, comes_agai
             if before.sa_sigaction != libc::SIG_DFL && before.sa_sigaction != libc::SIG_IGN =>
         {
             call(before, signal, info, context);
+            match current(signal).map(|now| now.sa_sigaction) {
+                // The standard library's gives the signal back to the system, to end the process when it comes again.
+                Some(libc::SIG_DFL) if !comes_again => raise(signal),
+                // It is still to come here: somebody has mended what it was about.
+                Some(now) if now == ours().sa_sigaction => unmark(),
+                _ => {}
+            }
         }
         _ => {
             set(signal, &default_action());
             if !comes_again {
-                // SAFETY: the signal is held back until this handler returns, and then ends the process.
-                unsafe { libc::raise(signal) };
+                raise(signal);
             }
         }
     }
+}
+
+/// Sends this thread the signal, which is held back until the handler that runs now returns.
+fn raise(signal: c_int) {
+    // SAFETY: what it does when it comes is what was to be done about it.
+    unsafe { libc::raise(signal) };
 }
 
 /// Calls the handler of before.
@@ -138,11 +150,6 @@ fn call(before: &sigaction, signal: c_int, info: *mut siginfo_t, context: *mut c
     }
     if aborts.is_some() {
         set(libc::SIGABRT, &ours());
-    }
-    // The standard library's gives the signal back to the system, and the process ends. Where it is still to come here, somebody has
-    // mended what it was about.
-    if current(signal).is_some_and(|now| now.sa_sigaction == ours().sa_sigaction) {
-        unmark();
     }
 }
 

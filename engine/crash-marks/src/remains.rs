@@ -192,3 +192,160 @@ fn call_left(slot: &Words<'_>, wall_offset: i64, names: &[Name]) -> Option<CallL
         mark: slot.mark(4, slot.at(2)),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const GOLDEN: &[u8] = include_bytes!("../../../fixtures/files/state/calls-1");
+    const OPENED: u64 = 1_767_225_600_123_456_789;
+    const ZERO: u64 = 1_767_225_600_000_000_000;
+
+    fn name(id: &str, path: &str, digest: u8) -> Name {
+        Name {
+            id: id.to_owned(),
+            path: path.to_owned(),
+            digest: [digest; 32],
+        }
+    }
+
+    fn names() -> [Name; 2] {
+        [
+            name("clock", "plugins.d/libclock.so", 0xab),
+            name("exits", "plugins.d/libexits.so", 1),
+        ]
+    }
+
+    /// The golden file with one word of it changed.
+    fn with(at: usize, word: u64) -> Vec<u8> {
+        let mut bytes = GOLDEN.to_vec();
+        bytes[at..at + 8].copy_from_slice(&word.to_ne_bytes());
+        bytes
+    }
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn the_first_version_of_the_file_is_read_as_it_ever_was() {
+        let mark = Mark {
+            how: How::Signal(11),
+            at_ns: OPENED + 2_000_000_000,
+            order: 1,
+        };
+        let [clock, exits] = names();
+        let remains = Remains::read(GOLDEN).unwrap();
+        let update = CallLeft {
+            name: Some(clock.clone()),
+            call: Call::Update,
+            since_ns: ZERO + 1_000_000_000,
+            tid: 4712,
+            role: Some(Role::Worker),
+            // That mark is of an earlier call of the same thread.
+            mark: None,
+        };
+        let create = CallLeft {
+            name: Some(exits.clone()),
+            call: Call::Create,
+            since_ns: ZERO + 1_500_000_000,
+            tid: 4713,
+            role: Some(Role::Worker),
+            mark: Some(mark),
+        };
+        assert_eq!(remains.culprit(), Some(&create));
+        assert_eq!(
+            remains,
+            Remains {
+                run: RunId {
+                    boot_id: "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0".to_owned(),
+                    pid: 4711,
+                    opened_ns: OPENED,
+                },
+                ended: false,
+                process: Some((mark, 4713)),
+                calls: vec![update, create],
+                names: vec![clock, exits],
+            }
+        );
+    }
+
+    #[test]
+    #[cfg(target_endian = "little")]
+    fn the_first_version_of_the_file_is_written_as_it_ever_was() {
+        let header = Header {
+            slots: 3,
+            pid: 4711,
+            opened_ns: OPENED,
+            boot_id: "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0".to_owned(),
+        };
+        let bytes = header.bytes();
+        assert_eq!(bytes, &GOLDEN[..bytes.len()]);
+        let mut bytes = Vec::new();
+        names().iter().for_each(|name| name.write(&mut bytes));
+        assert_eq!(bytes, &GOLDEN[SLOTS_AT + 3 * SLOT_LEN..]);
+    }
+
+    #[test]
+    fn after_an_end_as_it_should_be_only_marks_are_told() {
+        let remains = Remains::read(&with(PROCESS_AT + 8, 1)).unwrap();
+        assert!(remains.ended);
+        let calls: Vec<_> = remains.calls.iter().map(|call| call.call).collect();
+        assert_eq!(calls, [Call::Create]);
+    }
+
+    #[test]
+    fn of_two_marks_the_first_is_why() {
+        let slot = SLOTS_AT;
+        let mut bytes = with(slot + 4 * 8, 7);
+        bytes[slot + 5 * 8..slot + 6 * 8].copy_from_slice(&2_u64.to_ne_bytes());
+        let remains = Remains::read(&bytes).unwrap();
+        assert!(remains.calls.iter().all(|call| call.mark.is_some()));
+        assert_eq!(remains.culprit().unwrap().call, Call::Create);
+    }
+
+    #[test]
+    fn names_that_are_not_all_there_are_not_known_and_calls_of_them_are() {
+        let remains = Remains::read(&GOLDEN[..GOLDEN.len() - 1]).unwrap();
+        assert_eq!(remains.names.len(), 1);
+        assert_eq!(remains.calls[1].name, None);
+        let mut torn = GOLDEN.to_vec();
+        torn[SLOTS_AT + 3 * SLOT_LEN + 40] ^= 1;
+        assert_eq!(Remains::read(&torn).unwrap().names, []);
+    }
+
+    #[test]
+    fn what_is_no_record_is_told_in_words() {
+        let newer = with(8, u64::from(ORDER_OF_BYTES) << 32 | 2);
+        let other = with(8, u64::from(ORDER_OF_BYTES.swap_bytes()) << 32 | 1);
+        let damaged = with(16, 3 | 4712 << 32);
+        let end = SLOTS_AT + 3 * SLOT_LEN;
+        for (bytes, why) in [
+            (&b""[..], Unreadable::NotARecord),
+            (b"PE-CALL", Unreadable::NotARecord),
+            (&[0; 8192], Unreadable::NotARecord),
+            (&newer, Unreadable::Newer { version: 2 }),
+            (&other, Unreadable::OtherMachine),
+            (
+                &damaged,
+                Unreadable::Damaged("its beginning is not as it was written"),
+            ),
+            (&GOLDEN[..10], Unreadable::Damaged("it ends too soon")),
+            (&GOLDEN[..end - 1], Unreadable::Damaged("it ends too soon")),
+        ] {
+            assert_eq!(Remains::read(bytes).unwrap_err(), why);
+        }
+    }
+
+    #[test]
+    fn no_bytes_bring_the_reader_down() {
+        // Each bit of what is not covered by a checksum, and each length.
+        for at in (0..SLOTS_AT + 3 * SLOT_LEN).chain(GOLDEN.len() - 100..GOLDEN.len()) {
+            let mut bytes = GOLDEN.to_vec();
+            bytes[at] ^= 0xff;
+            if let Ok(remains) = Remains::read(&bytes) {
+                assert!(remains.calls.len() <= 3 && remains.names.len() <= 2);
+            }
+        }
+        for len in 0..GOLDEN.len() {
+            let _ = Remains::read(&GOLDEN[..len]);
+        }
+    }
+}

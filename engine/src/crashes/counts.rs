@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use plugin_engine_core::{CallKind, PluginId, WallTime};
+use plugin_engine_core::{CallKind, PluginId, WallTime, bounded, escape_control};
 use plugin_engine_crash_marks::{How, RunId};
 use serde::{Deserialize, Serialize};
 
@@ -94,7 +94,11 @@ enum HowJson {
 impl Counts {
     /// Reads the file. Its bytes may be anything.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Unreadable> {
-        let damaged = |error: serde_json::Error| Unreadable::Damaged(error.to_string());
+        let damaged = |error: serde_json::Error| {
+            // It may quote what stands in the file.
+            let text = error.to_string();
+            Unreadable::Damaged(escape_control(bounded(&text, 100)).into_owned())
+        };
         let VersionJson { version } = serde_json::from_slice(bytes).map_err(damaged)?;
         if version > VERSION {
             return Err(Unreadable::Newer(version));
