@@ -17,7 +17,7 @@ const NO_PLUGINS: [&str; 1] = ["constructor-mark"];
 /// Plugins that end the process which calls them.
 pub(crate) const CRASHING: [&str; 7] = [
     "aborts",
-    "aborts-at-load",
+    "aborts-in-loader",
     "exhausts-memory",
     "exits",
     "overflows-stack",

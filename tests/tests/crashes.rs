@@ -214,30 +214,24 @@ fn no_memory_left_names_its_plugin_and_two_keep_it_out() {
 
 #[test]
 fn what_runs_when_a_file_is_loaded_counts_for_its_plugins() {
-    let site = Site::with("aborts-at-load", "");
+    let site = Site::with("aborts-in-loader", "");
     let run = || {
         let mut command = site.run();
-        command.env("PLUGIN_ENGINE_TEST_ABORT", "1");
+        command.env("PLUGIN_ENGINE_TEST_ABORT", "load");
         command
     };
-    site.check_quarantine_of_load(&run);
-}
-
-impl Site {
-    fn check_quarantine_of_load(&self, run: &dyn Fn() -> Command) {
-        for _ in 0..2 {
-            assert_eq!(ran(&mut run()).status.signal(), Some(libc::SIGABRT));
-        }
-        let third = ran(&mut run());
-        assert!(third.status.success(), "{}", third.err);
-        let crashed = &third.entries("aborts-at-load", "crashed")[0]["error"]["message"];
-        let crashed = crashed.as_str().unwrap();
-        assert!(
-            crashed.contains("while its file was loaded: SIGABRT"),
-            "{crashed}"
-        );
-        self.check_quarantined(&third, "aborts-at-load");
+    for _ in 0..2 {
+        assert_eq!(ran(&mut run()).status.signal(), Some(libc::SIGABRT));
     }
+    let third = ran(&mut run());
+    assert!(third.status.success(), "{}", third.err);
+    let crashed = &third.entries("aborts-in-loader", "crashed")[0]["error"]["message"];
+    let crashed = crashed.as_str().unwrap();
+    assert!(
+        crashed.contains("while its file was loaded: SIGABRT"),
+        "{crashed}"
+    );
+    site.check_quarantined(&third, "aborts-in-loader");
 }
 
 #[test]
