@@ -24,6 +24,7 @@ fn main() {
     let blocking = peers::SpawnBlocking::new();
     let pool = peers::HandWrittenPool::new(2);
     let fleets: Vec<_> = [1, 10, 1_000, 10_000].map(Fleet::due).into();
+    let recorded = Fleet::recorded(1_000);
     let beside_idle = Fleet::due_beside_idle(10, 100_000);
 
     let mut contestants = vec![
@@ -62,6 +63,12 @@ fn main() {
             fleet.run()
         }));
     }
+    // Next to the one without, because a machine drifts.
+    let name = "engine, the same with a record of calls, per update";
+    contestants.insert(
+        contestants.len() - 1,
+        Contestant::new(name, recorded.due * recorded.cycles, || recorded.run()),
+    );
     let name = "engine, cycle of 10 due beside 100,000 idle, per update";
     contestants.push(Contestant::new(name, 10 * beside_idle.cycles, || {
         beside_idle.run()
@@ -97,8 +104,21 @@ fn main() {
         "engine, cycle of 10 due,",
         "at most 1.5",
     );
+    difference(
+        &table,
+        "engine, the same with a record of calls",
+        "engine, cycle of 1000 due",
+        3.0,
+    );
     limit(&table, "snapshot read, engine at rest", 60.0);
     limit(&table, "snapshot read beside", 150.0);
+}
+
+fn difference(table: &Table, name: &str, base: &str, at_most: f64) {
+    if let (Some(median), Some(base_median)) = (table.median(name), table.median(base)) {
+        let more = median - base_median;
+        println!("{more:>8.1}  ns: {name}, more than {base}   at most {at_most}");
+    }
 }
 
 fn limit(table: &Table, name: &str, nanos: f64) {
