@@ -54,15 +54,20 @@ impl Fleet {
 
     /// The same, with each update measured with care.
     pub(crate) fn due_and_measured(due: usize) -> Self {
-        Self::new(due, 0, LONG_INTERVAL)
+        Self::new(due, 0, LONG_INTERVAL, false)
     }
 
     /// The same as the first beside plugins that are not due for a year.
     pub(crate) fn due_beside_idle(due: usize, idle: usize) -> Self {
-        Self::new(due, idle, INTERVAL)
+        Self::new(due, idle, INTERVAL, false)
     }
 
-    fn new(due: usize, idle: usize, interval: Duration) -> Self {
+    /// [`Fleet::due`], with a record of calls that outlives the process.
+    pub(crate) fn recorded(due: usize) -> Self {
+        Self::new(due, 0, INTERVAL, true)
+    }
+
+    fn new(due: usize, idle: usize, interval: Duration, recorded: bool) -> Self {
         let dir = TempDir::new().expect("a directory can be made");
         std::fs::copy(built("noop"), dir.path().join("noop.so")).expect("a file can be copied");
         let mut config = String::new();
@@ -82,12 +87,14 @@ impl Fleet {
         let config_file = dir.path().join("engine.toml");
         std::fs::write(&config_file, config).expect("a file can be written");
         let clock = SkippingClock::default();
-        let engine = Engine::builder()
+        let mut builder = Engine::builder()
             .plugin_dir(dir.path())
             .config_file(config_file)
-            .clock(clock.clone())
-            .build()
-            .expect("the engine can be built");
+            .clock(clock.clone());
+        if recorded {
+            builder = builder.state_dir(dir.path().join("state"));
+        }
+        let engine = builder.build().expect("the engine can be built");
         let good = engine
             .try_load_all()
             .expect("the configuration can be read")

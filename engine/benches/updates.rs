@@ -9,6 +9,11 @@ mod engines;
 mod peers;
 mod rounds;
 /// The very code that an update runs, without the engine around it.
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the part of the engine that is measured by itself, of which the benchmark needs the half"
+)]
 #[path = "../src/usage/wall.rs"]
 mod wall;
 
@@ -35,6 +40,7 @@ fn main() {
         .map(|_| Box::new(wall::SpreadWall::default()))
         .collect();
     used.iter_mut().for_each(|used| used.spread_from_now_on());
+    let recorded = Fleet::recorded(1_000);
     let beside_idle = Fleet::due_beside_idle(10, 100_000);
 
     let mut contestants = vec![
@@ -73,6 +79,12 @@ fn main() {
             fleet.run()
         }));
     }
+    // Next to the one without, because a machine drifts.
+    let name = "engine, the same with a record of calls, per update";
+    contestants.insert(
+        contestants.len() - 1,
+        Contestant::new(name, recorded.due * recorded.cycles, || recorded.run()),
+    );
     let name = "engine, cycle of 10 due beside 100,000 idle, per update";
     contestants.push(Contestant::new(name, 10 * beside_idle.cycles, || {
         beside_idle.run()
@@ -120,8 +132,21 @@ fn main() {
         "at most 1.5",
     );
     limit(&table, USAGE, 10.0);
+    difference(
+        &table,
+        "engine, the same with a record of calls",
+        "engine, cycle of 1000 due",
+        3.0,
+    );
     limit(&table, "snapshot read, engine at rest", 60.0);
     limit(&table, "snapshot read beside", 150.0);
+}
+
+fn difference(table: &Table, name: &str, base: &str, at_most: f64) {
+    if let (Some(median), Some(base_median)) = (table.median(name), table.median(base)) {
+        let more = median - base_median;
+        println!("{more:>8.1}  ns: {name}, more than {base}   at most {at_most}");
+    }
 }
 
 fn limit(table: &Table, name: &str, nanos: f64) {

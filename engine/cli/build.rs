@@ -6,7 +6,13 @@ fn main() {
     if target("CARGO_CFG_TARGET_OS") != "linux" || target("CARGO_CFG_TARGET_ENV") != "gnu" {
         return;
     }
-    for name in ["pthread_create", "pthread_key_create", "pthread_key_delete"] {
+    for name in [
+        "pthread_create",
+        "pthread_key_create",
+        "pthread_key_delete",
+        "_exit",
+        "_Exit",
+    ] {
         println!("cargo:rustc-link-arg-bins=-Wl,--export-dynamic-symbol={name}");
     }
 }

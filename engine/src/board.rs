@@ -1,9 +1,11 @@
 //! The plugins and what they are entered into: all that those who call plugins have to know of an engine.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use plugin_engine_core::{Event, FaultReport, PluginId, Requirement, Standing, Unmet};
 
+use crate::crashes::Crashes;
 use crate::events::TopicName;
 use crate::host::{HostOf, Listener};
 use crate::ledger::Ledger;
@@ -13,6 +15,8 @@ use crate::registry::Registry;
 pub(crate) struct Board {
     pub(crate) ledger: Ledger,
     pub(crate) registry: Registry,
+    /// Who calls which plugin, for whoever comes after a crash.
+    pub(crate) crashes: Arc<Crashes>,
     /// Set once, by shutdown: no new call starts.
     pub(crate) stopping: AtomicBool,
     /// Whether panics are recorded with a backtrace.

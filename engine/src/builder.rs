@@ -12,18 +12,21 @@ use crate::clock::{Clock, SystemClock, TimeSource};
 use crate::config::keys::{self, Kind};
 use crate::config::source::Said;
 use crate::config::{self, ConfigError, ConfigInForce, EngineConfig, EngineSays};
+use crate::crashes::Crashes;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::executor::Executor;
 use crate::ledger::Ledger;
 use crate::library::Libraries;
 use crate::loader::Loader;
+use crate::plugins;
 use crate::refused::RefusedFiles;
 use crate::registry::Registry;
 use crate::requirements::Requirements;
 #[cfg(feature = "watch")]
 use crate::shared::WatchTimes;
 use crate::shared::{Options, Shared};
+use crate::state_dir::StateDir;
 use crate::unmap::Reaper;
 use crate::verify::{self, VerifyPolicy};
 
@@ -54,6 +57,7 @@ pub struct EngineBuilder {
     verify_policy: Option<VerifyPolicy>,
     clock: Option<Arc<dyn Clock>>,
     census: Option<Box<dyn ThreadCensus>>,
+    state_dir: Option<PathBuf>,
 }
 
 impl Engine {
@@ -193,6 +197,19 @@ impl EngineBuilder {
         self
     }
 
+    /// The directory in which the engine keeps what has to outlive its process: which plugin each thread is calling, and how often each
+    /// plugin has crashed the engine. Made if it is not there, and this engine's alone until it is shut down. Without one nothing is
+    /// written, and a crash is nobody's.
+    ///
+    /// A crash is counted for the plugin whose call it came about in. That takes marks which [`install_crash_marks`] has the process
+    /// leave; without them a plugin was only being called when the process ended.
+    ///
+    /// [`install_crash_marks`]: crate::install_crash_marks
+    pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(dir.into());
+        self
+    }
+
     /// Another clock than the machine's.
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
@@ -202,7 +219,7 @@ impl EngineBuilder {
     /// Makes the engine and starts its threads.
     ///
     /// # Errors
-    /// A value is out of its range, or a thread could not be started.
+    /// A value is out of its range, the state directory cannot be used or another engine has it, or a thread could not be started.
     pub fn build(self) -> Result<Engine, Error> {
         let file = match &self.config_file {
             Some(path) => config::read_engine(path)?,
@@ -217,12 +234,23 @@ impl EngineBuilder {
             libraries_max,
             clock,
             census,
+            state_dir,
         } = start;
         let clock = clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let time = TimeSource::new(Arc::clone(&clock));
+        let state_dir = match &state_dir {
+            Some(dir) => Some(Arc::new(StateDir::open(dir)?)),
+            None => None,
+        };
+        let crashes = match &state_dir {
+            Some(dir) => Crashes::open(Arc::clone(dir), options.threads_max, &time)?,
+            None => Crashes::default(),
+        };
+        let crashes = Arc::new(crashes);
         let board = Arc::new(Board {
             ledger: Ledger::new(time, history_bytes_max),
             registry: Registry::new(),
+            crashes: Arc::clone(&crashes),
             stopping: AtomicBool::new(false),
             backtraces,
         });
@@ -234,6 +262,7 @@ impl EngineBuilder {
         let listener: Weak<Board> = Arc::downgrade(&board);
         let loader = Loader::new(
             Arc::clone(&libraries),
+            crashes,
             listener,
             Arc::clone(&clock),
             options.load_timeout,
@@ -257,6 +286,7 @@ impl EngineBuilder {
             loader,
             reaper: Reaper::new(census),
             refused: RefusedFiles::default(),
+            state_dir,
             requirements: Requirements::default(),
             known_files: KnownFiles::default(),
             verify_at_start: Arc::clone(&file.verify),
@@ -266,6 +296,7 @@ impl EngineBuilder {
             starts: AtomicU64::new(0),
             options,
         });
+        plugins::enter_past_calls(&shared);
         let engine = Engine::new(shared);
         engine.start()?;
         Ok(engine)
@@ -280,6 +311,7 @@ struct StartOptions {
     libraries_max: usize,
     clock: Option<Arc<dyn Clock>>,
     census: Option<Box<dyn ThreadCensus>>,
+    state_dir: Option<PathBuf>,
 }
 
 impl EngineBuilder {
@@ -398,6 +430,7 @@ impl EngineBuilder {
                 .unwrap_or_else(|| size(said.unwrap_or(keys::HISTORY_BYTES))),
             clock: self.clock,
             census: self.census,
+            state_dir: self.state_dir,
         };
         Ok((options, start))
     }

@@ -276,7 +276,10 @@ pub(crate) fn reset(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
     let _turn = turn(engine, cell)?;
     match admit_start(engine, cell, Command::Reset)? {
         Admitted::AlreadySo => Ok(()),
-        Admitted::Now(mut guarded) => {
+        Admitted::Now(guarded) => {
+            let Admitted::Now(mut guarded) = forget_crashes(engine, cell, guarded)? else {
+                return Ok(());
+            };
             // Until the new instance is there no update starts: one would create an instance of its own in place of the one
             // that panicked.
             guarded.waiters += 1;
@@ -287,6 +290,20 @@ pub(crate) fn reset(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
             started
         }
     }
+}
+
+/// A person takes what has crashed the engine for mended. Written before anything is done, and not under the lock of the cell.
+fn forget_crashes<'a>(
+    engine: &Arc<Shared>,
+    cell: &'a Arc<Cell>,
+    guarded: MutexGuard<'a, Guarded>,
+) -> Result<Admitted<'a>, Error> {
+    if !engine.board.crashes.has(&cell.id) {
+        return Ok(Admitted::Now(guarded));
+    }
+    drop(guarded);
+    engine.board.crashes.forget(&cell.id)?;
+    admit_start(engine, cell, Command::Reset)
 }
 
 /// [`check_not_from_within`], for a reload, which waits for other reloads, too.

@@ -202,6 +202,7 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
     let flag = |holds: Holds<bool>| (holds.value.to_string(), holds.said_by);
     let id = config.id(&manifest.id);
     let unmap = config.unmap();
+    let after_crashes = config.after_crashes();
     let before = [
         ("id", (quoted(id.value.as_str()), id.said_by)),
         ("enabled", flag(config.enabled())),
@@ -221,6 +222,10 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
         ("probation", time(config.probation())),
         ("allow_downgrade", flag(config.allow_downgrade())),
         ("unmap", (quoted(unmap.value.as_str()), unmap.said_by)),
+        (
+            "after_crashes",
+            (after_crashes.value.to_string(), after_crashes.said_by),
+        ),
     ];
     let health = health(config);
     let mut requires: Vec<_> = config

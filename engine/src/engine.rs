@@ -10,6 +10,7 @@ use plugin_engine_core::{Health, Moment, PluginId};
 
 use crate::cell::Cell;
 use crate::commands;
+use crate::crashes::FoundCall;
 use crate::error::{Error, LoadError};
 use crate::events::{Pattern, Subscription};
 use crate::executor::CycleReport;
@@ -181,6 +182,14 @@ impl Engine {
     /// is an outcome.
     pub fn reload_file(&self, path: impl AsRef<Path>) -> Result<Vec<LoadOutcome>, Error> {
         reload::reload_file(self.shared(), path.as_ref(), Trigger::Asked)
+    }
+
+    /// The calls that were in flight when the process before ended that had this engine's state directory: whose call brought it to its
+    /// end, and who was only being called. Each is in the history of its plugin, too. Empty without a state directory, and after an engine
+    /// that was shut down.
+    #[must_use]
+    pub fn found_calls(&self) -> &[FoundCall] {
+        self.shared().board.crashes.found()
     }
 
     /// Calls every plugin that is due, and waits for the ends or the deadlines of the calls.

@@ -10,6 +10,7 @@ use crate::config::ConfigError;
 
 use crate::code::Code;
 use crate::discover::DiscoverError;
+use crate::state_dir::StateError;
 use crate::verify::VerifyError;
 
 /// Why an operation of the engine failed. Nothing is half done when one of these comes back.
@@ -92,6 +93,9 @@ pub enum Error {
     /// The configuration is not good.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The state directory cannot be used, or a file in it.
+    #[error(transparent)]
+    State(#[from] StateError),
     /// The engine has been shut down.
     #[error("the engine has been shut down")]
     ShutDown,
@@ -129,6 +133,7 @@ impl Error {
             Self::NotPutBack { .. } => Code::NOT_PUT_BACK,
             Self::Discover(_) => Code::DIRECTORY_UNREADABLE,
             Self::Config(error) => error.code(),
+            Self::State(error) => error.code(),
             Self::ShutDown => Code::SHUT_DOWN,
             Self::Thread { .. } => Code::NO_THREAD,
             Self::FromWithinCall { .. } => Code::FROM_WITHIN_CALL,
@@ -255,6 +260,14 @@ pub enum LoadError {
         /// The file that is being unmapped.
         holder: PathBuf,
     },
+    /// Every plugin of it has crashed the engine as often as it may, with these bytes.
+    #[error("{}: {}", path.display(), held_in_words(plugins))]
+    Quarantined {
+        /// The file.
+        path: PathBuf,
+        /// Its plugins, with what there is to say of each.
+        plugins: Vec<(PluginId, String)>,
+    },
     /// There is room for no more plugins.
     #[error("{}: there are {limit} plugins already, which is the most that an engine holds", path.display())]
     TooManyPlugins {
@@ -283,6 +296,7 @@ impl LoadError {
             Self::TooManyLibraries { .. } => Code::TOO_MANY_LIBRARIES,
             Self::ThreadKeys { .. } => Code::THREAD_KEYS,
             Self::UnmapBusy { .. } => Code::UNMAP_BUSY,
+            Self::Quarantined { .. } => Code::QUARANTINED,
             Self::TooManyPlugins { .. } => Code::TOO_MANY_PLUGINS,
         }
     }
@@ -304,6 +318,7 @@ impl LoadError {
             | Self::TooManyLibraries { path, .. }
             | Self::ThreadKeys { path, .. }
             | Self::UnmapBusy { path, .. }
+            | Self::Quarantined { path, .. }
             | Self::TooManyPlugins { path, .. } => path,
         }
     }
@@ -378,6 +393,26 @@ impl ReloadError {
             Self::NotNow(_) => Code::CALL_REFUSED,
             Self::Unmet(unmet) => Code::of_unmet(unmet),
             Self::Thread(_) => Code::NO_THREAD,
+        }
+    }
+}
+
+/// How many plugins of one file are named.
+const HELD_NAMED_MAX: usize = 8;
+
+fn held_in_words(plugins: &[(PluginId, String)]) -> String {
+    let named = plugins.iter().take(HELD_NAMED_MAX);
+    let named: Vec<_> = named.map(|(id, why)| format!("{id}: {why}")).collect();
+    named.join("; ")
+}
+
+impl StateError {
+    /// The stable code.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        match self {
+            Self::InUse { .. } => Code::STATE_DIR_IN_USE,
+            _ => Code::STATE_DIR_UNUSABLE,
         }
     }
 }

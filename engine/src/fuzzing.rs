@@ -11,8 +11,10 @@ use plugin_api::manifest::DESCRIPTION_LEN_MAX;
 use plugin_engine_core::{
     INTERVAL_MAX, INTERVAL_MIN, PluginId, TIMEOUT_MAX, TIMEOUT_MIN, escape_control,
 };
+use plugin_engine_crash_marks::{CallLeft, Remains, THREADS_MAX};
 
 use crate::config::{self, Problem};
+use crate::crashes::CountsOfCrashes;
 use crate::image::{self, Image, TEXT_LEN_MAX, TEXTS_MAX};
 use crate::manifest::Manifest;
 use crate::verify::{self, Check, DirectoryLock, Inspection, Verdict, VerifyPolicy};
@@ -21,7 +23,7 @@ use crate::verify::{self, Check, DirectoryLock, Inspection, Verdict, VerifyPolic
 pub type Reader = fn(&[u8]);
 
 /// Every reader by its name, which is also that of its target and of its corpus.
-pub const READERS: [(&str, Reader); 7] = [
+pub const READERS: [(&str, Reader); 9] = [
     ("manifest", manifest),
     ("image", image),
     ("loader_cache", loader_cache),
@@ -29,6 +31,8 @@ pub const READERS: [(&str, Reader); 7] = [
     ("lock", lock),
     ("signature", signature),
     ("config", config),
+    ("calls", calls),
+    ("crashes", crashes),
 ];
 
 /// The longest message of a refusal or a warning, in bytes.
@@ -44,6 +48,37 @@ const ESCAPE_LEN_MAX: usize = 6;
 const SIGNED: &[u8] = include_bytes!("../../fixtures/files/signatures/signed.txt");
 const SIGNED_COMMENT: &str = "file:signed.txt release 1";
 const TRUSTED_KEY: &str = "RWRMCU7N6gfWsSz0mxtBGYbmMkpNch1L2/wyYPVKvoiIM/mpge77NSNZ";
+
+/// What a process before has left behind: as much as there can be, and that only what ended it is told once it had ended as it should.
+pub fn calls(bytes: &[u8]) {
+    match Remains::read(bytes) {
+        Ok(remains) => {
+            assert!(remains.calls.len() <= THREADS_MAX);
+            // Each has a head and a checksum, and an id of at least one byte.
+            assert!(remains.names.len() <= bytes.len() / 45);
+            let marked = |call: &CallLeft| call.mark.is_some();
+            assert!(!remains.ended || remains.calls.iter().all(marked));
+            let culprit = remains.culprit();
+            assert_eq!(culprit.is_some(), remains.calls.iter().any(marked));
+        }
+        Err(error) => assert_message(error),
+    }
+}
+
+/// How often plugins have crashed the engine: what was read, written again, is read as the same.
+pub fn crashes(bytes: &[u8]) {
+    match CountsOfCrashes::parse(bytes) {
+        Ok(counts) => {
+            let again = counts.text();
+            assert_eq!(
+                CountsOfCrashes::parse(again.as_bytes()),
+                Ok(counts),
+                "{again}"
+            );
+        }
+        Err(error) => assert_message(error),
+    }
+}
 
 /// That a text can be shown on one line of a terminal, and is not longer than this.
 fn assert_line(text: &str, len_max: usize) {

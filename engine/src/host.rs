@@ -4,7 +4,7 @@
 //! that is no longer the plugin's current one is discarded here.
 
 use std::borrow::Cow;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
@@ -61,6 +61,8 @@ pub(crate) struct HostContext {
     /// Whether the instance has not taken over yet: what it publishes is held back, and its progress is not the plugin's.
     is_candidate: AtomicBool,
     held_back: Mutex<HeldBack>,
+    /// By which number calls of the plugin are recorded for whoever comes after a crash; 0 for not at all.
+    recorded_as: AtomicU32,
 }
 
 /// The most events that are held back for a candidate, and the most bytes of them.
@@ -96,7 +98,18 @@ impl HostContext {
             progress,
             is_candidate: AtomicBool::new(false),
             held_back: Mutex::default(),
+            recorded_as: AtomicU32::new(0),
         })
+    }
+
+    /// Says by which number calls of the plugin are recorded. Before the first of them.
+    pub(crate) fn record_as(&self, number: u32) {
+        self.recorded_as.store(number, Ordering::Relaxed);
+    }
+
+    #[inline]
+    pub(crate) fn recorded_as(&self) -> u32 {
+        self.recorded_as.load(Ordering::Relaxed)
     }
 
     /// The host of the next instance, which has other settings. What was asked of the call that makes it is asked there, too.
@@ -115,6 +128,7 @@ impl HostContext {
             progress: Arc::clone(&self.progress),
             is_candidate: AtomicBool::new(self.is_candidate.load(Ordering::Relaxed)),
             held_back: Mutex::default(),
+            recorded_as: AtomicU32::new(self.recorded_as()),
         })
     }
 

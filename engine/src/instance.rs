@@ -6,6 +6,7 @@ use abi_stable::std_types::RSlice;
 use plugin_api::View;
 use plugin_api::abi::{CallFrame, TakeBytes, status};
 use plugin_engine_core::{CallId, CallOutcome, FaultKind, FaultReport, Moment};
+use plugin_engine_crash_marks::{self as record, Call};
 
 use crate::host::{HostContext, Reply};
 use crate::library::LoadedLibrary;
@@ -41,6 +42,8 @@ pub(crate) struct SavedState {
 #[derive(Clone, Copy)]
 pub(crate) struct CallTicket {
     pub(crate) id: CallId,
+    /// When it begins.
+    pub(crate) since: Moment,
     pub(crate) deadline: Moment,
 }
 
@@ -80,9 +83,11 @@ impl Instance {
         let mut reply = Reply::new(&host);
         let mut address = std::ptr::null_mut();
         let frame = frame(&host, ticket, &mut reply);
+        record::begin(host.recorded_as(), Call::Create, ticket.since.as_nanos());
         // SAFETY: the library is mapped and its contract was checked; `frame` lives on this stack until the call
         // returns, and nobody else looks at `reply` or `address` meanwhile.
         let status = unsafe { (library.calls.create)(&frame, &mut address) };
+        record::end();
         let outcome = match outcome(status, reply) {
             CallOutcome::Completed if address.is_null() => {
                 breach("create said that it completed, and made nothing")
@@ -118,9 +123,15 @@ impl Instance {
     pub(crate) fn update(&mut self, ticket: CallTicket) -> Option<Box<CallOutcome>> {
         let mut reply = Reply::new(&self.host);
         let frame = frame(&self.host, ticket, &mut reply);
+        record::begin(
+            self.host.recorded_as(),
+            Call::Update,
+            ticket.since.as_nanos(),
+        );
         // SAFETY: `address` came from `create` of this library and was not destroyed, because `destroy` takes the value
         // that owns it; `&mut self` means that no other call is in flight.
         let status = unsafe { (self.library.calls.update)(self.address, &frame) };
+        record::end();
         if status == status::COMPLETED && reply.said.is_none() {
             return None;
         }
@@ -131,8 +142,14 @@ impl Instance {
     pub(crate) fn display(&mut self, ticket: CallTicket) -> (CallOutcome, Option<View>) {
         let mut reply = Reply::new(&self.host);
         let frame = frame(&self.host, ticket, &mut reply);
+        record::begin(
+            self.host.recorded_as(),
+            Call::Display,
+            ticket.since.as_nanos(),
+        );
         // SAFETY: as in `update`.
         let status = unsafe { (self.library.calls.display)(self.address, &frame) };
+        record::end();
         let view = reply.said.as_mut().and_then(|said| said.view.take());
         match (outcome(status, reply), view) {
             (CallOutcome::Completed, None) => (
@@ -170,8 +187,14 @@ impl Instance {
         let frame = frame(&self.host, ticket, &mut reply);
         let mut bytes: Option<Vec<u8>> = None;
         let out = std::ptr::from_mut(&mut bytes).cast();
+        record::begin(
+            self.host.recorded_as(),
+            Call::SaveState,
+            ticket.since.as_nanos(),
+        );
         // SAFETY: as in `update`; `take` gets back the address of `bytes`, which lives until the call returns.
         let status = unsafe { (calls.save)(self.address, &frame, out, TakeBytes(take)) };
+        record::end();
         match (outcome(status, reply), bytes) {
             (CallOutcome::Completed, None) => (
                 breach("save_state said that it completed, and handed over no state"),
@@ -196,8 +219,14 @@ impl Instance {
         let mut reply = Reply::new(&self.host);
         let frame = frame(&self.host, ticket, &mut reply);
         let bytes = RSlice::from_slice(&state.bytes);
+        record::begin(
+            self.host.recorded_as(),
+            Call::RestoreState,
+            ticket.since.as_nanos(),
+        );
         // SAFETY: as in `update`; the bytes are lent for the time of the call.
         let status = unsafe { (calls.restore)(self.address, &frame, state.version, bytes) };
+        record::end();
         outcome(status, reply)
     }
 
@@ -206,8 +235,14 @@ impl Instance {
     pub(crate) fn destroy(self, ticket: CallTicket) -> CallOutcome {
         let mut reply = Reply::new(&self.host);
         let frame = frame(&self.host, ticket, &mut reply);
+        record::begin(
+            self.host.recorded_as(),
+            Call::Destroy,
+            ticket.since.as_nanos(),
+        );
         // SAFETY: as in `update`; `self` is consumed, so this is the last use of the address.
         let status = unsafe { (self.library.calls.destroy)(self.address, &frame) };
+        record::end();
         outcome(status, reply)
     }
 }

@@ -38,6 +38,7 @@ mod code;
 mod commands;
 pub mod config;
 mod contract;
+mod crashes;
 mod digest;
 mod discover;
 pub mod effective;
@@ -74,6 +75,7 @@ mod services;
 mod shared;
 mod shutdown;
 mod snapshot;
+mod state_dir;
 mod steps;
 mod sync;
 mod thread_keys;
@@ -91,6 +93,7 @@ pub use census::{LiveThread, ThreadCensus, ThreadKey};
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use code::Code;
 pub use config::{ConfigError, Problem, UnmapPolicy};
+pub use crashes::FoundCall;
 pub use discover::DiscoverError;
 pub use engine::{Engine, Usage};
 pub use error::{Error, LoadError, ReloadError};
@@ -103,6 +106,7 @@ pub use query::HistoryQuery;
 pub use scheduler::{Cycle, RunLimit};
 pub use shutdown::StuckCall;
 pub use snapshot::{FailuresInARow, InFlightCall, Snapshot};
+pub use state_dir::StateError;
 pub use usage::{CallUsage, LimitLevel, Percentiles, PluginUsage, RecentUsage};
 pub use verify::{
     Check, DirectoryLock, Inspection, LockedFile, Verdict, VerifyError, VerifyPolicy, inspect,
@@ -117,3 +121,4 @@ pub use plugin_engine_core::{
     PluginId, PluginIdError, PluginState, RejectReason, Requirement, Transition, Unmet, WallTime,
     bounded, escape_control,
 };
+pub use plugin_engine_crash_marks::{exiting as mark_exit, install as install_crash_marks};

@@ -13,14 +13,16 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 use plugin_engine_core::PluginId;
+use plugin_engine_crash_marks::Role;
 
 use crate::clock::Clock;
+use crate::crashes::Crashes;
 use crate::discover::Candidate;
 use crate::error::LoadError;
 use crate::host::Listener;
 use crate::joining::{Joining, Ran};
 use crate::library::{self, Libraries, LoadTurn, LoadedLibrary};
-use crate::verify::{self, Refused, Rules};
+use crate::verify::{self, Refused, Rules, VerifiedArtifact};
 
 type Answer = Result<Arc<LoadedLibrary>, Refusal>;
 
@@ -42,6 +44,7 @@ impl From<LoadError> for Refusal {
 
 /// What there is of the loader beside its thread.
 pub(crate) struct Loader {
+    crashes: Arc<Crashes>,
     libraries: Arc<Libraries>,
     listener: Weak<dyn Listener>,
     clock: Arc<dyn Clock>,
@@ -61,7 +64,11 @@ struct LoaderThread {
     ran: Arc<Ran>,
 }
 
+/// What is asked before a file is mapped that has passed every check. Returns by which number running its code is recorded.
+pub(crate) type BeforeMap = Box<dyn FnOnce(&VerifiedArtifact) -> Result<u32, LoadError> + Send>;
+
 struct Request {
+    before_map: BeforeMap,
     libraries: Arc<Libraries>,
     listener: Weak<dyn Listener>,
     clock: Arc<dyn Clock>,
@@ -75,12 +82,14 @@ struct Request {
 impl Loader {
     pub(crate) fn new(
         libraries: Arc<Libraries>,
+        crashes: Arc<Crashes>,
         listener: Weak<dyn Listener>,
         clock: Arc<dyn Clock>,
         limit: Duration,
         joining: Arc<Joining>,
     ) -> Self {
         Self {
+            crashes,
             libraries,
             listener,
             clock,
@@ -101,7 +110,12 @@ impl Loader {
 }
 
 /// Verifies and maps a file, on the loader's thread, within its limit of real time.
-pub(crate) fn load(loader: &Loader, candidate: &Candidate, rules: &Arc<Rules>) -> Answer {
+pub(crate) fn load(
+    loader: &Loader,
+    candidate: &Candidate,
+    rules: &Arc<Rules>,
+    before_map: BeforeMap,
+) -> Answer {
     let path = || candidate.path.clone();
     let busy = || {
         loader
@@ -138,6 +152,7 @@ pub(crate) fn load(loader: &Loader, candidate: &Candidate, rules: &Arc<Rules>) -
     };
     drop(thread);
     let request = Request {
+        before_map,
         libraries: Arc::clone(&loader.libraries),
         listener: Weak::clone(&loader.listener),
         clock: Arc::clone(&loader.clock),
@@ -187,10 +202,14 @@ fn start(loader: &Loader) -> std::io::Result<LoaderThread> {
     let stuck = Arc::clone(&loader.stuck);
     let ran = Arc::<Ran>::default();
     let runs = Arc::clone(&ran);
+    let crashes = Arc::clone(&loader.crashes);
     loader.joining.start(Arc::clone(&ran), || {
         std::thread::Builder::new()
             .name("plugin-loader".to_owned())
-            .spawn(move || run(&requests, &stuck, &runs))
+            .spawn(move || {
+                let _recorded = crashes.attach(Role::Loader);
+                run(&requests, &stuck, &runs);
+            })
     })?;
     Ok(LoaderThread {
         requests: sender,
@@ -200,6 +219,7 @@ fn start(loader: &Loader) -> std::io::Result<LoaderThread> {
 
 fn run(requests: &Receiver<Request>, stuck: &Mutex<Option<PathBuf>>, ran: &Ran) {
     for Request {
+        before_map,
         libraries,
         listener,
         clock,
@@ -218,7 +238,10 @@ fn run(requests: &Receiver<Request>, stuck: &Mutex<Option<PathBuf>>, ran: &Ran) 
                     Refusal { id, error }
                 })?;
             let id = Some(artifact.manifest.id.clone());
-            library::load(&libraries, &listener, &clock, ran, artifact).map_err(|error| {
+            let loaded = before_map(&artifact).and_then(|number| {
+                library::load(&libraries, &listener, &clock, ran, artifact, number)
+            });
+            loaded.map_err(|error| {
                 let error = Box::new(error);
                 Refusal { id, error }
             })

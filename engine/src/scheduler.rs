@@ -46,6 +46,7 @@ impl std::fmt::Debug for Cycle {
 /// Starts one cycle: takes the ticks that have come and hands their plugins to the workers.
 pub(crate) fn start_cycle(engine: &Arc<Shared>) -> Cycle {
     engine.board.ledger.time.look_at_wall();
+    engine.board.crashes.follow(&engine.board.ledger.time);
     let now = engine.board.ledger.time.now();
     let mut due = Vec::new();
     if !engine.board.stopping.load(Ordering::Relaxed) {

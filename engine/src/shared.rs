@@ -15,6 +15,7 @@ use crate::library::Libraries;
 use crate::loader::Loader;
 use crate::refused::RefusedFiles;
 use crate::requirements::Requirements;
+use crate::state_dir::StateDir;
 use crate::unmap::Reaper;
 use crate::verify::VerifyPolicy;
 
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) loader: Loader,
     pub(crate) reaper: Reaper,
     pub(crate) refused: RefusedFiles,
+    /// What has to outlive the process is kept in it.
+    pub(crate) state_dir: Option<Arc<StateDir>>,
     /// As what the files of the plugin directory were last brought in line with what is loaded.
     pub(crate) known_files: KnownFiles,
     /// What the engine's file says, as it was last good.

@@ -58,6 +58,10 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
     engine.executor.close();
     engine.executor.watchdog.end();
     engine.board.ledger.events.close();
+    engine.board.crashes.end();
+    if let Some(dir) = &engine.state_dir {
+        dir.release();
+    }
     for stuck in stuck_calls(engine) {
         tracing::warn!(target: "plugin_engine::shutdown", plugin = %stuck.id, call = %stuck.call, since = %stuck.since, "has not returned; its thread is left behind");
     }

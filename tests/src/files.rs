@@ -14,6 +14,17 @@ pub(crate) fn root() -> &'static Path {
 /// What lies among the fixtures and is no plugin.
 const NO_PLUGINS: [&str; 1] = ["constructor-mark"];
 
+/// Plugins that end the process which calls them.
+pub(crate) const CRASHING: [&str; 7] = [
+    "aborts",
+    "aborts-in-loader",
+    "exhausts-memory",
+    "exits",
+    "overflows-stack",
+    "panics-twice",
+    "segfaults",
+];
+
 /// The crates of `plugins` and `fixtures` that are plugins, in no order.
 pub(crate) fn plugin_crates() -> Vec<String> {
     let mut names = Vec::new();

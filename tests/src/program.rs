@@ -25,6 +25,7 @@ pub fn command() -> Command {
     command
         .env_remove("RUST_LOG")
         .env_remove("RUST_BACKTRACE")
+        .env_remove("PLUGIN_ENGINE_STATE")
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());

@@ -29,6 +29,8 @@ pub enum FaultKind {
     Requirement,
     /// It uses more than it should.
     Limit,
+    /// It was being called when a process ended: by a crash of its own, or for a reason that nobody knows.
+    Crash,
 }
 
 impl FaultKind {
@@ -47,6 +49,7 @@ impl FaultKind {
             Self::Refused => "refused",
             Self::Requirement => "requirement",
             Self::Limit => "limit",
+            Self::Crash => "crash",
         }
     }
 }

@@ -28,7 +28,7 @@ pub use id::{PluginId, PluginIdError};
 pub use lifecycle::{CAUSES, Cause, UnknownCause, next_state, table};
 pub use machine::{
     AbandonReason, CallEnd, CallId, CallLimits, CallOutcome, Counts, CreateReason, Denied, Effects,
-    Event, InFlight, Machine, Record, RejectReason, Step, Takeover, Times,
+    Event, InFlight, Machine, PastCall, Record, RejectReason, Step, Takeover, Times,
 };
 pub use requirement::{
     REQUIREMENTS_MAX, Requirement, RequirementError, Standing, Unmet, cycles, required_first,

@@ -104,6 +104,12 @@ causes! {
     FileRemoved = "file_removed",
     /// Unloaded because the engine shuts down.
     ShutDown = "shut_down",
+    /// A call of it brought the process before to its end, as that process marked when it ended. Entered at the next start.
+    Crashed = "crashed",
+    /// It was being called when the process before ended, and nothing says that it was why. Entered at the next start.
+    Interrupted = "interrupted",
+    /// Not loaded, because it has crashed the engine as often as it may.
+    Quarantined = "quarantined",
 }
 
 impl Cause {
@@ -144,7 +150,9 @@ pub const fn next_state(from: PluginState, cause: Cause) -> Option<PluginState> 
     use PluginState::{Disabled, Enabled, Error, Loaded, Running, Unloaded};
     Some(match (from, cause) {
         (Unloaded, Cause::Mapped) => Loaded,
-        (Unloaded, Cause::LoadFailed) => Error,
+        (Unloaded, Cause::LoadFailed | Cause::Quarantined) => Error,
+        // Said of the process before, when nothing is loaded in this one.
+        (Unloaded, Cause::Crashed | Cause::Interrupted) => Unloaded,
 
         (Loaded, Cause::Created) => Enabled,
         (Loaded | Disabled | Error, Cause::RequirementUnmet) => Error,

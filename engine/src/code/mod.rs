@@ -1,11 +1,12 @@
 //! Stable codes of refusals: what each means, what it looks like, and what to do. Texts only; who refuses is elsewhere.
 //!
 //! A code keeps its meaning for ever: one that is no longer used is not given to anything else. The first two digits are the
-//! subject: 01 files, 02 loading, 03 configuration, 04 commands, 05 changes under a running engine, 06 health.
+//! subject: 01 files, 02 loading, 03 configuration, 04 commands, 05 changes under a running engine, 06 health and crashes.
 
 mod changes;
 mod commands;
 mod config;
+mod crashes;
 mod files;
 mod loading;
 mod reloading;
@@ -104,6 +105,7 @@ impl Code {
             requirements::CODES,
             reloading::CODES,
             usage::CODES,
+            crashes::CODES,
         ];
         families.into_iter().flatten().copied()
     }

@@ -1,6 +1,7 @@
 //! THE TABLE OF KEYS: every key that a configuration file may have, what it takes, and what it means. Reading, the schema for
 //! editors and what is shown as a default all come from here. Never how a value is read.
 
+use super::crash_keys::AFTER_CRASHES;
 use std::time::Duration;
 
 use plugin_engine_core::{INTERVAL_MAX, INTERVAL_MIN, TIMEOUT_MAX, TIMEOUT_MIN};
@@ -225,6 +226,7 @@ pub(crate) static BESIDE: Section = Section {
         ON_HUNG,
         HUNG_INTERVALS,
         LIMITS_KEY,
+        AFTER_CRASHES,
         SETTINGS,
     ],
 };
@@ -258,6 +260,7 @@ pub(crate) static PLUGIN: Section = Section {
         ON_HUNG,
         HUNG_INTERVALS,
         LIMITS_KEY,
+        AFTER_CRASHES,
         SETTINGS,
     ],
 };
@@ -283,6 +286,7 @@ pub(crate) static DEFAULTS: Section = Section {
         ON_HUNG,
         HUNG_INTERVALS,
         LIMITS_KEY,
+        AFTER_CRASHES,
     ],
 };
 

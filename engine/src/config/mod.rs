@@ -9,6 +9,7 @@
 
 mod check;
 mod choices;
+mod crash_keys;
 mod engine_file;
 mod error;
 mod health_keys;

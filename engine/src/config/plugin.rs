@@ -11,6 +11,7 @@ use std::time::Duration;
 use plugin_engine_core::{PluginId, Requirement};
 
 use super::choices::{ReloadWay, UnmapPolicy};
+use super::crash_keys::AFTER_CRASHES_DEFAULT;
 use super::error::{Problem, code};
 use super::health_layer::HealthLayer;
 use super::keys;
@@ -42,6 +43,7 @@ pub(crate) struct Layer {
     unmap: Option<Said<UnmapPolicy>>,
     pub(super) health: HealthLayer,
     pub(super) limits: LimitsSaid,
+    after_crashes: Option<Said<u64>>,
     settings: Option<Said<Arc<Settings>>>,
 }
 
@@ -73,6 +75,7 @@ impl Layer {
                 .table("limits")
                 .map(|said| LimitsSaid::new(said.value, walk))
                 .unwrap_or_default(),
+            after_crashes: found.count("after_crashes"),
             settings: found.settings("settings"),
         };
         if let (Some(jitter), Some(interval)) = (&layer.jitter, &layer.interval)
@@ -241,6 +244,11 @@ impl PluginConfig {
     /// What becomes of the code of its file once nothing uses it any more.
     pub(crate) fn unmap(&self) -> Holds<UnmapPolicy> {
         self.value(|layer| &layer.unmap, None, UnmapPolicy::Never)
+    }
+
+    /// How often it may crash the engine before it is not loaded any more; 0 for never.
+    pub(crate) fn after_crashes(&self) -> Holds<u64> {
+        self.value(|layer| &layer.after_crashes, None, AFTER_CRASHES_DEFAULT)
     }
 
     /// All settings come from one place: two half sets of settings are none.

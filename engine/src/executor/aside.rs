@@ -9,8 +9,10 @@ use std::sync::Arc;
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use plugin_engine_core::{CallId, CallKind, PluginId, WallTime};
+use plugin_engine_crash_marks::Role;
 
 use crate::clock::TimeSource;
+use crate::crashes::Crashes;
 use crate::host::HostContext;
 use crate::instance::CallTicket;
 use crate::joining::{Joining, Ran};
@@ -31,6 +33,7 @@ pub(crate) struct Asides {
     changed: Condvar,
     /// Where threads are waited for that ran code of plugins.
     joining: Arc<Joining>,
+    crashes: Arc<Crashes>,
 }
 
 #[derive(Default)]
@@ -86,9 +89,10 @@ enum Outcome<T> {
 }
 
 impl Asides {
-    pub(crate) fn new(joining: Arc<Joining>) -> Self {
+    pub(crate) fn new(joining: Arc<Joining>, crashes: Arc<Crashes>) -> Self {
         Self {
             joining,
+            crashes,
             ..Self::default()
         }
     }
@@ -113,6 +117,7 @@ impl Asides {
         let spawn = || {
             thread.spawn(move || {
                 CALLED.set((asides.address(), cell));
+                let _recorded = asides.crashes.attach(Role::Aside);
                 let value = catch_unwind(AssertUnwindSafe(call));
                 let mut outcome = theirs.lock();
                 let Ok(value) = value else {
@@ -289,6 +294,7 @@ mod tests {
             host: host(time),
             ticket: CallTicket {
                 id: CallId(1),
+                since: time.now(),
                 deadline: time.now().saturating_add(Duration::from_secs(1)),
             },
             library: 1,

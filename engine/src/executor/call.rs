@@ -83,6 +83,7 @@ impl Slot {
     pub(super) fn outside(&self, f: impl FnOnce()) {
         let ticket = CallTicket {
             id: CallId(0),
+            since: Moment::ZERO,
             deadline: Moment::FAR,
         };
         self.begin(NO_CELL, ticket);
@@ -129,7 +130,11 @@ impl Caller<'_> {
         let deadline = now.saturating_add(guarded.machine.limits().update);
         drop(guarded);
 
-        let ticket = CallTicket { id, deadline };
+        let ticket = CallTicket {
+            id,
+            since: now,
+            deadline,
+        };
         self.slot.ran.add(instance.library_number());
         self.slot.begin(self.cell.index, ticket);
         let outcome = instance.update(ticket);
@@ -311,7 +316,11 @@ impl Caller<'_> {
         instance.is_heard_in(id);
         let is_sample = guarded.usage.take_sample(now);
         drop(guarded);
-        let ticket = CallTicket { id, deadline };
+        let ticket = CallTicket {
+            id,
+            since: now,
+            deadline,
+        };
         self.slot.ran.add(instance.library_number());
         self.slot.begin(self.cell.index, ticket);
         let mut update = || instance.update(ticket);

@@ -140,6 +140,7 @@ impl Drop for Task {
 impl Executor {
     pub(crate) fn new(board: Arc<Board>, workers: usize, threads_max: usize) -> Self {
         let joining = Arc::<Joining>::default();
+        let asides = Asides::new(Arc::clone(&joining), Arc::clone(&board.crashes));
         Self {
             board,
             workers,
@@ -148,7 +149,7 @@ impl Executor {
             slots_used: AtomicUsize::new(0),
             slow: AtomicUsize::new(0),
             queue: Mutex::new(Queue::default()),
-            asides: Arc::new(Asides::new(Arc::clone(&joining))),
+            asides: Arc::new(asides),
             joining,
             watchdog: Watchdog::default(),
         }

@@ -30,6 +30,7 @@ impl Caller<'_> {
             .apply(&self.executor.board.ledger, guarded, now, event)?;
         let ticket = CallTicket {
             id: applied.call.ok_or(RejectReason::NoSuchCall)?,
+            since: now,
             deadline: now.saturating_add(guarded.machine.limits().of(kind)),
         };
         self.slot.begin(self.cell.index, ticket);
@@ -271,6 +272,7 @@ impl Caller<'_> {
     pub(super) fn dispose(&self, instance: Instance) {
         let ticket = CallTicket {
             id: CallId(0),
+            since: self.executor.board.ledger.time.now(),
             deadline: Moment::FAR,
         };
         self.slot.ran.add(instance.library_number());

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use plugin_engine_core::Moment;
+use plugin_engine_crash_marks::Role;
 
 use super::batch::Batch;
 use super::call::Caller;
@@ -29,6 +30,7 @@ pub(super) fn run(executor: &Arc<Executor>, index: usize) {
     let executor = &executor;
     let slot = &executor.slots[index];
     WORKER.set((executor.address(), index));
+    let _recorded = executor.board.crashes.attach(Role::Worker);
     while let Some(work) = next_work(executor, index) {
         // Said before the first call, so that a watchdog that is about to sleep deeply sees it, or is woken.
         slot.busy.store(true, Ordering::SeqCst);

@@ -24,6 +24,8 @@ pub(crate) struct Mapping {
     /// What gives back what the file's `init` took; `None` if that was not called, if the file is older than this function, or if it
     /// was called already.
     release: Option<Release>,
+    /// By which number running its code is recorded for whoever comes after a crash.
+    recorded_as: u32,
 }
 
 impl Mapping {
@@ -32,13 +34,19 @@ impl Mapping {
         sealed: Arc<SealedFile>,
         object: Option<Object>,
         release: Option<Release>,
+        recorded_as: u32,
     ) -> Self {
         Self {
             handle: Some(handle),
             sealed: ManuallyDrop::new(sealed),
             object,
             release,
+            recorded_as,
         }
+    }
+
+    pub(crate) fn recorded_as(&self) -> u32 {
+        self.recorded_as
     }
 
     pub(crate) fn object(&self) -> Option<&Object> {

@@ -18,6 +18,7 @@ use std::sync::{Arc, Weak};
 use abi_stable::std_types::RSlice;
 use plugin_api::abi::{CallFrame, TakeBytes};
 use plugin_engine_core::PluginId;
+use plugin_engine_crash_marks::{self as record, Call};
 
 use crate::clock::Clock;
 use crate::config::{SettingsSchema, UnmapPolicy};
@@ -113,13 +114,15 @@ impl Unfit {
 /// Maps an artifact, or finds that its bytes are mapped already, be it as a plugin or as what is none. Runs code of the file: its
 /// constructors, and `init`.
 ///
-/// Called on the loader's thread only, which holds no lock meanwhile; `ran` is what that thread ran.
+/// Called on the loader's thread only, which holds no lock meanwhile; `ran` is what that thread ran, and `recorded_as` the number by which
+/// running this file is recorded for whoever comes after a crash.
 pub(crate) fn load(
     libraries: &Arc<Libraries>,
     listener: &Weak<dyn Listener>,
     clock: &Arc<dyn Clock>,
     ran: &Ran,
     artifact: VerifiedArtifact,
+    recorded_as: u32,
 ) -> Result<Arc<LoadedLibrary>, LoadError> {
     match libraries.find(&artifact.fingerprint) {
         Some(Found::Library(library)) => return Ok(library),
@@ -140,12 +143,17 @@ pub(crate) fn load(
     let number = libraries.next_number();
     ran.add(number);
     let before = objects::added();
-    let handle = open::map(&path, &sealed)?;
+    record::begin(recorded_as, Call::Load, clock.now().as_nanos());
+    let handle = open::map(&path, &sealed);
+    record::end();
+    let handle = handle?;
     steps.end(Step::Map);
     // From here on the code is mapped, whatever is found: it may have started threads already.
     let sealed = Arc::new(sealed);
     let (object, objection) = place(&sealed.path().to_string_lossy(), before, stays_mapped);
+    record::begin(recorded_as, Call::Load, clock.now().as_nanos());
     let opened = open::open(libraries, listener, clock, &manifest, fingerprint, &handle);
+    record::end();
     let arrival = Arrival {
         number,
         path: path.clone(),
@@ -157,12 +165,12 @@ pub(crate) fn load(
     let opened = match opened {
         Ok(opened) => opened,
         Err((unfit, release)) => {
-            let mapping = Mapping::new(handle, sealed, object, release);
+            let mapping = Mapping::new(handle, sealed, object, release, recorded_as);
             libraries.enter_unfit(arrival, mapping, unfit.clone());
             return Err(unfit.of(path));
         }
     };
-    let mapping = Mapping::new(handle, sealed, object, opened.release);
+    let mapping = Mapping::new(handle, sealed, object, opened.release, recorded_as);
     let library = libraries.enter(arrival, mapping, opened.fit);
     steps.end(Step::Contract);
     tracing::debug!(

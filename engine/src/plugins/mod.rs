@@ -4,6 +4,7 @@ mod found;
 pub(crate) mod look;
 mod outcome;
 pub(crate) mod plan;
+pub(crate) mod quarantine;
 mod refusal;
 mod setup;
 mod start;
@@ -30,12 +31,13 @@ use crate::verify::Rules;
 pub(crate) use crate::shared::remember_start;
 pub(crate) use found::{load_new, loaded_paths, reason, said_otherwise, unknown_entries};
 pub use outcome::LoadOutcome;
+pub(crate) use quarantine::enter_past_calls;
 pub(crate) use setup::{Setup, times};
 pub(crate) use start::fault_of;
 
 use found::stays_unloaded;
 use plan::{Planned, name_unknown_ids, plan, plan_file};
-use refusal::{refuse, refuse_file, report};
+use refusal::{event, refuse, refuse_file, refused, report};
 use start::{Begun, Claim, Starting, await_start, begin, cell_of};
 
 /// Loads everything in the plugin directory that is not loaded yet, and tells each outcome as soon as it is known: nobody should have
@@ -214,7 +216,7 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
             library
         }
         Err(Refusal { error, .. }) => {
-            record_failure(engine, cell, report(&error));
+            cell.record(&engine.board.ledger, event(&error, &cell.id));
             return Err(Error::Load(*error));
         }
     };
@@ -233,7 +235,7 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
             Ok(await_start(starting, Instant::now(), Duration::MAX))
         }
         Begun::Ended(outcome) => Ok(outcome),
-        Begun::Taken(error) => Err(error.into()),
+        Begun::Taken(error) | Begun::Quarantined(error) => Err(error.into()),
     }
 }
 
@@ -244,7 +246,8 @@ pub(crate) fn map(
     planned: &Planned,
     rules: &Arc<Rules>,
 ) -> Result<Arc<LoadedLibrary>, Refusal> {
-    let loaded = loader::load(&engine.loader, &planned.candidate, rules);
+    let before_map = quarantine::before_map(engine, planned);
+    let loaded = loader::load(&engine.loader, &planned.candidate, rules, before_map);
     let manifest_id = match &loaded {
         Ok(library) => Some(&library.manifest.id),
         Err(refusal) => refusal.id.as_ref(),
@@ -304,6 +307,7 @@ pub(crate) fn start_more(
             Begun::Starting(plugin) => starting.push(plugin),
             Begun::Ended(outcome) => outcomes.push(outcome),
             Begun::Taken(error) => outcomes.push(refuse(engine, path, error)),
+            Begun::Quarantined(error) => outcomes.push(refused(path, error)),
         }
     }
     complete(engine, &starting);
@@ -404,6 +408,7 @@ fn load_file_of_plan(
                     Begun::Starting(plugin) => starting.push(plugin),
                     Begun::Ended(outcome) => outcomes.push(outcome),
                     Begun::Taken(error) => outcomes.push(refuse(engine, path, error)),
+                    Begun::Quarantined(error) => outcomes.push(refused(path, error)),
                 }
             }
         }

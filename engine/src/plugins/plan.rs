@@ -12,6 +12,7 @@ use crate::config::{self, ConfigError, EngineConfig, Layer, PluginConfig, Proble
 use crate::discover::Candidate;
 
 /// A file, and what is said of the plugins that it is to become.
+#[derive(Clone)]
 pub(crate) struct Planned {
     pub(crate) candidate: Candidate,
     pub(crate) configs: Vec<PluginConfig>,

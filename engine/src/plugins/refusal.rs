@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use plugin_engine_core::{Event, Fault, FaultKind, FaultReport};
+use plugin_engine_core::{Event, Fault, FaultKind, FaultReport, PluginId};
 
 use super::outcome::LoadOutcome;
 use super::plan::Planned;
@@ -22,6 +22,14 @@ pub(super) fn refuse(engine: &Shared, path: &Path, error: LoadError) -> LoadOutc
     LoadOutcome::Refused {
         file: path.to_owned(),
         error,
+    }
+}
+
+/// Tells of a plugin that is refused although its file is not.
+pub(super) fn refused(path: &Path, error: LoadError) -> LoadOutcome {
+    LoadOutcome::Refused {
+        file: path.to_owned(),
+        error: Arc::new(error),
     }
 }
 
@@ -59,6 +67,20 @@ pub(super) fn report(error: &LoadError) -> FaultReport {
     }
 }
 
+/// What happens to a plugin whose file was refused.
+pub(super) fn event(error: &LoadError, id: &PluginId) -> Event {
+    let LoadError::Quarantined { plugins, .. } = error else {
+        return Event::LoadFailed(report(error));
+    };
+    let why = plugins.iter().find(|(held, _)| held == id);
+    let why = why.map_or_else(|| error.to_string(), |(_, why)| why.clone());
+    let code = error.code();
+    Event::Quarantined(FaultReport {
+        type_name: code.to_string(),
+        ..FaultReport::new(FaultKind::Crash, format!("{why} [{code}]"))
+    })
+}
+
 /// Puts a plugin into the state Error because its file was refused. Says whether that shows the reason.
 pub(super) fn show_refusal(
     engine: &Shared,
@@ -67,7 +89,10 @@ pub(super) fn show_refusal(
     config: PluginConfig,
     error: &LoadError,
 ) -> bool {
-    let report = report(error);
+    let event = event(error, &cell.id);
+    let (Event::LoadFailed(report) | Event::Quarantined(report)) = &event else {
+        return false;
+    };
     let mut guarded = cell.lock();
     let same = |fault: &Arc<Fault>| fault.kind == report.kind && *fault.message == report.message;
     if guarded.loaded.is_none() && guarded.machine.error().is_some_and(same) {
@@ -77,12 +102,7 @@ pub(super) fn show_refusal(
     let now = engine.board.ledger.time.now();
     let forgotten = forget_refusal(engine, cell, &mut guarded, now);
     cell.set_file(&mut guarded, &candidate.path);
-    let applied = cell.apply(
-        &engine.board.ledger,
-        &mut guarded,
-        now,
-        Event::LoadFailed(report),
-    );
+    let applied = cell.apply(&engine.board.ledger, &mut guarded, now, event);
     if applied.is_ok() {
         let candidate = candidate.clone();
         guarded.source = Some(Source { candidate, config });

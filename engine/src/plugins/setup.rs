@@ -45,6 +45,8 @@ impl Setup {
             Arc::clone(&library.secrets),
             Arc::clone(&cell.progress),
         );
+        let crashes = &engine.board.crashes;
+        host.record_as(crashes.enter(&cell.id, &candidate.path, &library.fingerprint));
         let (schedule, limits) = times(engine, cell, config, library);
         Self {
             schedule,

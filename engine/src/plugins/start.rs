@@ -11,6 +11,8 @@ use plugin_engine_core::{
 };
 
 use super::outcome::LoadOutcome;
+use super::quarantine;
+use super::refusal::show_refusal;
 use super::setup::{Setup, limits};
 use crate::cell::{Applied, Cell, Guarded, Source};
 use crate::config::{ConfigError, PluginConfig, keys};
@@ -37,6 +39,8 @@ pub(super) enum Begun {
     Ended(LoadOutcome),
     /// Another file was faster since this one was found to have the id.
     Taken(LoadError),
+    /// It has crashed the engine as often as it may, and shows that.
+    Quarantined(LoadError),
 }
 
 /// Makes a mapped library this plugin's, and begins to create the instance.
@@ -51,6 +55,10 @@ pub(super) fn begin(
     library: &Arc<LoadedLibrary>,
 ) -> Result<Begun, Error> {
     let manifest = &library.manifest;
+    if let Some(error) = quarantine::of(engine, &cell.id, config, library, &candidate.path) {
+        show_refusal(engine, cell, candidate, config.clone(), &error);
+        return Ok(Begun::Quarantined(error));
+    }
     unmap::wants(engine, library, &cell.id, config.unmap().value);
     let Setup {
         schedule,
@@ -238,6 +246,16 @@ pub(super) enum Claim {
     Refused,
 }
 
+/// The cell of an id. `None` if there is room for no more.
+pub(super) fn cell_named<'a>(engine: &'a Shared, id: &PluginId) -> Option<&'a Arc<Cell>> {
+    let make = |index| {
+        let schedule = Schedule::new(keys::INTERVAL, Duration::ZERO);
+        let limits = limits(engine, keys::TIMEOUT);
+        Cell::new(index, id.clone(), Machine::new(schedule, limits))
+    };
+    engine.board.registry.find_or_insert(id, make)
+}
+
 /// The cell of an id, unless another file has it. A good file takes the id from one that was refused: a bad file keeps no good one
 /// from starting. One that was unloaded keeps the id for as long as it is there, or until somebody names another one.
 pub(super) fn cell_of(
@@ -246,19 +264,10 @@ pub(super) fn cell_of(
     path: &Path,
     claim: Claim,
 ) -> Result<Arc<Cell>, LoadError> {
-    let make = |index| {
-        let schedule = Schedule::new(keys::INTERVAL, Duration::ZERO);
-        let limits = limits(engine, keys::TIMEOUT);
-        Cell::new(index, id.clone(), Machine::new(schedule, limits))
-    };
-    let cell = engine
-        .board
-        .registry
-        .find_or_insert(id, make)
-        .ok_or_else(|| LoadError::TooManyPlugins {
-            path: path.to_owned(),
-            limit: PLUGINS_MAX,
-        })?;
+    let cell = cell_named(engine, id).ok_or_else(|| LoadError::TooManyPlugins {
+        path: path.to_owned(),
+        limit: PLUGINS_MAX,
+    })?;
     let guarded = cell.lock();
     let state = guarded.machine.state();
     let was_refused = state == PluginState::Error && guarded.loaded.is_none();

@@ -16,7 +16,7 @@ use crate::commands::{self, Admitted};
 use crate::config::ReloadWay;
 use crate::error::{Error, ReloadError};
 use crate::executor::STUCK_MAX;
-use crate::plugins::{self, LoadOutcome, Setup};
+use crate::plugins::{self, LoadOutcome, Setup, quarantine};
 use crate::requirements;
 use crate::shared::Shared;
 use crate::unmap;
@@ -90,6 +90,9 @@ fn check(
     };
     if trigger == Trigger::Changed && before.rolled_back.as_ref().is_some_and(is_that) {
         return Err(ReloadError::RolledBackBefore { path: path() });
+    }
+    if let Some(error) = quarantine::of(engine, &cell.id, next.config, next.library, &path()) {
+        return Err(error.into());
     }
     match engine.executor.asides.stuck_of(&cell.id) {
         count if count >= STUCK_MAX => Err(ReloadError::TooManyStuck { count }),

@@ -58,9 +58,10 @@ impl<'a> Replacement<'a> {
         self.prepare(ticket, limit)?;
         let Loaded { library, host, .. } = self.setup.loaded.clone();
         let create = move || Instance::create(library, host, ticket);
-        let late = |(_, instance): (CallOutcome, Option<Box<Instance>>)| {
+        let clock = Arc::clone(self.engine.board.ledger.time.clock());
+        let late = move |(_, instance): (CallOutcome, Option<Box<Instance>>)| {
             if let Some(instance) = instance {
-                destroy_unheard(*instance);
+                destroy_unheard(*instance, clock.now());
             }
         };
         let (outcome, instance) = self.call(CallKind::Create, ticket, limit, create, late)?;
@@ -116,7 +117,10 @@ impl<'a> Replacement<'a> {
             let outcome = work(&mut instance, ticket);
             (outcome, instance)
         };
-        let late = |(_, instance): (CallOutcome, Box<Instance>)| destroy_unheard(*instance);
+        let clock = Arc::clone(self.engine.board.ledger.time.clock());
+        let late = move |(_, instance): (CallOutcome, Box<Instance>)| {
+            destroy_unheard(*instance, clock.now());
+        };
         let (outcome, instance) = self.call(call, ticket, limit, made, late)?;
         self.instance = Some(instance);
         self.check(call, outcome)
@@ -126,6 +130,7 @@ impl<'a> Replacement<'a> {
         self.calls += 1;
         CallTicket {
             id: CallId(self.calls),
+            since: began,
             deadline: began.saturating_add(limit),
         }
     }
@@ -190,9 +195,11 @@ pub(super) fn destroy(
 ) -> Result<(), FaultReport> {
     let limit = engine.options.destroy_timeout;
     let time = &engine.board.ledger.time;
+    let now = time.now();
     let ticket = CallTicket {
         id: LAST_CALL,
-        deadline: time.now().saturating_add(limit),
+        since: now,
+        deadline: now.saturating_add(limit),
     };
     let (library, host) = (Arc::clone(instance.library()), Arc::clone(instance.host()));
     let aside = aside(cell, CallKind::Destroy, &library, &host, ticket);
@@ -232,9 +239,10 @@ fn aside(
 }
 
 /// On the thread of a call that came home too late.
-fn destroy_unheard(instance: Instance) {
+fn destroy_unheard(instance: Instance, now: Moment) {
     let ticket = CallTicket {
         id: CallId(0),
+        since: now,
         deadline: Moment::FAR,
     };
     instance.destroy(ticket);

@@ -3,8 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use plugin_engine_crash_marks::{self as record, Call, Role};
+
 use super::aside::{self, Wait};
 use crate::census::Census;
+use crate::clock::Clock;
+use crate::crashes::Crashes;
 use crate::library::{Leaving, Libraries, Object, Retired, is_there};
 use crate::loader;
 use crate::shared::Shared;
@@ -135,6 +139,33 @@ fn still_there(engine: &Shared, workers: &[Option<u32>], others: usize) -> Strin
     }
 }
 
+/// By what running code of a file is recorded, for whoever comes after a crash.
+#[derive(Clone)]
+struct Recorded {
+    crashes: Arc<Crashes>,
+    clock: Arc<dyn Clock>,
+    number: u32,
+}
+
+impl Recorded {
+    fn of(engine: &Shared, leaving: &Leaving) -> Self {
+        Self {
+            crashes: Arc::clone(&engine.board.crashes),
+            clock: Arc::clone(engine.board.ledger.time.clock()),
+            number: leaving.mapping.recorded_as(),
+        }
+    }
+
+    /// On the thread that runs it.
+    fn run<T>(&self, code: impl FnOnce() -> T) -> T {
+        let _recorded = self.crashes.attach(Role::Unmap);
+        record::begin(self.number, Call::Unmap, self.clock.now().as_nanos());
+        let result = code();
+        record::end();
+        result
+    }
+}
+
 /// Unmaps a file of which nothing can be run any more but by this.
 fn unmap(engine: &Shared, census: &Arc<Census>, mut leaving: Leaving, object: &Object) -> Closed {
     let limit = engine.options.load_timeout;
@@ -145,7 +176,13 @@ fn unmap(engine: &Shared, census: &Arc<Census>, mut leaving: Leaving, object: &O
     }
     // Each on a thread of its own that has ended before the next begins: code of the plugin may leave values on the thread that it runs
     // on, which it destroys at the end of that.
-    let released = aside::start("plugin-unmap", leaving.mapping.releasing());
+    let recorded = Recorded::of(engine, &leaving);
+    let release = leaving.mapping.releasing();
+    let release = {
+        let recorded = recorded.clone();
+        move || recorded.run(release)
+    };
+    let released = aside::start("plugin-unmap", release);
     let released = released.map(|mut release| release.wait(limit));
     let why = match released {
         Ok(Wait::Ended(())) => None,
@@ -162,7 +199,7 @@ fn unmap(engine: &Shared, census: &Arc<Census>, mut leaving: Leaving, object: &O
     let (close, gone) = (leaving.mapping.closing(), object.clone());
     let census = Arc::clone(census);
     let closing = aside::start("plugin-unmap", move || {
-        let closed = close();
+        let closed = recorded.run(close);
         let kept = is_there(&gone);
         if !kept {
             // After the unmap, because its destructors may still have used them; on this thread, before it ends and destroys values

@@ -1,19 +1,23 @@
 //! Keeps count of the threads of this process and of its keys for thread-local values, by functions that stand in front of those of
-//! the system: `pthread_create`, `pthread_key_create` and `pthread_key_delete`.
+//! the system: `pthread_create`, `pthread_key_create` and `pthread_key_delete`. Beside them stand `_exit` and `_Exit`, which no exit
+//! handler sees ([`before_exit`]).
 //!
 //! A library that is loaded at run time finds them first if the program exports them. So a program that links this crate has to say
 //! so to its linker, in its `build.rs`:
 //!
 //! ```
-//! for name in ["pthread_create", "pthread_key_create", "pthread_key_delete"] {
+//! for name in ["pthread_create", "pthread_key_create", "pthread_key_delete", "_exit", "_Exit"] {
 //!     println!("cargo:rustc-link-arg-bins=-Wl,--export-dynamic-symbol={name}");
 //! }
 //! ```
 //!
 //! [`trouble`] says whether that has worked. Linux with glibc only; elsewhere there is always trouble.
 //!
-//! What lives here: counting. What never will: an opinion on what may be unmapped.
+//! What lives here: counting, and passing on that the process is about to end. What never will: an opinion on what may be unmapped, or on
+//! whose fault an end is.
 
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod exits;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 mod keys;
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
@@ -28,6 +32,7 @@ mod threads;
 #[unsafe(link_section = ".init_array")]
 static LOOK_UP: extern "C" fn() = {
     extern "C" fn look_up() {
+        exits::look_up();
         keys::look_up();
         threads::look_up();
     }
@@ -85,6 +90,15 @@ pub fn keys() -> Vec<Key> {
     return keys::in_use();
     #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
     Vec::new()
+}
+
+/// Has this called, with the status, on whichever thread is about to end the process past its exit handlers. It may only do what a signal
+/// handler may. The last one counts.
+pub fn before_exit(function: fn(i32)) {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    exits::before(function);
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    let _ = function;
 }
 
 /// Gives a key back, if it is still this one. Its destructor runs for no value any more; a value that some thread has for it is

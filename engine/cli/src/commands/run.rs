@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 use clap::Args;
 use plugin_engine::{
     ConfigError, Engine, Error, LoadOutcome, PluginState, RunLimit, WallTime, WatchHandle,
-    escape_control,
+    escape_control, install_crash_marks, mark_exit,
 };
 
 use crate::census::ThreadHooks;
@@ -35,6 +35,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 Examples:
   plugin-engine run --plugins plugins.d
   plugin-engine run --plugins plugins.d --for 20s
+  plugin-engine run --plugins plugins.d --state state
   plugin-engine run --plugins plugins.d --cycles 1 --json | jq .
 
 The directory and the configuration are watched: a file that is dropped in is loaded, one
@@ -46,6 +47,10 @@ on. SIGHUP reads everything again at once, with --no-watch, too.
 On a terminal a table shows how the plugins stand; elsewhere lines say what is worth
 knowing, and a table comes at the end. A file that cannot be loaded is named on
 standard error and keeps no other from running.
+
+With --state DIR (or PLUGIN_ENGINE_STATE) the directory says after a crash which plugin was
+being called. The next start names it; one that has crashed the engine twice
+(`after_crashes`) is not loaded until its file is another one or it is reset.
 
 SIGINT (Ctrl-C) and SIGTERM stop the plugins, within 5 seconds; a second one does not
 wait. RUST_LOG says what is logged on standard error, for example RUST_LOG=debug.
@@ -62,6 +67,10 @@ pub(crate) struct RunArgs {
         help = "The engine's configuration file, with [[plugin]] entries"
     )]
     config: Option<PathBuf>,
+
+    /// The directory in which is kept what outlives the process; without it nothing is written
+    #[arg(long, value_name = "DIR", env = "PLUGIN_ENGINE_STATE")]
+    state: Option<PathBuf>,
 
     /// Stop after so many cycles in which a plugin was due
     #[arg(long, value_name = "N", conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..))]
@@ -190,7 +199,13 @@ fn serve(args: &RunArgs, form: Form, screen: &Arc<Screen>) -> Result<(), Failure
     if let Some(file) = &args.config {
         builder = builder.config_file(file);
     }
+    if let Some(dir) = &args.state {
+        builder = builder.state_dir(dir);
+        install_crash_marks();
+        plugin_engine_thread_hooks::before_exit(mark_exit);
+    }
     let engine = builder.build()?;
+    name_found_calls(&engine, screen);
     let (events, inbox) = mpsc::channel();
     let cannot_start = |error| Failure::from(format!("cannot start a thread: {error}"));
 
@@ -428,6 +443,31 @@ fn report(outcome: &LoadOutcome, screen: &Screen) -> Option<String> {
         outcome => screen.say(outcome),
     }
     None
+}
+
+/// How many plugins are named that were only being called when the process before ended.
+const INTERRUPTED_NAMED_MAX: usize = 8;
+
+/// Says in a line each who has crashed the process before, and in one who was only being called.
+fn name_found_calls(engine: &Engine, screen: &Screen) {
+    let (crashed, interrupted): (Vec<_>, Vec<_>) =
+        engine.found_calls().iter().partition(|call| call.crashed);
+    for call in crashed {
+        screen.say(call);
+    }
+    if interrupted.is_empty() {
+        return;
+    }
+    let named = interrupted.iter().take(INTERRUPTED_NAMED_MAX);
+    let named: Vec<_> = named.map(|call| call.id.as_str()).collect();
+    let more = match interrupted.len() - named.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    screen.say(format_args!(
+        "being called when the process before ended, and not counted: {}{more}",
+        named.join(", ")
+    ));
 }
 
 fn name_stuck_calls(engine: &Engine, screen: &Screen) {

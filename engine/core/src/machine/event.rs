@@ -87,6 +87,10 @@ pub enum Event {
     Mapped,
     /// Verification or load failed.
     LoadFailed(FaultReport),
+    /// The plugin has crashed the engine as often as it may, and is not loaded.
+    Quarantined(FaultReport),
+    /// What the process before has left behind says that a call of the plugin was in flight when that ended.
+    PastCall(Box<PastCall>),
     /// Something that the plugin requires is not there, so that it is not created.
     RequirementUnmet(FaultReport),
     /// A call starts. An update needs the state Enabled, and a tick that has come unless `on_demand`.
@@ -168,6 +172,19 @@ pub enum Event {
     FileRemoved,
     /// Unloaded because the engine shuts down.
     ShutDown,
+}
+
+/// A call that was in flight when the process before ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PastCall {
+    /// Whether it was that call which brought the process to its end.
+    pub crashed: bool,
+    /// The call; `None` for the load or the unmapping of its file.
+    pub call: Option<CallKind>,
+    /// When the process ended; where nobody knows, since when the call was in flight.
+    pub at: WallTime,
+    /// What there is to say of it.
+    pub report: FaultReport,
 }
 
 /// What takes over at a reload.

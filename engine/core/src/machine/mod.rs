@@ -21,7 +21,7 @@ use crate::{
 
 pub use event::{
     AbandonReason, CallEnd, CallId, CallLimits, CallOutcome, Counts, CreateReason, Denied, Effects,
-    Event, InFlight, Record, RejectReason, Step, Takeover, Times,
+    Event, InFlight, PastCall, Record, RejectReason, Step, Takeover, Times,
 };
 
 /// How many instances may be stuck beside the current one before a command that wants another is refused.
@@ -282,7 +282,9 @@ impl Machine {
             Event::TickSkipped => Ok(self.skip_ticks(now)),
             Event::CallRefused(report) => self.refuse_call(now, wall, &report),
             Event::Mapped => self.map(wall),
-            Event::LoadFailed(report) => self.fail_load(wall, &report),
+            Event::LoadFailed(report) => self.fail_load(wall, Cause::LoadFailed, &report),
+            Event::Quarantined(report) => self.fail_load(wall, Cause::Quarantined, &report),
+            Event::PastCall(past) => self.enter_past_call(wall, &past),
             Event::RequirementUnmet(report) => self.hold_back(wall, &report),
             Event::ThreadPanicked(report) => self.thread_panicked(wall, &report),
             Event::Judged => self.judge(now, wall),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Machine, RejectReason, Step};
+use super::{Machine, PastCall, RejectReason, Step};
 use crate::{Cause, Fault, FaultReport, Moment, WallTime};
 
 impl Machine {
@@ -48,14 +48,30 @@ impl Machine {
     pub(super) fn fail_load(
         &mut self,
         wall: WallTime,
+        cause: Cause,
         report: &FaultReport,
     ) -> Result<Step, RejectReason> {
-        self.check(Cause::LoadFailed)?;
+        self.check(cause)?;
         let error = Arc::new(Fault::new(report, wall, None, false, 1));
         self.faults.clear();
         self.health.forget();
         self.faults.state = Some(Arc::clone(&error));
-        self.go(wall, Cause::LoadFailed, Some(error), None)
+        self.go(wall, cause, Some(error), None)
+    }
+
+    /// What another process has left behind is no error of what is loaded in this one: it is only entered.
+    pub(super) fn enter_past_call(
+        &mut self,
+        wall: WallTime,
+        past: &PastCall,
+    ) -> Result<Step, RejectReason> {
+        let cause = if past.crashed {
+            Cause::Crashed
+        } else {
+            Cause::Interrupted
+        };
+        let error = Arc::new(Fault::new(&past.report, past.at, past.call, false, 1));
+        self.go(wall, cause, Some(error), None)
     }
 
     pub(super) fn hold_back(

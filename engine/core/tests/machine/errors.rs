@@ -1,7 +1,7 @@
 //! S3: which error stands, until when, and whose success clears it.
 
 use plugin_engine_core::{
-    CallKind, CallOutcome, Cause, CreateReason, Event, FaultKind, PluginState,
+    CallKind, CallOutcome, Cause, CreateReason, Event, FaultKind, PastCall, PluginState, WallTime,
 };
 
 use crate::rig::{INTERVAL_MS, ON_DEMAND, Rig, failed, failed_for_good, panicked, report, wall};
@@ -220,4 +220,46 @@ fn the_state_is_as_old_as_the_last_entry_that_changed_it() {
     assert_eq!(rig.machine.since(), wall(0));
     rig.at(60).take(Event::SwitchedOff);
     assert_eq!(rig.machine.since(), wall(60));
+}
+
+#[test]
+fn what_a_process_before_has_left_behind_is_entered_and_is_no_error_of_this_one() {
+    let mut rig = Rig::unloaded();
+    let step = rig.take(Event::PastCall(Box::new(PastCall {
+        crashed: true,
+        call: Some(CallKind::Update),
+        at: WallTime::from_unix_nanos(7),
+        report: report(FaultKind::Crash, "SIGSEGV"),
+    })));
+    let entry = step.record.expect("an entry");
+    let error = entry.error.expect("with its error");
+    assert_eq!(
+        (entry.cause, error.kind),
+        (Cause::Crashed, FaultKind::Crash)
+    );
+    assert_eq!(error.at, WallTime::from_unix_nanos(7));
+    assert_eq!(error.call, Some(CallKind::Update));
+    assert_eq!(rig.machine.error(), None);
+    rig.take(Event::Mapped);
+    rig.create(CreateReason::Load);
+    assert_eq!(
+        (rig.state(), rig.machine.error()),
+        (PluginState::Enabled, None)
+    );
+}
+
+#[test]
+fn a_plugin_in_quarantine_shows_why_until_it_is_tried_again() {
+    let mut rig = Rig::unloaded();
+    rig.take(Event::Quarantined(report(
+        FaultKind::Crash,
+        "crashed twice",
+    )));
+    assert_eq!(rig.state(), PluginState::Error);
+    assert_eq!(
+        (rig.error().kind, rig.error().recoverable),
+        (FaultKind::Crash, false)
+    );
+    rig.take(Event::Unloaded);
+    assert_eq!(rig.machine.error(), None);
 }

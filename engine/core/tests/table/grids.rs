@@ -42,6 +42,9 @@ save_failed        | -        | -        | Enabled  | -       | -        | -
 unloaded           | -        | Unloaded | Unloaded | -       | Unloaded | Unloaded
 file_removed       | -        | Unloaded | Unloaded | -       | Unloaded | Unloaded
 shut_down          | -        | Unloaded | Unloaded | -       | Unloaded | Unloaded
+crashed            | Unloaded | -        | -        | -       | -        | -
+interrupted        | Unloaded | -        | -        | -       | -        | -
+quarantined        | Error    | -        | -        | -       | -        | -
 ";
 
 /// Which state admits which command.
@@ -100,6 +103,9 @@ save              | -               | -                 | .               | -   
 unloaded          | -               | unloaded          | unloaded        | -                  | unloaded          | unloaded
 file removed      | -               | file_removed      | file_removed    | -                  | file_removed      | file_removed
 shut down         | -               | shut_down         | shut_down       | -                  | shut_down         | shut_down
+crashed           | crashed         | -                 | -               | -                  | -                 | -
+interrupted       | interrupted     | -                 | -               | -                  | -                 | -
+quarantined       | quarantined     | -                 | -               | -                  | -                 | -
 ";
 
 /// The same while another call than an update is in flight and waited for.
@@ -144,6 +150,9 @@ save              | -               | -               | -               | -     
 unloaded          | -               | -               | -               | -               | -               | -               | -               | -
 file removed      | -               | -               | -               | -               | -               | -               | -               | -
 shut down         | -               | -               | -               | -               | -               | -               | -               | -
+crashed           | -               | -               | -               | -               | -               | -               | -               | -
+interrupted       | -               | -               | -               | -               | -               | -               | -               | -
+quarantined       | -               | -               | -               | -               | -               | -               | -               | -
 ";
 
 /// The same beside a call that was abandoned and has not returned.
@@ -188,4 +197,7 @@ save              | -               | -               | -                 | -   
 unloaded          | unloaded        | unloaded        | unloaded          | unloaded        | unloaded          | -
 file removed      | file_removed    | file_removed    | file_removed      | file_removed    | file_removed      | -
 shut down         | shut_down       | shut_down       | shut_down         | shut_down       | shut_down         | -
+crashed           | -               | -               | -                 | -               | -                 | crashed
+interrupted       | -               | -               | -                 | -               | -                 | interrupted
+quarantined       | -               | -               | -                 | -               | -                 | quarantined
 ";

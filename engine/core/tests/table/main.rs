@@ -8,8 +8,8 @@ mod grids;
 
 use grids::{ADMISSIONS, EVENTS, EVENTS_BESIDE_A_STUCK_CALL, EVENTS_DURING_A_CALL, TRANSITIONS};
 use plugin_engine_core::{
-    AbandonReason, Admission, CAUSES, CallId, CallOutcome, Cause, Command, CreateReason, Event,
-    FaultKind, PluginState, STATES, next_state, table,
+    AbandonReason, Admission, CAUSES, CallId, CallKind, CallOutcome, Cause, Command, CreateReason,
+    Event, FaultKind, PastCall, PluginState, STATES, WallTime, next_state, table,
 };
 use rig::{DUE, ON_DEMAND, Rig, failed, failed_for_good, held_back, panicked, report, takeover};
 
@@ -116,6 +116,15 @@ fn a_denied_command_names_the_state_the_command_and_what_is_legal_now() {
     }
 }
 
+fn past_call(crashed: bool) -> Event {
+    Event::PastCall(Box::new(PastCall {
+        crashed,
+        call: Some(CallKind::Update),
+        at: WallTime::default(),
+        report: report(FaultKind::Crash, "SIGSEGV"),
+    }))
+}
+
 /// The event of this row, about the call `id`.
 fn event(row: &str, id: CallId) -> Event {
     let ended = |outcome| Event::CallEnded { id, outcome };
@@ -171,6 +180,9 @@ fn event(row: &str, id: CallId) -> Event {
         "unloaded" => Event::Unloaded,
         "file removed" => Event::FileRemoved,
         "shut down" => Event::ShutDown,
+        "crashed" => past_call(true),
+        "interrupted" => past_call(false),
+        "quarantined" => Event::Quarantined(report(FaultKind::Crash, "crashed twice")),
         _ => panic!("{row} is no event"),
     }
 }
