@@ -256,7 +256,7 @@ fn bytes_that_crashed_take_over_from_no_others() {
 fn one_state_directory_is_of_one_engine_until_that_is_shut_down() {
     let dir = aborting_in("display");
     let first = builder(dir.path()).build().unwrap();
-    let error = builder(dir.path()).build().err().expect("it is taken");
+    let error = builder(dir.path()).build().expect_err("it is taken");
     assert_eq!(error.code(), "PE0623");
     assert!(matches!(error, Error::State(StateError::InUse { .. })));
     first.shutdown(BUDGET).unwrap();
