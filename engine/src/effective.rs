@@ -222,11 +222,8 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
         ("probation", time(config.probation())),
         ("allow_downgrade", flag(config.allow_downgrade())),
         ("unmap", (quoted(unmap.value.as_str()), unmap.said_by)),
-        (
-            "after_crashes",
-            (after_crashes.value.to_string(), after_crashes.said_by),
-        ),
     ];
+    let crashes = (after_crashes.value.to_string(), after_crashes.said_by);
     let health = health(config);
     let mut requires: Vec<_> = config
         .requires(manifest)
@@ -249,6 +246,7 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
         .chain(after)
         .chain(health)
         .chain(config.limits_shown())
+        .chain([("after_crashes", crashes)])
         .map(|(key, (value, said_by))| Effective {
             key: key.to_owned(),
             value,

@@ -167,7 +167,7 @@ fn show_says_what_holds_and_who_said_it_and_keeps_secrets_as_they_are_written() 
         ]
     );
     assert_eq!(
-        lines[lines.len() - 24..],
+        lines[lines.len() - 25..],
         [
             "quotes-settings  interval                  \"1s\"               manifest",
             "quotes-settings  timeout                   \"5s\"               manifest",
@@ -192,6 +192,7 @@ fn show_says_what_holds_and_who_said_it_and_keeps_secrets_as_they_are_written() 
             "quotes-settings  on_hung                   \"wait\"             default",
             "quotes-settings  hung_intervals            3                  default",
             "quotes-settings  limits.window             \"1m\"               default",
+            "quotes-settings  after_crashes             2                  default",
             "quotes-settings  settings.token            \"${HOME}\"          ./libquotes_settings.toml:2",
         ]
     );

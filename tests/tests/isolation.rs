@@ -147,11 +147,13 @@ fn all_recover_when_the_calls_that_hung_return() {
     gate.open_all();
     wait_for("the late returns", || rig.engine.stuck_calls().is_empty());
     wait_for("the threads", || rig.engine.usage().slow_threads == 0);
-    rig.advance(1_000);
-    cycle(&rig);
-    for snapshot in rig.engine.snapshots() {
-        assert_eq!(snapshot.error, None, "{}", snapshot.id());
-    }
+    // A call that takes more than a millisecond on a busy machine is slow again, and may keep another one out for a tick.
+    wait_for("all to recover", || {
+        rig.advance(1_000);
+        cycle(&rig);
+        let snapshots = rig.engine.snapshots();
+        snapshots.iter().all(|snapshot| snapshot.error.is_none())
+    });
     assert!(rig.engine.usage().threads <= 4);
 }
 
