@@ -104,8 +104,8 @@ impl Code {
             changes::CODES,
             requirements::CODES,
             reloading::CODES,
-            usage::CODES,
             crashes::CODES,
+            usage::CODES,
         ];
         families.into_iter().flatten().copied()
     }
