@@ -256,10 +256,45 @@ fn bytes_that_crashed_take_over_from_no_others() {
 fn one_state_directory_is_of_one_engine_until_that_is_shut_down() {
     let dir = aborting_in("display");
     let first = builder(dir.path()).build().unwrap();
-    let error = builder(dir.path()).build().expect_err("it is taken");
+    let Err(error) = builder(dir.path()).build() else {
+        panic!("it is taken");
+    };
     assert_eq!(error.code(), "PE0623");
     assert!(matches!(error, Error::State(StateError::InUse { .. })));
     first.shutdown(BUDGET).unwrap();
     let second = builder(dir.path()).build().unwrap();
     assert!(second.found_calls().is_empty());
+}
+
+#[test]
+fn a_mended_file_is_loaded_under_a_running_engine_and_the_one_that_crashed_is_told_once() {
+    let dir = aborting_in("display");
+    crash(&dir, "display");
+    crash(&dir, "display");
+    let (engine, _) = next(&dir);
+    engine.load_all();
+    quarantined(&engine, "p");
+    let sync = || {
+        let mut outcomes = Vec::new();
+        engine.sync(|outcome| outcomes.push(outcome)).unwrap();
+        outcomes
+    };
+    let again = sync();
+    assert!(
+        again
+            .iter()
+            .all(|one| one.code().is_some_and(|code| code == "PE0621"))
+    );
+    quarantined(&engine, "p");
+    assert_eq!(
+        engine.history("p").into_iter().count(),
+        2,
+        "it is entered once"
+    );
+    write_other_build("aborts", &dir.path().join("plugins/p.so"));
+    let mended = sync();
+    assert!(
+        matches!(&mended[..], [LoadOutcome::Enabled { .. }]),
+        "{mended:?}"
+    );
 }

@@ -74,12 +74,16 @@ mod tests {
             while thread_cpu_time().unwrap() - meter.began < Duration::from_millis(50) {
                 sum = std::hint::black_box(sum.wrapping_add(1));
             }
-            asked.send(meter.used().unwrap()).unwrap();
+            let computed = meter.used().unwrap();
+            // What was used before it began is not its business.
+            let later = CpuMeter::start().unwrap().used().unwrap();
+            asked.send((computed, later)).unwrap();
         });
-        let computed = answer.recv().unwrap();
+        let (computed, later) = answer.recv().unwrap();
         other.join().unwrap();
         let waited = meter.used().unwrap();
         assert!(computed >= Duration::from_millis(50));
+        assert!(later * 4 < computed, "{later:?} of {computed:?}");
         assert!(waited * 4 < computed, "{waited:?} of {computed:?}");
     }
 
