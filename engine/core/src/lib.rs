@@ -5,11 +5,12 @@
 //! in as an argument, and what is to be done comes out as a value.
 //!
 //! The arrows: `id`, `time`, `text`, `state` know nobody; `lifecycle` is the table over `state`; `fault` and `schedule` are data;
-//! `restart` is when what failed is started again; `requirement` is what one plugin requires of another; `machine` uses what is above and is the only one that changes anything.
+//! `restart` is when what failed is started again; `liveness` is which tasks make progress; `requirement` is what one plugin requires of another; `machine` uses what is above and is the only one that changes anything.
 
 mod fault;
 mod id;
 mod lifecycle;
+mod liveness;
 mod machine;
 mod requirement;
 mod restart;
@@ -22,6 +23,10 @@ mod transition;
 pub use fault::{Fault, FaultKind, FaultReport};
 pub use id::{PluginId, PluginIdError};
 pub use lifecycle::{CAUSES, Cause, UnknownCause, next_state, table};
+pub use liveness::{
+    EnterError, Liveness, PluginProgress, STALE_AFTER_MIN, STALE_AFTER_PERIODS, Stale, Staleness,
+    TASKS_MAX, TaskEnd, TaskFacts, TaskId, TaskKind, TaskReport, TaskRun, stale_after,
+};
 pub use machine::{
     AbandonReason, CallEnd, CallId, CallLimits, CallOutcome, Counts, CreateReason, Denied, Effects,
     Event, InFlight, Machine, Record, RejectReason, Step, Takeover, Times,
