@@ -24,6 +24,7 @@ use crate::requirements::Requirements;
 #[cfg(feature = "watch")]
 use crate::shared::WatchTimes;
 use crate::shared::{Options, Shared};
+use crate::supervisor::{FaultHook, FaultPoint, Supervisor, TaskContext};
 use crate::unmap::Reaper;
 use crate::verify::{self, VerifyPolicy};
 
@@ -54,6 +55,7 @@ pub struct EngineBuilder {
     verify_policy: Option<VerifyPolicy>,
     clock: Option<Arc<dyn Clock>>,
     census: Option<Box<dyn ThreadCensus>>,
+    faults: Option<FaultHook>,
 }
 
 impl Engine {
@@ -199,6 +201,16 @@ impl EngineBuilder {
         self
     }
 
+    /// Has this called at certain points of the engine's background tasks, on their own threads, so that tests can make them fail.
+    #[doc(hidden)]
+    pub fn inject_faults(
+        mut self,
+        faults: impl Fn(&TaskContext, FaultPoint) + Send + Sync + 'static,
+    ) -> Self {
+        self.faults = Some(Arc::new(faults));
+        self
+    }
+
     /// Makes the engine and starts its threads.
     ///
     /// # Errors
@@ -217,9 +229,11 @@ impl EngineBuilder {
             libraries_max,
             clock,
             census,
+            faults,
         } = start;
         let clock = clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let time = TimeSource::new(Arc::clone(&clock));
+        let supervisor = Arc::new(Supervisor::new(Arc::clone(&clock), faults));
         let board = Arc::new(Board {
             ledger: Ledger::new(time, history_bytes_max),
             registry: Registry::new(),
@@ -238,9 +252,11 @@ impl EngineBuilder {
             Arc::clone(&clock),
             options.load_timeout,
             Arc::clone(&executor.joining),
+            Arc::clone(&supervisor),
         );
         let weak = Arc::downgrade(&executor);
         let moved = Arc::clone(&board);
+        let supervised = Arc::downgrade(&supervisor);
         clock.on_move(Box::new(move || {
             if let Some(executor) = weak.upgrade() {
                 moved.ledger.time.look_at_wall();
@@ -248,6 +264,9 @@ impl EngineBuilder {
                 executor.asides.tell();
                 moved.ledger.probations.ring();
                 moved.ledger.run.notify();
+            }
+            if let Some(supervisor) = supervised.upgrade() {
+                supervisor.clock_moved();
             }
         }));
         let shared = Arc::new(Shared {
@@ -258,6 +277,7 @@ impl EngineBuilder {
             reaper: Reaper::new(census),
             refused: RefusedFiles::default(),
             requirements: Requirements::default(),
+            supervisor,
             known_files: KnownFiles::default(),
             verify_at_start: Arc::clone(&file.verify),
             engine_config: ConfigInForce::new(file),
@@ -280,6 +300,7 @@ struct StartOptions {
     libraries_max: usize,
     clock: Option<Arc<dyn Clock>>,
     census: Option<Box<dyn ThreadCensus>>,
+    faults: Option<FaultHook>,
 }
 
 impl EngineBuilder {
@@ -398,6 +419,7 @@ impl EngineBuilder {
                 .unwrap_or_else(|| size(said.unwrap_or(keys::HISTORY_BYTES))),
             clock: self.clock,
             census: self.census,
+            faults: self.faults,
         };
         Ok((options, start))
     }

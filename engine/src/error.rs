@@ -10,6 +10,7 @@ use crate::config::ConfigError;
 
 use crate::code::Code;
 use crate::discover::DiscoverError;
+use crate::supervisor::SuperviseError;
 use crate::verify::VerifyError;
 
 /// Why an operation of the engine failed. Nothing is half done when one of these comes back.
@@ -104,6 +105,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A task cannot be supervised.
+    #[error(transparent)]
+    Supervise(#[from] SuperviseError),
     /// A command to a plugin came from within one of that plugin's own calls, which it would have to wait for.
     #[error(
         "{id}: this command waits for a call or a reload of the plugin to end, and comes from within it"
@@ -131,6 +135,7 @@ impl Error {
             Self::Config(error) => error.code(),
             Self::ShutDown => Code::SHUT_DOWN,
             Self::Thread { .. } => Code::NO_THREAD,
+            Self::Supervise(error) => error.code(),
             Self::FromWithinCall { .. } => Code::FROM_WITHIN_CALL,
         }
     }

@@ -55,7 +55,9 @@ mod instance;
 mod joining;
 mod ledger;
 mod library;
+mod liveness;
 mod loader;
+mod mailbox;
 mod manifest;
 mod plugin_log;
 mod plugins;
@@ -75,7 +77,9 @@ mod shared;
 mod shutdown;
 mod snapshot;
 mod steps;
+mod supervisor;
 mod sync;
+mod tasks;
 mod thread_keys;
 mod timers;
 mod transition_log;
@@ -96,12 +100,18 @@ pub use error::{Error, LoadError, ReloadError};
 pub use events::{Event, Subscription};
 pub use executor::CycleReport;
 pub use library::MappedLibrary;
+pub use liveness::{StaleTasks, TaskLiveness};
 pub use manifest::Manifest;
 pub use plugins::LoadOutcome;
 pub use query::HistoryQuery;
 pub use scheduler::{Cycle, RunLimit};
 pub use shutdown::StuckCall;
 pub use snapshot::{InFlightCall, Snapshot};
+#[doc(hidden)]
+pub use supervisor::FaultPoint;
+pub use supervisor::{
+    Busy, Protected, Sleep, SuperviseError, TaskBuilder, TaskContext, TaskHandle, TaskState,
+};
 pub use verify::{
     Check, DirectoryLock, Inspection, LockedFile, Verdict, VerifyError, VerifyPolicy, inspect,
     lock_directory,
@@ -112,5 +122,6 @@ pub use watch::WatchHandle;
 pub use plugin_api::{View, ViewKind};
 pub use plugin_engine_core::{
     CallKind, Cause, Command, Counts, Denied, Fault, FaultKind, Moment, PluginId, PluginIdError,
-    PluginState, RejectReason, Requirement, Transition, Unmet, WallTime, bounded, escape_control,
+    PluginState, RejectReason, Requirement, RestartPolicy, Stale, Staleness, TaskEnd, TaskKind,
+    Transition, Unmet, WallTime, bounded, escape_control,
 };

@@ -32,6 +32,7 @@ use crate::cell::{Applied, Cell as PluginCell};
 use crate::error::Error;
 use crate::instance::{Instance, SavedState};
 use crate::joining::{Joining, Thread};
+use crate::supervisor::Supervisor;
 use crate::transition_log::log;
 use slot::{OnBehalf, Slot};
 
@@ -162,7 +163,7 @@ impl Executor {
     }
 
     /// Starts the first workers, so that a machine that has no threads left says so at once.
-    pub(crate) fn start(self: &Arc<Self>) -> Result<(), Error> {
+    pub(crate) fn start(self: &Arc<Self>, supervisor: &Supervisor) -> Result<(), Error> {
         let mut queue = self.queue.lock();
         for _ in 0..self.workers {
             self.start_worker(&mut queue)
@@ -172,7 +173,7 @@ impl Executor {
                 })?;
         }
         drop(queue);
-        watchdog::start(self)
+        watchdog::start(self, supervisor)
     }
 
     fn address(&self) -> usize {

@@ -237,6 +237,11 @@ impl Liveness {
         }
     }
 
+    /// A task that was entered never began, and is forgotten.
+    pub fn forget(&mut self, id: TaskId) {
+        self.tasks.retain(|task| task.id != id);
+    }
+
     /// The task has made progress.
     pub fn progress(&mut self, run: TaskRun, now: Moment) {
         if let Some(task) = self.running(run) {
