@@ -157,12 +157,7 @@ impl Everything {
                 assert_eq!(self.rig.state("provoked"), PluginState::Enabled);
             }
             "plugin-probation" => {
-                for failures in 1..=3 {
-                    wait_for("the failure", || {
-                        self.rig.snapshot("on-probation").counts.failures >= failures
-                    });
-                    self.clock.advance(600_000);
-                }
+                self.fails_three_times();
                 wait_for("the roll-back", || {
                     self.rig.causes("on-probation").contains(&Cause::RolledBack)
                 });
@@ -175,6 +170,17 @@ impl Everything {
                 });
             }
             other => panic!("nobody knows what {other} does"),
+        }
+    }
+
+    /// What is on probation turns out badly.
+    fn fails_three_times(&self) {
+        let failures = || self.rig.snapshot("on-probation").counts.failures;
+        wait_for("the first failure", || failures() >= 1);
+        // No further than to the next update: the roll-back has deadlines, too.
+        for number in 2..=3 {
+            self.clock.advance(600_000);
+            wait_for("the next failure", || failures() >= number);
         }
     }
 
@@ -288,13 +294,8 @@ fn a_task_in_something_long_says_since_when_it_is_busy_and_is_not_stale() {
         all.faults.hold(task, FaultPoint::Protected);
         all.provoke(task);
         if *task == "plugin-probation" {
-            // The third failure is what is long to deal with.
-            for failures in 1..=3 {
-                wait_for("the failure", || {
-                    all.rig.snapshot("on-probation").counts.failures >= failures
-                });
-                all.clock.advance(600_000);
-            }
+            // The roll-back is what is long.
+            all.fails_three_times();
         }
         all.faults.await_held();
         let began = all.of(task);
