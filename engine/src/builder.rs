@@ -27,6 +27,7 @@ use crate::requirements::Requirements;
 use crate::shared::WatchTimes;
 use crate::shared::{Options, Shared};
 use crate::state_dir::StateDir;
+use crate::supervisor::{FaultHook, FaultPoint, Supervisor, TaskContext};
 use crate::unmap::Reaper;
 use crate::verify::{self, VerifyPolicy};
 
@@ -58,6 +59,7 @@ pub struct EngineBuilder {
     clock: Option<Arc<dyn Clock>>,
     census: Option<Box<dyn ThreadCensus>>,
     state_dir: Option<PathBuf>,
+    faults: Option<FaultHook>,
 }
 
 impl Engine {
@@ -216,6 +218,16 @@ impl EngineBuilder {
         self
     }
 
+    /// Has this called at certain points of the engine's background tasks, on their own threads, so that tests can make them fail.
+    #[doc(hidden)]
+    pub fn inject_faults(
+        mut self,
+        faults: impl Fn(&TaskContext, FaultPoint) + Send + Sync + 'static,
+    ) -> Self {
+        self.faults = Some(Arc::new(faults));
+        self
+    }
+
     /// Makes the engine and starts its threads.
     ///
     /// # Errors
@@ -235,6 +247,7 @@ impl EngineBuilder {
             clock,
             census,
             state_dir,
+            faults,
         } = start;
         let clock = clock.unwrap_or_else(|| Arc::new(SystemClock::new()));
         let time = TimeSource::new(Arc::clone(&clock));
@@ -247,6 +260,7 @@ impl EngineBuilder {
             None => Crashes::default(),
         };
         let crashes = Arc::new(crashes);
+        let supervisor = Arc::new(Supervisor::new(Arc::clone(&clock), faults));
         let board = Arc::new(Board {
             ledger: Ledger::new(time, history_bytes_max),
             registry: Registry::new(),
@@ -267,9 +281,11 @@ impl EngineBuilder {
             Arc::clone(&clock),
             options.load_timeout,
             Arc::clone(&executor.joining),
+            Arc::clone(&supervisor),
         );
         let weak = Arc::downgrade(&executor);
         let moved = Arc::clone(&board);
+        let supervised = Arc::downgrade(&supervisor);
         clock.on_move(Box::new(move || {
             if let Some(executor) = weak.upgrade() {
                 moved.ledger.time.look_at_wall();
@@ -277,6 +293,9 @@ impl EngineBuilder {
                 executor.asides.tell();
                 moved.ledger.probations.ring();
                 moved.ledger.run.notify();
+            }
+            if let Some(supervisor) = supervised.upgrade() {
+                supervisor.clock_moved();
             }
         }));
         let shared = Arc::new(Shared {
@@ -288,6 +307,7 @@ impl EngineBuilder {
             refused: RefusedFiles::default(),
             state_dir,
             requirements: Requirements::default(),
+            supervisor,
             known_files: KnownFiles::default(),
             verify_at_start: Arc::clone(&file.verify),
             engine_config: ConfigInForce::new(file),
@@ -312,6 +332,7 @@ struct StartOptions {
     clock: Option<Arc<dyn Clock>>,
     census: Option<Box<dyn ThreadCensus>>,
     state_dir: Option<PathBuf>,
+    faults: Option<FaultHook>,
 }
 
 impl EngineBuilder {
@@ -431,6 +452,7 @@ impl EngineBuilder {
             clock: self.clock,
             census: self.census,
             state_dir: self.state_dir,
+            faults: self.faults,
         };
         Ok((options, start))
     }

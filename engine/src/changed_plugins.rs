@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
@@ -38,13 +39,31 @@ impl Changes {
         self.came.notify_one();
     }
 
-    /// Waits for plugins that have changed, and takes them. `None` when there will be no more.
-    pub(crate) fn take(&self) -> Option<BTreeSet<u32>> {
+    /// Waits until plugins have changed. `false` when there will be no more. `idle` is called before it waits, and says for how long at most; it
+    /// is called again after that.
+    pub(crate) fn wait(&self, mut idle: impl FnMut() -> Option<Duration>) -> bool {
         let mut changed = self.changed.lock();
         while changed.plugins.is_empty() && !changed.closed {
-            self.came.wait(&mut changed);
+            match idle() {
+                Some(most) => {
+                    self.came.wait_for(&mut changed, most);
+                }
+                None => self.came.wait(&mut changed),
+            }
         }
-        (!changed.closed).then(|| std::mem::take(&mut changed.plugins))
+        !changed.closed
+    }
+
+    /// Takes the plugins that have changed.
+    pub(crate) fn take(&self) -> BTreeSet<u32> {
+        std::mem::take(&mut self.changed.lock().plugins)
+    }
+
+    /// Has who waits do what it does while it waits.
+    pub(crate) fn ring(&self) {
+        // Under the lock, so that it is not between having looked and waiting.
+        drop(self.changed.lock());
+        self.came.notify_all();
     }
 
     /// Lets go who waits.

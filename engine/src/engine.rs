@@ -22,12 +22,22 @@ use crate::scheduler::{self, Cycle, RunLimit};
 use crate::shared::Shared;
 use crate::shutdown::{self, StuckCall};
 use crate::snapshot::Snapshot;
+use crate::supervisor::TaskHandle;
 use crate::sync;
 use crate::unmap;
 use crate::usage::PluginUsage;
 
 /// How long the last handle of an engine that was not shut down waits when it is dropped.
 const DROP_BUDGET: Duration = Duration::from_secs(1);
+
+/// Ends the run of a future that is dropped.
+struct StopOnDrop(TaskHandle);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        self.0.cancel();
+    }
+}
 
 /// An engine. A handle: clones are the same engine.
 ///
@@ -60,10 +70,10 @@ impl Engine {
     }
 
     pub(crate) fn start(&self) -> Result<(), Error> {
-        self.shared().executor.start()
+        self.shared().executor.start(&self.shared().supervisor)
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.handle.shared
     }
 
@@ -219,33 +229,9 @@ impl Engine {
     /// # Errors
     /// The thread that runs the cycles could not be started.
     pub async fn run_async(&self) -> Result<(), Error> {
-        struct StopOnDrop(Arc<Shared>, Arc<std::sync::atomic::AtomicU64>);
-        impl Drop for StopOnDrop {
-            fn drop(&mut self) {
-                // Only this run: the number it compares with is its own from now on.
-                self.1.store(u64::MAX, Ordering::SeqCst);
-                self.0.board.ledger.run.notify();
-            }
-        }
-        let shared = Arc::clone(self.shared());
-        let stops = Arc::new(std::sync::atomic::AtomicU64::new(
-            shared.board.ledger.run.stops.load(Ordering::SeqCst),
-        ));
-        let guard = StopOnDrop(Arc::clone(&shared), Arc::clone(&stops));
-        let (ended, end) = tokio::sync::oneshot::channel();
-        std::thread::Builder::new()
-            .name("plugin-scheduler".to_owned())
-            .spawn(move || {
-                scheduler::run_until_told(&shared, RunLimit::Stopped, &stops);
-                let _ = ended.send(());
-            })
-            .map_err(|source| Error::Thread {
-                name: "plugin-scheduler",
-                source,
-            })?;
-        // The other side is dropped only when the thread has ended.
-        let _ = end.await;
-        drop(guard);
+        let run = scheduler::start(self.shared())?;
+        let run = StopOnDrop(run);
+        run.0.ended().await;
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use crate::config::ConfigError;
 use crate::code::Code;
 use crate::discover::DiscoverError;
 use crate::state_dir::StateError;
+use crate::supervisor::SuperviseError;
 use crate::verify::VerifyError;
 
 /// Why an operation of the engine failed. Nothing is half done when one of these comes back.
@@ -108,6 +109,9 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// A task cannot be supervised.
+    #[error(transparent)]
+    Supervise(#[from] SuperviseError),
     /// A command to a plugin came from within one of that plugin's own calls, which it would have to wait for.
     #[error(
         "{id}: this command waits for a call or a reload of the plugin to end, and comes from within it"
@@ -136,6 +140,7 @@ impl Error {
             Self::State(error) => error.code(),
             Self::ShutDown => Code::SHUT_DOWN,
             Self::Thread { .. } => Code::NO_THREAD,
+            Self::Supervise(error) => error.code(),
             Self::FromWithinCall { .. } => Code::FROM_WITHIN_CALL,
         }
     }

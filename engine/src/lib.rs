@@ -56,7 +56,9 @@ mod instance;
 mod joining;
 mod ledger;
 mod library;
+mod liveness;
 mod loader;
+mod mailbox;
 mod manifest;
 mod plugin_log;
 mod plugins;
@@ -77,7 +79,9 @@ mod shutdown;
 mod snapshot;
 mod state_dir;
 mod steps;
+mod supervisor;
 mod sync;
+mod tasks;
 mod thread_keys;
 mod timers;
 mod transition_log;
@@ -100,6 +104,7 @@ pub use error::{Error, LoadError, ReloadError};
 pub use events::{Event, Subscription};
 pub use executor::CycleReport;
 pub use library::MappedLibrary;
+pub use liveness::{StaleTasks, TaskLiveness};
 pub use manifest::Manifest;
 pub use plugins::LoadOutcome;
 pub use query::HistoryQuery;
@@ -107,6 +112,11 @@ pub use scheduler::{Cycle, RunLimit};
 pub use shutdown::StuckCall;
 pub use snapshot::{FailuresInARow, InFlightCall, Snapshot};
 pub use state_dir::StateError;
+#[doc(hidden)]
+pub use supervisor::FaultPoint;
+pub use supervisor::{
+    Busy, Protected, Sleep, SuperviseError, TaskBuilder, TaskContext, TaskHandle, TaskState,
+};
 pub use usage::{CallUsage, LimitLevel, Percentiles, PluginUsage, RecentUsage};
 pub use verify::{
     Check, DirectoryLock, Inspection, LockedFile, Verdict, VerifyError, VerifyPolicy, inspect,
@@ -118,7 +128,7 @@ pub use watch::WatchHandle;
 pub use plugin_api::{View, ViewKind};
 pub use plugin_engine_core::{
     BreakerState, CallKind, Cause, Command, Counts, Denied, Fault, FaultKind, Health, Moment,
-    PluginId, PluginIdError, PluginState, RejectReason, Requirement, Transition, Unmet, WallTime,
-    bounded, escape_control,
+    PluginId, PluginIdError, PluginState, RejectReason, Requirement, RestartPolicy, Stale,
+    Staleness, TaskEnd, TaskKind, Transition, Unmet, WallTime, bounded, escape_control,
 };
 pub use plugin_engine_crash_marks::{exiting as mark_exit, install as install_crash_marks};

@@ -5,7 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Weak};
 
 use std::time::Duration;
@@ -22,7 +22,11 @@ use crate::error::LoadError;
 use crate::host::Listener;
 use crate::joining::{Joining, Ran};
 use crate::library::{self, Libraries, LoadTurn, LoadedLibrary};
+use crate::mailbox::Mailbox;
+use crate::supervisor::{IfTaken, Supervisor, TaskContext};
 use crate::verify::{self, Refused, Rules, VerifiedArtifact};
+
+const NAME: &str = "plugin-loader";
 
 type Answer = Result<Arc<LoadedLibrary>, Refusal>;
 
@@ -56,16 +60,23 @@ pub(crate) struct Loader {
     stuck: Arc<Mutex<Option<PathBuf>>>,
     thread: Mutex<Option<LoaderThread>>,
     joining: Arc<Joining>,
+    supervisor: Arc<Supervisor>,
 }
 
 /// The loader's thread, as long as it is told anything.
 struct LoaderThread {
-    requests: SyncSender<Request>,
+    requests: Arc<Mailbox<Request>>,
     ran: Arc<Ran>,
 }
 
 /// What is asked before a file is mapped that has passed every check. Returns by which number running its code is recorded.
 pub(crate) type BeforeMap = Box<dyn FnOnce(&VerifiedArtifact) -> Result<u32, LoadError> + Send>;
+
+impl Drop for LoaderThread {
+    fn drop(&mut self) {
+        self.requests.close();
+    }
+}
 
 struct Request {
     before_map: BeforeMap,
@@ -87,6 +98,7 @@ impl Loader {
         clock: Arc<dyn Clock>,
         limit: Duration,
         joining: Arc<Joining>,
+        supervisor: Arc<Supervisor>,
     ) -> Self {
         Self {
             crashes,
@@ -98,6 +110,7 @@ impl Loader {
             stuck: Arc::default(),
             thread: Mutex::default(),
             joining,
+            supervisor,
         }
     }
 }
@@ -140,17 +153,9 @@ pub(crate) fn load(
             source,
         })
     };
+    let has_ended = || no_thread(std::io::Error::other("the loader's thread has ended"));
     let turn = loader.libraries.begin_load(&candidate.path, loader.limit)?;
     let (answer, answers) = sync_channel(1);
-    let mut thread = loader.thread.lock();
-    let sender = match &*thread {
-        Some(thread) => thread.requests.clone(),
-        None => {
-            let started = start(loader).map_err(no_thread)?;
-            thread.insert(started).requests.clone()
-        }
-    };
-    drop(thread);
     let request = Request {
         before_map,
         libraries: Arc::clone(&loader.libraries),
@@ -161,11 +166,14 @@ pub(crate) fn load(
         turn,
         answer,
     };
-    if sender.send(request).is_err() {
-        return Err(no_thread(std::io::Error::other(
-            "the loader's thread has ended",
-        )));
-    }
+    let mut thread = loader.thread.lock();
+    let to = match &*thread {
+        Some(thread) => thread,
+        None => thread.insert(start(loader).map_err(no_thread)?),
+    };
+    // Under the lock: whoever has the thread end does so before, or after it has the request.
+    to.requests.put(request).map_err(|_| has_ended())?;
+    drop(thread);
     let limit = loader.limit;
     match answers.recv_timeout(limit) {
         Ok(answer) => answer,
@@ -183,9 +191,7 @@ pub(crate) fn load(
                 })),
             }
         }
-        Err(RecvTimeoutError::Disconnected) => Err(no_thread(std::io::Error::other(
-            "the loader's thread has ended",
-        ))),
+        Err(RecvTimeoutError::Disconnected) => Err(has_ended()),
     }
 }
 
@@ -197,28 +203,60 @@ pub(crate) fn rotate(loader: &Loader, number: u64) {
     }
 }
 
-fn start(loader: &Loader) -> std::io::Result<LoaderThread> {
-    let (sender, requests) = sync_channel::<Request>(1);
-    let stuck = Arc::clone(&loader.stuck);
-    let ran = Arc::<Ran>::default();
-    let runs = Arc::clone(&ran);
-    let crashes = Arc::clone(&loader.crashes);
-    loader.joining.start(Arc::clone(&ran), || {
-        std::thread::Builder::new()
-            .name("plugin-loader".to_owned())
-            .spawn(move || {
-                let _recorded = crashes.attach(Role::Loader);
-                run(&requests, &stuck, &runs);
-            })
-    })?;
-    Ok(LoaderThread {
-        requests: sender,
-        ran,
-    })
+/// Ends the thread when it is done with what it is at: nothing is loaded any more.
+pub(crate) fn close(loader: &Loader) {
+    *loader.thread.lock() = None;
 }
 
-fn run(requests: &Receiver<Request>, stuck: &Mutex<Option<PathBuf>>, ran: &Ran) {
-    for Request {
+fn start(loader: &Loader) -> std::io::Result<LoaderThread> {
+    let requests = Arc::<Mailbox<Request>>::default();
+    let weak = Arc::downgrade(&requests);
+    let wake = move || {
+        if let Some(requests) = weak.upgrade() {
+            requests.ring();
+        }
+    };
+    // The one before may not have ended yet.
+    let entry = loader.supervisor.enter(NAME, IfTaken::Succeeds, wake);
+    let entry = entry.map_err(std::io::Error::other)?;
+    let stuck = Arc::clone(&loader.stuck);
+    let crashes = Arc::clone(&loader.crashes);
+    let ran = Arc::<Ran>::default();
+    let (runs, from) = (Arc::clone(&ran), Arc::clone(&requests));
+    loader.joining.start(Arc::clone(&ran), || {
+        std::thread::Builder::new()
+            .name(NAME.to_owned())
+            .spawn(move || {
+                let _recorded = crashes.attach(Role::Loader);
+                entry.run(|context| run(&from, &stuck, &runs, context));
+            })
+    })?;
+    Ok(LoaderThread { requests, ran })
+}
+
+fn run(
+    requests: &Mailbox<Request>,
+    stuck: &Mutex<Option<PathBuf>>,
+    ran: &Ran,
+    context: &TaskContext,
+) {
+    let idle = || {
+        context.record_progress();
+        context.beat()
+    };
+    while requests.wait(idle) {
+        context.round(|| {
+            if let Some(request) = requests.take() {
+                // Constructors of the file run in there, for as long as they like.
+                let _zone = context.protect();
+                serve(request, stuck, ran);
+            }
+        });
+    }
+}
+
+fn serve(request: Request, stuck: &Mutex<Option<PathBuf>>, ran: &Ran) {
+    let Request {
         before_map,
         libraries,
         listener,
@@ -227,30 +265,26 @@ fn run(requests: &Receiver<Request>, stuck: &Mutex<Option<PathBuf>>, ran: &Ran) 
         rules,
         turn,
         answer,
-    } in requests
-    {
-        let result = caught(&candidate.path, || {
-            let artifact =
-                verify::verify(&candidate, &rules).map_err(|Refused { id, error }| {
-                    let path = candidate.path.clone();
-                    let source = error;
-                    let error = Box::new(LoadError::Verify { path, source });
-                    Refusal { id, error }
-                })?;
-            let id = Some(artifact.manifest.id.clone());
-            let loaded = before_map(&artifact).and_then(|number| {
-                library::load(&libraries, &listener, &clock, ran, artifact, number)
-            });
-            loaded.map_err(|error| {
-                let error = Box::new(error);
-                Refusal { id, error }
-            })
-        });
-        drop(turn);
-        // Who asked may have gone; the library, if it came, stays known by its bytes and is found at the next load.
-        let _ = answer.send(result);
-        *stuck.lock() = None;
-    }
+    } = request;
+    let result = caught(&candidate.path, || {
+        let artifact = verify::verify(&candidate, &rules).map_err(|Refused { id, error }| {
+            let path = candidate.path.clone();
+            let source = error;
+            let error = Box::new(LoadError::Verify { path, source });
+            Refusal { id, error }
+        })?;
+        let id = Some(artifact.manifest.id.clone());
+        let loaded = before_map(&artifact)
+            .and_then(|number| library::load(&libraries, &listener, &clock, ran, artifact, number));
+        loaded.map_err(|error| {
+            let error = Box::new(error);
+            Refusal { id, error }
+        })
+    });
+    drop(turn);
+    // Who asked may have gone; the library, if it came, stays known by its bytes and is found at the next load.
+    let _ = answer.send(result);
+    *stuck.lock() = None;
 }
 
 /// Loads with a panic as a refusal: one in the embedder's subscriber, which hears of loads on this thread, must not end loading for

@@ -1,13 +1,16 @@
 //! Update cycles, driven by the embedder one by one or by a run that waits for the next tick.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use plugin_engine_core::Moment;
 
 use crate::executor::{Batch, CycleReport};
 use crate::shared::Shared;
+use crate::supervisor::{Entry, IfTaken, SuperviseError, TaskContext, TaskHandle};
+
+const NAME: &str = "plugin-scheduler";
 
 /// A cycle that was started. Dropping it does not stop it.
 #[derive(Clone)]
@@ -72,46 +75,97 @@ pub enum RunLimit {
     For(Duration),
 }
 
-/// Runs cycles until `limit` or until [`stop`]. Returns how many cycles had plugins due.
+/// Runs cycles on this thread until `limit` or until [`stop`]. Returns how many cycles had plugins due.
 pub(crate) fn run(engine: &Arc<Shared>, limit: RunLimit, stops_before: u64) -> u64 {
-    run_until_told(engine, limit, &AtomicU64::new(stops_before))
+    let entry = match enter(engine) {
+        Ok(entry) => entry,
+        Err(error) => {
+            tracing::error!(target: "plugin_engine", %error, "no cycles are run");
+            return 0;
+        }
+    };
+    let mut run = Run::new(engine, limit, stops_before);
+    entry.run(|context| run.go(context));
+    run.cycles
 }
 
-/// [`run`], which also ends when `stops_before` is set to anything but the number of stops so far.
-pub(crate) fn run_until_told(
-    engine: &Arc<Shared>,
-    limit: RunLimit,
-    stops_before: &AtomicU64,
-) -> u64 {
-    let end = match limit {
-        RunLimit::For(time) => engine.board.ledger.time.now().saturating_add(time),
-        _ => Moment::FAR,
+/// Starts a run on a thread of its own, which also ends when the task is cancelled.
+pub(crate) fn start(engine: &Arc<Shared>) -> Result<TaskHandle, SuperviseError> {
+    let entry = enter(engine)?;
+    let handle = entry.handle();
+    let stops = engine.board.ledger.run.stops.load(Ordering::SeqCst);
+    let mut run = Run::new(engine, RunLimit::Stopped, stops);
+    entry.spawn(NAME, move |context| run.go(context))?;
+    Ok(handle)
+}
+
+/// Enters a run as a task. There may be several.
+fn enter(engine: &Arc<Shared>) -> Result<Entry, SuperviseError> {
+    let board = Arc::downgrade(&engine.board);
+    let wake = move || {
+        if let Some(board) = board.upgrade() {
+            board.ledger.run.notify();
+        }
     };
-    let mut cycles = 0;
-    let mut last: Option<Cycle> = None;
-    loop {
-        let changes = *engine.board.ledger.run.changes.lock();
-        if engine.board.stopping.load(Ordering::SeqCst)
-            || engine.board.ledger.run.stops.load(Ordering::SeqCst)
-                != stops_before.load(Ordering::SeqCst)
-            || engine.board.ledger.time.now() >= end
-        {
-            break;
+    engine.supervisor.enter(NAME, IfTaken::IsNumbered, wake)
+}
+
+/// A run, with what it has to know when it goes on after a panic.
+struct Run {
+    engine: Arc<Shared>,
+    limit: RunLimit,
+    end: Moment,
+    stops_before: u64,
+    cycles: u64,
+    last: Option<Cycle>,
+}
+
+impl Run {
+    fn new(engine: &Arc<Shared>, limit: RunLimit, stops_before: u64) -> Self {
+        let end = match limit {
+            RunLimit::For(time) => engine.board.ledger.time.now().saturating_add(time),
+            _ => Moment::FAR,
+        };
+        Self {
+            engine: Arc::clone(engine),
+            limit,
+            end,
+            stops_before,
+            cycles: 0,
+            last: None,
         }
-        if limit == RunLimit::Cycles(cycles) {
-            break;
-        }
-        let cycle = start_cycle(engine);
-        if cycle.report().due > 0 {
-            cycles += 1;
-            last = Some(cycle);
-        }
-        wait_for_tick(engine, changes, end);
     }
-    if let (RunLimit::Cycles(_), Some(last)) = (limit, last) {
-        let _ = last.wait();
+
+    fn go(&mut self, context: &TaskContext) {
+        let engine = Arc::clone(&self.engine);
+        let run = &engine.board.ledger.run;
+        loop {
+            let changes = *run.changes.lock();
+            if self.is_over() || context.is_cancelled() {
+                break;
+            }
+            context.round(|| {
+                let cycle = start_cycle(&engine);
+                if cycle.report().due > 0 {
+                    self.cycles += 1;
+                    self.last = Some(cycle);
+                }
+            });
+            wait_for_tick(&engine, changes, self.end.min(context.next_beat()));
+        }
+        if let (RunLimit::Cycles(_), Some(last)) = (self.limit, &self.last) {
+            let _zone = context.protect();
+            let _ = last.wait();
+        }
     }
-    cycles
+
+    fn is_over(&self) -> bool {
+        let ledger = &self.engine.board.ledger;
+        self.engine.board.stopping.load(Ordering::SeqCst)
+            || ledger.run.stops.load(Ordering::SeqCst) != self.stops_before
+            || ledger.time.now() >= self.end
+            || self.limit == RunLimit::Cycles(self.cycles)
+    }
 }
 
 /// Tells all runs of the engine to return.
@@ -120,7 +174,7 @@ pub(crate) fn stop(engine: &Shared) {
     engine.board.ledger.run.notify();
 }
 
-/// Waits until the next tick, the end of the run, or a change that `changes` was read before.
+/// Waits until the next tick, until `end`, or for a change that `changes` was read before.
 fn wait_for_tick(engine: &Shared, changes: u64, end: Moment) {
     let until = {
         let timers = engine.board.ledger.timers.lock();

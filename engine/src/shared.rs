@@ -16,6 +16,7 @@ use crate::loader::Loader;
 use crate::refused::RefusedFiles;
 use crate::requirements::Requirements;
 use crate::state_dir::StateDir;
+use crate::supervisor::Supervisor;
 use crate::unmap::Reaper;
 use crate::verify::VerifyPolicy;
 
@@ -69,6 +70,8 @@ pub(crate) struct Shared {
     /// What plugin files had to fulfil when the engine was built, as its file said.
     pub(crate) verify_at_start: Arc<VerifyPolicy>,
     pub(crate) requirements: Requirements,
+    /// Who runs the engine's background threads, and the embedder's tasks.
+    pub(crate) supervisor: Arc<Supervisor>,
     /// Those who watch, to be told of the end.
     #[cfg(feature = "watch")]
     pub(crate) watches: crate::watch::Watches,

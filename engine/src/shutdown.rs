@@ -9,6 +9,7 @@ use plugin_engine_core::Event;
 
 use crate::cell::Cell;
 use crate::executor::{self, TaskCall};
+use crate::loader;
 use crate::requirements;
 use crate::scheduler;
 use crate::shared::Shared;
@@ -27,6 +28,7 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
     let began = Instant::now();
     let ends = began.checked_add(budget);
     scheduler::stop(engine);
+    engine.supervisor.close();
     #[cfg(feature = "watch")]
     engine.watches.end();
     requirements::close(engine);
@@ -55,12 +57,18 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
         unload(engine, cell, Duration::ZERO);
     }
     unmap::stop(engine, ends);
+    loader::close(&engine.loader);
     engine.executor.close();
     engine.executor.watchdog.end();
+    engine.supervisor.cancel_all();
+    let left = engine.supervisor.join_all(ends);
     engine.board.ledger.events.close();
     engine.board.crashes.end();
     if let Some(dir) = &engine.state_dir {
         dir.release();
+    }
+    for task in left {
+        tracing::warn!(target: "plugin_engine::shutdown", %task, "has not ended; its thread is left behind");
     }
     for stuck in stuck_calls(engine) {
         tracing::warn!(target: "plugin_engine::shutdown", plugin = %stuck.id, call = %stuck.call, since = %stuck.since, "has not returned; its thread is left behind");

@@ -65,6 +65,14 @@ pub fn count_lines(one: &str, other: &str) -> usize {
     lines.iter().filter(said).count()
 }
 
+/// The lines that have this text in their message so far. Listening begins as with [`lines_of`].
+pub fn lines_with(text: &str) -> Vec<Line> {
+    install();
+    let lines = LINES.lock().unwrap();
+    let said = lines.iter().filter(|line| line.message.contains(text));
+    said.cloned().collect()
+}
+
 /// Calls `hook` for every line of this plugin, on the thread that logs it.
 pub fn on_line(plugin: &str, hook: impl Fn(&Line) + Send + Sync + 'static) {
     install();

@@ -5,13 +5,15 @@
 //! in as an argument, and what is to be done comes out as a value.
 //!
 //! The arrows: `id`, `time`, `text`, `state` know nobody; `lifecycle` is the table over `state`; `fault` and `schedule` are data;
-//! `restart`, `breaker` and `health` are the policies and what is known for them; `requirement` is what one plugin requires of another; `machine` uses what is above and is the only one that changes anything.
+//! `restart`, `breaker` and `health` are the policies and what is known for them; `liveness` is which tasks make progress;
+//! `requirement` is what one plugin requires of another; `machine` uses what is above and is the only one that changes anything.
 
 mod breaker;
 mod fault;
 mod health;
 mod id;
 mod lifecycle;
+mod liveness;
 mod machine;
 mod requirement;
 mod restart;
@@ -26,6 +28,10 @@ pub use fault::{Fault, FaultKind, FaultReport};
 pub use health::{Health, HealthPolicy, OnHung, OnUnhealthy};
 pub use id::{PluginId, PluginIdError};
 pub use lifecycle::{CAUSES, Cause, UnknownCause, next_state, table};
+pub use liveness::{
+    EnterError, Liveness, PluginProgress, STALE_AFTER_MIN, STALE_AFTER_PERIODS, Stale, Staleness,
+    TASKS_MAX, TaskEnd, TaskFacts, TaskId, TaskKind, TaskReport, TaskRun, stale_after,
+};
 pub use machine::{
     AbandonReason, CallEnd, CallId, CallLimits, CallOutcome, Counts, CreateReason, Denied, Effects,
     Event, InFlight, Machine, PastCall, Record, RejectReason, Step, Takeover, Times,

@@ -63,6 +63,11 @@ impl KnownFiles {
         };
     }
 
+    /// Makes a subject known as what it was before it was taken, because nobody has done anything about it.
+    pub(crate) fn put_back(&self, subject: &Subject, before: FileGroup) {
+        self.state.lock().done.set(subject, before);
+    }
+
     /// Forgets a subject, so that it is to be looked at again although it has not changed.
     pub(crate) fn forget(&self, subject: &Subject) {
         self.state.lock().done.groups.remove(subject);

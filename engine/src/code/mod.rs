@@ -1,7 +1,7 @@
 //! Stable codes of refusals: what each means, what it looks like, and what to do. Texts only; who refuses is elsewhere.
 //!
 //! A code keeps its meaning for ever: one that is no longer used is not given to anything else. The first two digits are the
-//! subject: 01 files, 02 loading, 03 configuration, 04 commands, 05 changes under a running engine, 06 health and crashes.
+//! subject: 01 files, 02 loading, 03 configuration, 04 commands, 05 changes under a running engine, 06 health, supervision and crashes.
 
 mod changes;
 mod commands;
@@ -11,6 +11,7 @@ mod files;
 mod loading;
 mod reloading;
 mod requirements;
+mod supervision;
 mod unmapping;
 mod usage;
 
@@ -104,6 +105,7 @@ impl Code {
             changes::CODES,
             requirements::CODES,
             reloading::CODES,
+            supervision::CODES,
             crashes::CODES,
             usage::CODES,
         ];

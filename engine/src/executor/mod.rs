@@ -34,6 +34,7 @@ use crate::cell::{Applied, Cell as PluginCell};
 use crate::error::Error;
 use crate::instance::{Instance, SavedState};
 use crate::joining::{Joining, Thread};
+use crate::supervisor::Supervisor;
 use crate::transition_log::log;
 use slot::{OnBehalf, Slot};
 
@@ -165,7 +166,7 @@ impl Executor {
     }
 
     /// Starts the first workers, so that a machine that has no threads left says so at once.
-    pub(crate) fn start(self: &Arc<Self>) -> Result<(), Error> {
+    pub(crate) fn start(self: &Arc<Self>, supervisor: &Supervisor) -> Result<(), Error> {
         let mut queue = self.queue.lock();
         for _ in 0..self.workers {
             self.start_worker(&mut queue)
@@ -175,7 +176,7 @@ impl Executor {
                 })?;
         }
         drop(queue);
-        watchdog::start(self)
+        watchdog::start(self, supervisor)
     }
 
     fn address(&self) -> usize {

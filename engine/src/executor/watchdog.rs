@@ -15,8 +15,10 @@ use super::Executor;
 use super::batch::Tally;
 use super::slot::{OnBehalf, Sample};
 use crate::error::Error;
+use crate::supervisor::{IfTaken, Supervisor, TaskContext};
 use crate::transition_log::log;
 
+const NAME: &str = "plugin-watchdog";
 /// A call that has lasted this long is slow: its worker's share goes to others.
 const SLOW: Duration = Duration::from_millis(1);
 /// How many looks in a row must find nobody at work before the watchdog sleeps deeply. Waking it costs a system call.
@@ -118,7 +120,6 @@ impl Watchdog {
                 continue;
             }
             if sample.deadline <= now {
-                seen.abandoned = true;
                 overdue.push((index, sample));
             } else if sample.deadline < Moment::FAR {
                 next = match next {
@@ -134,6 +135,10 @@ impl Watchdog {
         }
         for (index, sample) in overdue {
             abandon(executor, index, sample);
+            // Only now: what a look has begun and not ended, because of a panic, is done by the next one.
+            if let Some(seen) = self.seen.lock().get_mut(index) {
+                seen.abandoned |= seen.ticket == sample.ticket;
+            }
         }
         executor.tend();
         next
@@ -223,28 +228,27 @@ pub(crate) fn abandon_all(executor: &Arc<Executor>) {
 }
 
 /// Starts the watchdog's thread.
-pub(super) fn start(executor: &Arc<Executor>) -> Result<(), Error> {
-    let shared = Arc::clone(executor);
-    let started = std::thread::Builder::new()
-        .name("plugin-watchdog".to_owned())
-        .spawn(move || run(&shared));
-    match started {
-        Ok(handle) => {
-            let _ = executor.watchdog.thread.set(handle.thread().clone());
-            Ok(())
+pub(super) fn start(executor: &Arc<Executor>, supervisor: &Supervisor) -> Result<(), Error> {
+    let weak = Arc::downgrade(executor);
+    let wake = move || {
+        if let Some(executor) = weak.upgrade() {
+            executor.watchdog.wake();
         }
-        Err(source) => Err(Error::Thread {
-            name: "plugin-watchdog",
-            source,
-        }),
-    }
+    };
+    let entry = supervisor.enter(NAME, IfTaken::Succeeds, wake)?;
+    let shared = Arc::clone(executor);
+    entry.spawn(NAME, move |context| run(&shared, context))?;
+    Ok(())
 }
 
-fn run(executor: &Arc<Executor>) {
+fn run(executor: &Arc<Executor>, context: &TaskContext) {
     let watchdog = &executor.watchdog;
+    // The same thread, if this is not the first run.
+    let _ = watchdog.thread.set(std::thread::current());
+    watchdog.deep.store(false, Ordering::SeqCst);
     let mut quiet = 0;
     while !watchdog.ended.load(Ordering::SeqCst) {
-        let next = watchdog.look(executor);
+        let next = context.round(|| watchdog.look(executor));
         quiet = if next == Next::Soon { 0 } else { quiet + 1 };
         if quiet < QUIET_LOOKS {
             std::thread::park_timeout(until(executor, next).unwrap_or(SLOW).min(SLOW));
@@ -256,7 +260,8 @@ fn run(executor: &Arc<Executor>) {
             watchdog.deep.store(false, Ordering::SeqCst);
             continue;
         }
-        match until(executor, next) {
+        let waits = until(executor, next).into_iter().chain(context.beat());
+        match waits.min() {
             Some(wait) => std::thread::park_timeout(wait),
             None => std::thread::park(),
         }

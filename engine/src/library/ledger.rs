@@ -286,17 +286,35 @@ impl Libraries {
         state.entries.values().filter_map(Entry::retired).collect()
     }
 
-    /// Waits until anything has changed since `seen`, or until a moment. `None` when nothing is to be unmapped any more.
-    pub(crate) fn await_change(&self, seen: u64, until: Option<Instant>) -> Option<u64> {
+    /// Waits until anything has changed since `seen`, or until a moment. `None` when nothing is to be unmapped any more. `idle` is called
+    /// before it waits, and says for how long at most; it is called again after that.
+    pub(crate) fn await_change(
+        &self,
+        seen: u64,
+        until: Option<Instant>,
+        mut idle: impl FnMut() -> Option<Duration>,
+    ) -> Option<u64> {
         let mut state = self.state.lock();
         while !state.stopping && state.changes == seen {
-            match until {
-                Some(until) if self.changed.wait_until(&mut state, until).timed_out() => break,
-                Some(_) => {}
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                break;
+            }
+            match left.into_iter().chain(idle()).min() {
+                Some(wait) => {
+                    self.changed.wait_for(&mut state, wait);
+                }
                 None => self.changed.wait(&mut state),
             }
         }
         (!state.stopping).then_some(state.changes)
+    }
+
+    /// Has who waits do what it does while it waits.
+    pub(crate) fn stir(&self) {
+        // Under the lock, so that it is not between having looked and waiting.
+        drop(self.state.lock());
+        self.changed.notify_all();
     }
 
     /// Has nothing unmapped any more.

@@ -1,6 +1,5 @@
 //! Probation: for a while after a reload the generation before is kept, and takes over again if the new one turns out badly.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use plugin_engine_core::{CallKind, FaultKind, FaultReport, Moment, PluginState};
@@ -8,7 +7,11 @@ use plugin_engine_core::{CallKind, FaultKind, FaultReport, Moment, PluginState};
 use super::activate::activate;
 use super::next::{Next, Rollback, Trigger};
 use crate::cell::{Cell, Guarded, Probation, RolledBack, Source};
+use crate::probations::Probations;
 use crate::shared::Shared;
+use crate::supervisor::{IfTaken, SuperviseError, TaskContext};
+
+const NAME: &str = "plugin-probation";
 
 /// How many failures in a row it takes; of panics, as many as make the plugin unhealthy.
 const FAILURES: u32 = 3;
@@ -19,37 +22,40 @@ pub(super) fn watch(engine: &Arc<Shared>, cell: &Arc<Cell>) {
     if !bell.add(cell.index) {
         return;
     }
-    let weak = Arc::downgrade(engine);
-    let spawned = std::thread::Builder::new()
-        .name("plugin-probation".to_owned())
-        .spawn(move || {
-            // The engine is held only for as long as one look takes, so that it can go.
-            while let Some(engine) = weak.upgrade() {
-                let board = Arc::clone(&engine.board);
-                let seen = board.ledger.probations.rung();
-                // A panic of who listens to the log must not end the watch of all plugins.
-                let looked = catch_unwind(AssertUnwindSafe(|| look(&engine)));
-                drop(engine);
-                let until = match looked {
-                    Ok(None) => break,
-                    Ok(Some(until)) => until,
-                    Err(_) => Moment::FAR,
-                };
-                board
-                    .ledger
-                    .probations
-                    .wait(seen, board.ledger.time.clock(), until);
-            }
-        });
-    if let Err(error) = spawned {
+    if let Err(error) = start(engine) {
         bell.forget_all();
         cell.lock().probation = None;
         tracing::error!(target: "plugin_engine", %error, "cannot start a thread; reloads are not rolled back");
     }
 }
 
+fn start(engine: &Arc<Shared>) -> Result<(), SuperviseError> {
+    let board = Arc::downgrade(&engine.board);
+    let wake = move || {
+        if let Some(board) = board.upgrade() {
+            board.ledger.probations.ring();
+        }
+    };
+    // The one before may be about to end.
+    let entry = engine.supervisor.enter(NAME, IfTaken::Succeeds, wake)?;
+    let weak = Arc::downgrade(engine);
+    entry.spawn(NAME, move |context| {
+        // The engine is held only for as long as one look takes, so that it can go.
+        while let Some(engine) = weak.upgrade() {
+            let board = Arc::clone(&engine.board);
+            let probations = &board.ledger.probations;
+            let seen = probations.rung();
+            let next = context.round(|| look(&engine, context));
+            drop(engine);
+            let Some(until) = next else { break };
+            let until = until.min(context.next_beat());
+            probations.wait(seen, board.ledger.time.clock(), until);
+        }
+    })
+}
+
 /// Looks at every plugin on probation. Returns when to look again; `None` if there is nothing to look at any more.
-fn look(engine: &Arc<Shared>) -> Option<Moment> {
+fn look(engine: &Arc<Shared>, context: &TaskContext) -> Option<Moment> {
     let ledger = &engine.board.ledger;
     let mut next = None;
     for index in ledger.probations.all() {
@@ -64,8 +70,11 @@ fn look(engine: &Arc<Shared>) -> Option<Moment> {
                 next = Some(next.map_or(until, |next: Moment| next.min(until)));
             }
             Verdict::Bad { .. } => {
-                ledger.probations.remove(index);
-                if let Some(until) = roll_back(engine, cell) {
+                let put_back = PutBack::take(&ledger.probations, index);
+                let _zone = context.protect();
+                let again = roll_back(engine, cell);
+                put_back.done();
+                if let Some(until) = again {
                     ledger.probations.add(index);
                     next = Some(next.map_or(until, |next: Moment| next.min(until)));
                 }
@@ -81,6 +90,29 @@ fn look(engine: &Arc<Shared>) -> Option<Moment> {
         return None;
     }
     next.or_else(|| ledger.probations.end_unless_more())
+}
+
+/// A plugin that is taken from the list while it is rolled back, so that what takes over is entered anew; and put back if a panic comes up.
+struct PutBack<'a> {
+    probations: &'a Probations,
+    index: u32,
+}
+
+impl<'a> PutBack<'a> {
+    fn take(probations: &'a Probations, index: u32) -> Self {
+        probations.remove(index);
+        Self { probations, index }
+    }
+
+    fn done(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for PutBack<'_> {
+    fn drop(&mut self) {
+        self.probations.add(self.index);
+    }
 }
 
 enum Verdict {

@@ -10,7 +10,7 @@
 mod judge;
 mod offline;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,12 +18,16 @@ use parking_lot::Mutex;
 use plugin_engine_core::{Event, PluginId, PluginState, Requirement, Unmet};
 
 use crate::cell::{Applied, Cell, Guarded, Requires};
+use crate::changed_plugins::Changes;
 use crate::code::Code;
 use crate::error::Error;
 use crate::executor::{TaskEnd, Waiter};
 use crate::shared::Shared;
+use crate::supervisor::{IfTaken, TaskContext};
 
 pub(crate) use offline::{Offline, check_offline};
+
+const NAME: &str = "plugin-dependents";
 
 /// What is known of plugins that require others.
 #[derive(Default)]
@@ -104,25 +108,69 @@ fn watch(engine: &Arc<Shared>) -> Result<(), Error> {
     if *has_thread {
         return Ok(());
     }
-    let shared = Arc::clone(engine);
-    let name = "plugin-dependents";
-    std::thread::Builder::new()
-        .name(name.to_owned())
-        .spawn(move || run(&shared))
-        .map_err(|source| Error::Thread { name, source })?;
+    let board = Arc::downgrade(&engine.board);
+    let wake = move || {
+        if let Some(board) = board.upgrade() {
+            board.ledger.changes.ring();
+        }
+    };
+    let entry = engine.supervisor.enter(NAME, IfTaken::Succeeds, wake)?;
+    let starter = Starter {
+        engine: Arc::clone(engine),
+    };
+    entry.spawn(NAME, move |context| starter.run(context))?;
     *has_thread = true;
     engine.board.ledger.changes.watch();
     Ok(())
 }
 
-fn run(engine: &Arc<Shared>) {
-    while let Some(changed) = engine.board.ledger.changes.take() {
-        judge::judge(engine, &changed);
+/// Starts plugins that require others. Whatever way it ends, whoever waits is told.
+struct Starter {
+    engine: Arc<Shared>,
+}
+
+impl Starter {
+    fn run(&self, context: &TaskContext) {
+        let changes = &self.engine.board.ledger.changes;
+        let idle = || {
+            context.record_progress();
+            context.beat()
+        };
+        while !context.is_cancelled() && changes.wait(idle) {
+            context.round(|| {
+                let mut judged = Judged {
+                    changes,
+                    plugins: changes.take(),
+                };
+                judge::judge(&self.engine, &judged.plugins);
+                judged.plugins.clear();
+            });
+        }
     }
-    let mut waiting = engine.requirements.waiting.lock();
-    engine.requirements.ended.store(true, Ordering::SeqCst);
-    for (_, waiting) in waiting.drain() {
-        waiting.waiter.tell(TaskEnd::Refused);
+}
+
+impl Drop for Starter {
+    fn drop(&mut self) {
+        let requirements = &self.engine.requirements;
+        let mut waiting = requirements.waiting.lock();
+        requirements.ended.store(true, Ordering::SeqCst);
+        for (_, waiting) in waiting.drain() {
+            waiting.waiter.tell(TaskEnd::Refused);
+        }
+    }
+}
+
+/// Plugins that are being judged, and have to be judged again if a panic comes up.
+struct Judged<'a> {
+    changes: &'a Changes,
+    plugins: BTreeSet<u32>,
+}
+
+impl Drop for Judged<'_> {
+    fn drop(&mut self) {
+        if !self.plugins.is_empty() {
+            self.changes.tell_all(self.plugins.iter().copied());
+        }
     }
 }
 

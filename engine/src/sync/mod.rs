@@ -61,13 +61,54 @@ impl Again {
 pub(crate) fn apply(
     engine: &Arc<Shared>,
     seen: &Observation,
-    mut subjects: Vec<Subject>,
+    subjects: Vec<Subject>,
     again: Again,
     told: &mut dyn FnMut(LoadOutcome),
 ) -> Result<(), Error> {
     let Some(places) = look::places(engine) else {
         return Ok(());
     };
+    let mut undone = Undone::begin(&engine.known_files, &subjects);
+    let applied = apply_each(engine, seen, subjects, again, places, told);
+    undone.before.clear();
+    applied
+}
+
+/// What subjects were known as, which they are again if a panic comes up: then nobody knows what was done about which, and to do it once
+/// more does no harm.
+struct Undone<'a> {
+    known: &'a KnownFiles,
+    before: Vec<(Subject, FileGroup)>,
+}
+
+impl<'a> Undone<'a> {
+    fn begin(known: &'a KnownFiles, subjects: &[Subject]) -> Self {
+        let subjects = subjects.iter();
+        let before = known.compare(|known| {
+            subjects
+                .map(|one| (one.clone(), known.group(one)))
+                .collect()
+        });
+        Self { known, before }
+    }
+}
+
+impl Drop for Undone<'_> {
+    fn drop(&mut self) {
+        for (subject, before) in &self.before {
+            self.known.put_back(subject, *before);
+        }
+    }
+}
+
+fn apply_each(
+    engine: &Arc<Shared>,
+    seen: &Observation,
+    mut subjects: Vec<Subject>,
+    again: Again,
+    places: Places,
+    told: &mut dyn FnMut(LoadOutcome),
+) -> Result<(), Error> {
     let mut sync = Sync {
         engine,
         seen,

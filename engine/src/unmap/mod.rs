@@ -20,30 +20,29 @@ use plugin_engine_core::PluginId;
 
 use crate::census::Census;
 use crate::config::UnmapPolicy;
-use crate::joining::Thread;
 use crate::library::{LoadedLibrary, MappedLibrary, Retired, is_there};
 use crate::shared::Shared;
+use crate::supervisor::{IfTaken, SuperviseError, TaskContext, TaskHandle};
 use attempt::{End, attempt};
 
+const NAME: &str = "plugin-reaper";
 /// How soon an attempt is repeated that has to wait for something which nobody tells of: doubled from the first to the second.
 const RETRY_FIRST: Duration = Duration::from_millis(1);
 const RETRY_LAST: Duration = Duration::from_secs(1);
 /// From which wait on it is told why.
 const TOLD_AFTER: Duration = Duration::from_millis(64);
-/// How often a shutdown looks whether the thread has ended.
-const LOOK_EVERY: Duration = Duration::from_millis(1);
 
 /// What there is of unmapping beside its thread.
 pub(crate) struct Reaper {
     pub(crate) census: Option<Arc<Census>>,
-    thread: Mutex<Option<Thread>>,
+    task: Mutex<Option<TaskHandle>>,
 }
 
 impl Reaper {
     pub(crate) fn new(census: Option<Arc<Census>>) -> Self {
         Self {
             census,
-            thread: Mutex::default(),
+            task: Mutex::default(),
         }
     }
 }
@@ -67,32 +66,41 @@ pub(crate) fn wants_of_unfit(engine: &Arc<Shared>, path: &Path, id: &PluginId, u
 
 /// Starts the thread, if it is wanted for the first time.
 fn start_for(engine: &Arc<Shared>, unmap: UnmapPolicy) {
-    let mut thread = engine.reaper.thread.lock();
-    if unmap != UnmapPolicy::WhenSafe || thread.is_some() || engine.libraries.is_stopping() {
+    let mut task = engine.reaper.task.lock();
+    if unmap != UnmapPolicy::WhenSafe || task.is_some() || engine.libraries.is_stopping() {
         return;
     }
-    let shared = Arc::clone(engine);
-    let started = std::thread::Builder::new()
-        .name("plugin-reaper".to_owned())
-        .spawn(move || run(&shared));
-    match started {
-        Ok(handle) => *thread = Some(Thread::new(handle)),
+    match start(engine) {
+        Ok(started) => *task = Some(started),
         Err(error) => {
-            drop(thread);
+            drop(task);
             // Files stay mapped until the next load tries again.
             tracing::error!(target: "plugin_engine", %error, "cannot start the thread that unmaps plugin files");
         }
     }
 }
 
+fn start(engine: &Arc<Shared>) -> Result<TaskHandle, SuperviseError> {
+    let libraries = Arc::downgrade(&engine.libraries);
+    let wake = move || {
+        if let Some(libraries) = libraries.upgrade() {
+            libraries.stir();
+        }
+    };
+    let entry = engine.supervisor.enter(NAME, IfTaken::Succeeds, wake)?;
+    let handle = entry.handle();
+    let shared = Arc::clone(engine);
+    entry.spawn(NAME, move |context| run(&shared, context))?;
+    Ok(handle)
+}
+
 /// Ends the thread, and waits for that until a moment. Only code of a plugin that does not return can hold it up.
 pub(crate) fn stop(engine: &Shared, until: Option<Instant>) {
     engine.libraries.stop();
-    let Some(mut thread) = engine.reaper.thread.lock().take() else {
-        return;
-    };
-    while !thread.has_ended() && until.is_none_or(|until| Instant::now() < until) {
-        std::thread::sleep(LOOK_EVERY);
+    let task = engine.reaper.task.lock().take();
+    if let Some(task) = task {
+        task.cancel();
+        task.join_until(until);
     }
 }
 
@@ -107,67 +115,92 @@ struct Retry {
     told: Option<String>,
 }
 
-fn run(engine: &Arc<Shared>) {
+fn run(engine: &Arc<Shared>, context: &TaskContext) {
     let mut retries: HashMap<u64, Retry> = HashMap::new();
     let mut seen = 0;
     let mut until = None;
-    while let Some(changes) = engine.libraries.await_change(seen, until) {
+    let idle = || {
+        context.record_progress();
+        context.beat()
+    };
+    while let Some(changes) = engine.libraries.await_change(seen, until, idle) {
         seen = changes;
-        let retired = engine.libraries.retired();
-        retries.retain(|number, retry| {
-            let is_this = |one: &Retired| (one.number, one.stint) == (*number, retry.stint);
-            retired.iter().any(is_this)
-        });
-        for retired in &retired {
-            let retry = retries.get(&retired.number);
-            let is_due = |retry: &Retry| retry.at.is_some_and(|at| at <= Instant::now());
-            if retry.is_some_and(|retry| !is_due(retry)) {
+        let Some(next) = context.round(|| look(engine, &mut retries, context)) else {
+            return;
+        };
+        until = next.at;
+    }
+}
+
+/// When to look again, if nothing changes before.
+struct Next {
+    at: Option<Instant>,
+}
+
+/// Attempts whatever is to be attempted now. `None` when nothing is to be unmapped any more.
+fn look(
+    engine: &Arc<Shared>,
+    retries: &mut HashMap<u64, Retry>,
+    context: &TaskContext,
+) -> Option<Next> {
+    let retired = engine.libraries.retired();
+    retries.retain(|number, retry| {
+        let is_this = |one: &Retired| (one.number, one.stint) == (*number, retry.stint);
+        retired.iter().any(is_this)
+    });
+    for retired in &retired {
+        let retry = retries.get(&retired.number);
+        let is_due = |retry: &Retry| retry.at.is_some_and(|at| at <= Instant::now());
+        if retry.is_some_and(|retry| !is_due(retry)) {
+            continue;
+        }
+        let after = retry.map_or(RETRY_FIRST, |retry| (retry.after * 2).min(RETRY_LAST));
+        // A panic of who listens to the log must not end the thread.
+        let attempted = catch_unwind(AssertUnwindSafe(|| {
+            let _zone = context.protect();
+            attempt(engine, retired)
+        }));
+        let end = attempted.unwrap_or_else(|_| End::NotYet("a panic came up".to_owned()));
+        let (why, at) = match end {
+            End::Done => {
+                retries.remove(&retired.number);
                 continue;
             }
-            let after = retry.map_or(RETRY_FIRST, |retry| (retry.after * 2).min(RETRY_LAST));
-            // A panic of who listens to the log must not end the thread.
-            let attempted = catch_unwind(AssertUnwindSafe(|| attempt(engine, retired)));
-            let end = attempted.unwrap_or_else(|_| End::NotYet("a panic came up".to_owned()));
-            let (why, at) = match end {
-                End::Done => {
-                    retries.remove(&retired.number);
-                    continue;
-                }
-                End::Never(why) => (why, None),
-                End::NotYet(why) => (why, Some(Instant::now() + after)),
-            };
-            engine.libraries.note(retired, &why);
-            // What is over in a moment is nothing to tell.
-            let lasts = at.is_none() || after >= TOLD_AFTER;
-            let mut told = retries.remove(&retired.number).and_then(|retry| retry.told);
-            if lasts && told.as_ref() != Some(&why) {
-                let file = retired.path.display();
-                let _ = catch_unwind(AssertUnwindSafe(|| {
-                    tracing::info!(target: "plugin_engine", %file, "unloaded, still mapped: {why}");
-                }));
-                told = Some(why);
-            }
-            let retry = Retry {
-                stint: retired.stint,
-                at,
-                after,
-                told,
-            };
-            retries.insert(retired.number, retry);
-            if engine.libraries.is_stopping() {
-                return;
-            }
+            End::Never(why) => (why, None),
+            End::NotYet(why) => (why, Some(Instant::now() + after)),
+        };
+        engine.libraries.note(retired, &why);
+        // What is over in a moment is nothing to tell.
+        let lasts = at.is_none() || after >= TOLD_AFTER;
+        let mut told = retries.remove(&retired.number).and_then(|retry| retry.told);
+        if lasts && told.as_ref() != Some(&why) {
+            let file = retired.path.display();
+            let _ = catch_unwind(AssertUnwindSafe(|| {
+                tracing::info!(target: "plugin_engine", %file, "unloaded, still mapped: {why}");
+            }));
+            told = Some(why);
         }
-        until = retries.values().filter_map(|retry| retry.at).min();
-        // What the system's loader has kept may go with what it gives back later.
-        for (number, object) in engine.libraries.left_behind() {
-            if !is_there(&object)
-                && let Some(mapping) = engine.libraries.strike(number)
-            {
-                mapping.let_go();
-            }
+        let retry = Retry {
+            stint: retired.stint,
+            at,
+            after,
+            told,
+        };
+        retries.insert(retired.number, retry);
+        if engine.libraries.is_stopping() {
+            return None;
         }
     }
+    let at = retries.values().filter_map(|retry| retry.at).min();
+    // What the system's loader has kept may go with what it gives back later.
+    for (number, object) in engine.libraries.left_behind() {
+        if !is_there(&object)
+            && let Some(mapping) = engine.libraries.strike(number)
+        {
+            mapping.let_go();
+        }
+    }
+    Some(Next { at })
 }
 
 /// What there is to tell of each mapped file, with whom it is used by.

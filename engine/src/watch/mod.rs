@@ -15,12 +15,14 @@ use parking_lot::Mutex;
 use crate::error::Error;
 use crate::plugins::LoadOutcome;
 use crate::shared::Shared;
+use crate::supervisor::TaskHandle;
 use signal::Signal;
 
 /// A watch. Dropping it ends it; a change that is being dealt with at that moment is dealt with to its end.
 #[must_use = "dropping it ends the watch"]
 pub struct WatchHandle {
     signal: Arc<Signal>,
+    task: TaskHandle,
 }
 
 impl WatchHandle {
@@ -31,6 +33,8 @@ impl WatchHandle {
 impl Drop for WatchHandle {
     fn drop(&mut self) {
         self.signal.end();
+        // It may wait to be started again.
+        self.task.cancel();
     }
 }
 
@@ -68,6 +72,6 @@ pub(crate) fn start(
 ) -> Result<WatchHandle, Error> {
     let signal = Arc::new(Signal::default());
     engine.watches.add(&signal);
-    watcher::start(engine, &signal, told)?;
-    Ok(WatchHandle { signal })
+    let task = watcher::start(engine, &signal, told)?;
+    Ok(WatchHandle { signal, task })
 }

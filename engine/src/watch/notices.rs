@@ -242,11 +242,13 @@ mod tests {
     }
 
     fn await_notice(signal: &Signal) {
-        assert!(signal.wait(Duration::ZERO, Duration::from_secs(60)));
+        assert!(signal.wait(Duration::ZERO, Duration::from_secs(60), || None));
     }
 
     /// Takes all notices that are on their way.
     fn settle(signal: &Signal) {
-        signal.wait(Duration::from_millis(50), Duration::from_millis(50));
+        signal.wait(Duration::from_millis(50), Duration::from_millis(50), || {
+            None
+        });
     }
 }

@@ -24,6 +24,13 @@ impl Signal {
         self.changed.notify_all();
     }
 
+    /// Has the thread that waits do what it does while it waits.
+    pub(super) fn stir(&self) {
+        // Under the lock, so that it is not between having looked and waiting.
+        drop(self.state.lock());
+        self.changed.notify_all();
+    }
+
     /// The watch is over.
     pub(super) fn end(&self) {
         self.state.lock().ended = true;
@@ -37,7 +44,14 @@ impl Signal {
 
     /// Waits until something is noticed, or the watch is over, or for as long as `limit`; but, unless the watch is over, at least as long
     /// as `least`: a file that is being written is noticed thousands of times a second. Says whether anything was noticed.
-    pub(super) fn wait(&self, least: Duration, limit: Duration) -> bool {
+    ///
+    /// `idle` is called before it waits, and says for how long at most; it is called again after that.
+    pub(super) fn wait(
+        &self,
+        least: Duration,
+        limit: Duration,
+        mut idle: impl FnMut() -> Option<Duration>,
+    ) -> bool {
         let began = Instant::now();
         let mut state = self.state.lock();
         while !state.ended {
@@ -50,7 +64,8 @@ impl Signal {
             if left.is_zero() {
                 break;
             }
-            self.changed.wait_for(&mut state, left);
+            let wait = idle().map_or(left, |most| most.min(left));
+            self.changed.wait_for(&mut state, wait);
         }
         std::mem::take(&mut state.noticed)
     }
@@ -68,9 +83,9 @@ mod tests {
     fn a_notice_ends_the_wait_be_it_before_or_during_it() {
         let signal = Arc::new(Signal::default());
         signal.notice();
-        assert!(signal.wait(Duration::ZERO, LONG));
+        assert!(signal.wait(Duration::ZERO, LONG, || None));
         let other = Arc::clone(&signal);
-        let waits = std::thread::spawn(move || other.wait(Duration::ZERO, LONG));
+        let waits = std::thread::spawn(move || other.wait(Duration::ZERO, LONG, || None));
         signal.notice();
         assert!(waits.join().unwrap());
         assert!(!signal.is_ended());
@@ -82,7 +97,7 @@ mod tests {
         let began = Instant::now();
         for _ in 0..5 {
             signal.notice();
-            signal.wait(Duration::from_millis(20), LONG);
+            signal.wait(Duration::from_millis(20), LONG, || None);
         }
         assert!(began.elapsed() >= Duration::from_millis(100));
     }
@@ -91,14 +106,14 @@ mod tests {
     fn the_end_is_not_waited_for() {
         let signal = Signal::default();
         signal.end();
-        signal.wait(LONG, LONG);
+        signal.wait(LONG, LONG, || None);
         assert!(signal.is_ended());
     }
 
     #[test]
     fn without_any_notice_the_wait_ends_by_itself() {
         let signal = Signal::default();
-        assert!(!signal.wait(Duration::ZERO, Duration::from_millis(5)));
+        assert!(!signal.wait(Duration::ZERO, Duration::from_millis(5), || None));
         assert!(!signal.is_ended());
     }
 }

@@ -15,6 +15,7 @@ use crate::discover::DiscoverError;
 use crate::error::Error;
 use crate::plugins::{LoadOutcome, look};
 use crate::shared::{Shared, WatchTimes};
+use crate::supervisor::{IfTaken, TaskContext, TaskHandle};
 use crate::sync::{self, Again};
 
 const NAME: &str = "plugin-watch";
@@ -28,8 +29,8 @@ pub(super) fn start(
     engine: &Arc<Shared>,
     signal: &Arc<Signal>,
     told: Box<dyn FnMut(LoadOutcome) + Send>,
-) -> Result<(), Error> {
-    let watcher = Watcher {
+) -> Result<TaskHandle, Error> {
+    let mut watcher = Watcher {
         engine: Arc::downgrade(engine),
         signal: Arc::clone(signal),
         times: engine.options.watch,
@@ -39,11 +40,16 @@ pub(super) fn start(
         is_gone: false,
         was_told_of_notices: false,
     };
-    std::thread::Builder::new()
-        .name(NAME.to_owned())
-        .spawn(move || watcher.run())
-        .map(drop)
-        .map_err(|source| Error::Thread { name: NAME, source })
+    let weak = Arc::downgrade(signal);
+    let wake = move || {
+        if let Some(signal) = weak.upgrade() {
+            signal.stir();
+        }
+    };
+    let entry = engine.supervisor.enter(NAME, IfTaken::IsNumbered, wake)?;
+    let handle = entry.handle();
+    entry.spawn(NAME, move |context| watcher.run(context))?;
+    Ok(handle)
 }
 
 struct Watcher {
@@ -68,26 +74,26 @@ enum Round {
 }
 
 impl Watcher {
-    fn run(mut self) {
+    fn run(&mut self, context: &TaskContext) {
+        // After a panic, whatever had not counted is waited for anew.
+        self.detector = Detector::new(self.times.settle, self.times.grace);
         let spacing = (self.times.settle / 4).clamp(SPACING_MIN, SPACING_MAX);
         let (mut notices, begun) = Notices::new(&self.signal);
         self.tell_of_notices(begun);
         while !self.signal.is_ended() {
-            let round = catch_unwind(AssertUnwindSafe(|| self.round(&mut notices)));
-            let limit = match round {
-                Ok(Round::Ended) => break,
-                Ok(Round::Done) => Duration::ZERO,
-                Ok(Round::Quiet) => self.until_next(),
-                Err(_) => {
-                    tracing::error!(target: "plugin_engine", "a panic came up while a change was dealt with; the watch goes on");
-                    self.times.rescan
-                }
+            let limit = match context.round(|| self.round(&mut notices, context)) {
+                Round::Ended => break,
+                Round::Done => Duration::ZERO,
+                Round::Quiet => self.until_next(),
             };
-            self.signal.wait(spacing, limit);
+            self.signal.wait(spacing, limit, || {
+                context.record_progress();
+                context.beat()
+            });
         }
     }
 
-    fn round(&mut self, notices: &mut Notices) -> Round {
+    fn round(&mut self, notices: &mut Notices, context: &TaskContext) -> Round {
         let Some(engine) = self.engine.upgrade() else {
             return Round::Ended;
         };
@@ -116,6 +122,8 @@ impl Watcher {
                 tracing::error!(target: "plugin_engine", "a panic came up in who is told of changes; the watch goes on");
             }
         };
+        // Loads and reloads take as long as constructors and calls of plugins do, each of which has a deadline.
+        let _zone = context.protect();
         match sync::apply(&engine, &seen, settled, Again::Hindered, &mut tell) {
             Ok(()) if is_quiet => Round::Quiet,
             Ok(()) => Round::Done,
