@@ -50,7 +50,7 @@ impl std::fmt::Display for Health {
     }
 }
 
-/// What is done with a plugin that becomes unhealthy while it is called.
+/// What is done with a plugin that becomes unhealthy while it is called, or while a create of it that failed is about to be tried again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum OnUnhealthy {

@@ -210,6 +210,8 @@ impl Machine {
         let became_unhealthy = !was_unhealthy && self.health.episode.is_some();
         self.unsaid.unhealthy |=
             became_unhealthy && self.health.policy.on_unhealthy == OnUnhealthy::None;
+        // Another instance or another code may have come before there was room to say it.
+        self.unsaid.unhealthy &= self.health.episode.is_some();
         // Where nothing is called, nothing is to be done about it.
         self.health.is_due &= self.keeps_policy_due();
         if !matches!(self.state, PluginState::Enabled | PluginState::Running) {

@@ -321,6 +321,27 @@ fn another_generation_ends_the_wait_for_a_restart_and_the_episode() {
 }
 
 #[test]
+fn what_takes_the_place_of_an_instance_that_panicked_in_its_destroy_did_not_turn_unhealthy() {
+    let once = HealthPolicy {
+        panic_limit: Some(1),
+        ..policy(OnUnhealthy::None)
+    };
+    for takes_over in [true, false] {
+        let mut rig = Rig::under(once);
+        let id = rig.start(Event::DestroyStarted { current: true });
+        rig.end(id, panicked("oh"));
+        if takes_over {
+            rig.take(Event::Reloaded(Box::new(takeover(false))));
+        } else {
+            rig.create(CreateReason::Reset);
+        }
+        let entries = rig.take_entries();
+        assert!(!entries.contains("turned_unhealthy"), "{entries}");
+        assert_eq!(rig.machine.health(), Health::Unknown);
+    }
+}
+
+#[test]
 fn a_refused_reload_ends_nothing() {
     let mut rig = unhealthy();
     rig.take(Event::ReloadRefused {

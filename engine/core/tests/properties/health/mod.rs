@@ -119,8 +119,11 @@ impl Watched {
             Event::CreateStarted(CreateReason::Hung)
         } else if stuck {
             Event::TickSkipped
-        } else if machine.is_poisoned() || !machine.has_instance() {
+        } else if machine.is_poisoned() {
             Event::CreateStarted(CreateReason::Anew)
+        } else if !machine.has_instance() {
+            // One that was sound is destroyed for a reset, or for another build.
+            Event::CreateStarted(CreateReason::Reset)
         } else {
             Event::UpdateStarted { on_demand: false }
         }
@@ -199,6 +202,10 @@ impl Watched {
                 }
             };
             assert_eq!(policy.on_unhealthy, expected, "{}", record.cause);
+            if !matches!(record.cause, Cause::BreakerClosed | Cause::Recovered) {
+                let told = self.in_episode || record.cause == Cause::BreakerOpened;
+                assert!(told && record.error.is_some(), "{} of what?", record.cause);
+            }
         } else if ends_episode(record.cause) {
             self.in_episode = false;
         }
