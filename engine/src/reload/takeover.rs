@@ -52,18 +52,17 @@ pub(super) fn take_over(
             .map(|rollback| rollback.why.clone())
             .or_else(|| saved.lost.clone()),
     }));
-    let policy_before = *guarded.machine.health_policy();
-    let policy = next.config.health().policy(&cell.id);
-    guarded.machine.set_health_policy(policy);
     let mut applied = match cell.apply(ledger, &mut guarded, ledger.time.now(), took_over) {
         Ok(applied) => applied,
         Err(reason) => {
-            guarded.machine.set_health_policy(policy_before);
             drop(guarded);
             let stop = ReloadError::NotNow(reason).into();
             return Err(in_vain(hold, before, &saved, replacement, stop));
         }
     };
+    // What is known of the health begins anew with this generation, so no cool-down of the one before is in the way.
+    let policy = next.config.health().policy(&cell.id);
+    guarded.machine.set_health_policy(policy);
     let version = &next.library.manifest.version;
     cell.name_generation(&mut guarded, version);
     let probation = probation(next, before, &guarded, ledger.time.now(), saved.state);
