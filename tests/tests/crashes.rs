@@ -60,6 +60,7 @@ impl Site {
         assert!(!first.status.success(), "{id}: {}", first.err);
         assert_eq!(first.entries(id, "crashed").len(), 0, "{id}");
 
+        // That it comes to an end again shows that after one crash the plugin is still loaded and called.
         let second = ran(&mut run());
         assert!(!second.status.success(), "{id}: {}", second.err);
         // What it would write may be lost with it, but not what the start has said.
@@ -70,16 +71,22 @@ impl Site {
             "{}",
             second.err
         );
-        let mapped = format!("plugin={id} from=Unloaded to=Loaded cause=mapped");
-        assert!(second.err.contains(&mapped), "{}", second.err);
 
         let third = ran(&mut run());
         assert!(third.status.success(), "{id}: {}", third.err);
-        let crashed = &third.entries(id, "crashed")[0]["error"]["message"];
-        assert!(
-            crashed.as_str().unwrap().contains("twice so far"),
-            "{crashed}"
+        let crashed = third.entries(id, "crashed");
+        assert_eq!(crashed.len(), 1, "{id}: {}", third.err);
+        let error = &crashed[0]["error"];
+        assert_eq!(
+            (&error["kind"], &error["type"]),
+            (&"crash".into(), &"PE0622".into())
         );
+        let message = error["message"].as_str().unwrap();
+        assert!(
+            message.starts_with(&format!("crashed the engine {says}")),
+            "{message}"
+        );
+        assert!(message.contains("; twice so far"), "{message}");
         self.check_quarantined(&third, id);
 
         // It stays so, and nobody is named any more: the process before has ended as it should.

@@ -49,7 +49,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Record {
     /// Makes a record at this path, in place of one that is there. That stays until this one is complete, with room for every thread on
-    /// the disk: nothing that is written later by [`begin`](crate::begin) can find it full.
+    /// the disk: nothing that is written later by [`begin`](crate::begin) can find it full, except where a file system gives changed bytes
+    /// another place each time.
     ///
     /// # Errors
     /// The file cannot be made or mapped. What was at the path is still there.
