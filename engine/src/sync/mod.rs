@@ -364,7 +364,7 @@ mod tests {
         let mut seen = Observation::default();
         seen.set(&subject, now);
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let _undone = Undone::begin(&known, &[subject.clone()]);
+            let _undone = Undone::begin(&known, std::slice::from_ref(&subject));
             known.take(&subject, now);
             assert_eq!(known.changed(&seen), []);
             std::panic::resume_unwind(Box::new(()));
