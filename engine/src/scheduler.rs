@@ -151,7 +151,10 @@ impl Run {
                     self.last = Some(cycle);
                 }
             });
-            wait_for_tick(&engine, changes, self.end.min(context.next_beat()));
+            // The last of so many cycles is not followed by a wait for the next tick.
+            if !self.is_over() {
+                wait_for_tick(&engine, changes, self.end.min(context.next_beat()));
+            }
         }
         if let (RunLimit::Cycles(_), Some(last)) = (self.limit, &self.last) {
             let _zone = context.protect();

@@ -19,6 +19,18 @@ impl Engine {
     /// The process's panic hook is called as ever. When the first engine of a process is built, one is put in front of it that looks at panics of
     /// supervised tasks; where the program puts another in place of that, the log does not know the stack.
     ///
+    /// ```no_run
+    /// # fn feed() {}
+    /// # fn start(engine: &plugin_engine::Engine) -> Result<(), plugin_engine::Error> {
+    /// let feeder = engine.supervise("feeder", |cx| {
+    ///     while cx.sleep(std::time::Duration::from_secs(1)) {
+    ///         feed();
+    ///         cx.record_progress();
+    ///     }
+    /// })?;
+    /// # feeder.cancel(); Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// The name is taken or not one for a task, there are too many tasks, no thread can be had, or the engine was shut down.
     pub fn supervise(

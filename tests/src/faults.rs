@@ -24,8 +24,8 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    /// The task whose next round panics.
-    kill: Option<String>,
+    /// The task that panics at this point.
+    kill: Option<(String, FaultPoint)>,
     /// The task that hangs at this point.
     hold: Option<(String, FaultPoint)>,
     is_held: bool,
@@ -57,9 +57,9 @@ impl Faults {
         &self.shared.marker
     }
 
-    /// Has the next round of a task panic.
-    pub fn kill(&self, task: &str) {
-        self.shared.state.lock().unwrap().kill = Some(task.to_owned());
+    /// Has a task panic when it comes there next.
+    pub fn kill(&self, task: &str, point: FaultPoint) {
+        self.shared.state.lock().unwrap().kill = Some((task.to_owned(), point));
     }
 
     /// Whether the task that was to panic has done so.
@@ -104,12 +104,12 @@ impl Default for Faults {
 /// What a task does when it comes to a point.
 fn at(shared: &Shared, context: &TaskContext, point: FaultPoint) {
     let mut state = shared.state.lock().unwrap();
-    if point == FaultPoint::Round && state.kill.as_deref() == Some(context.name()) {
+    let here = (context.name().to_owned(), point);
+    if state.kill.as_ref() == Some(&here) {
         state.kill = None;
         drop(state);
         panic!("{}", shared.marker);
     }
-    let here = (context.name().to_owned(), point);
     if state.hold.as_ref() != Some(&here) {
         return;
     }

@@ -217,7 +217,7 @@ fn ticks(engine: &Engine, runtime: &tokio::runtime::Runtime) -> Receiver<()> {
 fn a_task_that_panics_is_started_again_after_a_second_and_does_its_work() {
     for (task, _) in TASKS {
         let mut all = Everything::new();
-        all.faults.kill(task);
+        all.faults.kill(task, FaultPoint::Round);
         all.provoke(task);
         wait_for("the panic", || all.faults.has_killed());
         // Told when it is known when it is started again.
@@ -248,6 +248,21 @@ fn a_task_that_panics_is_started_again_after_a_second_and_does_its_work() {
             all.engine().is_healthy(&[task], None).is_ok()
         });
     }
+}
+
+#[test]
+fn a_plugin_that_is_being_rolled_back_when_a_panic_comes_up_is_rolled_back_after_that() {
+    let all = Everything::new();
+    all.faults.kill("plugin-probation", FaultPoint::Protected);
+    all.fails_three_times();
+    wait_for("the line of log", || {
+        lines_with(all.faults.marker()).len() == 1
+    });
+    assert!(!all.rig.causes("on-probation").contains(&Cause::RolledBack));
+    all.clock.advance(1_000);
+    wait_for("the roll-back", || {
+        all.rig.causes("on-probation").contains(&Cause::RolledBack)
+    });
 }
 
 #[test]

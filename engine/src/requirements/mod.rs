@@ -294,3 +294,24 @@ pub(crate) fn stop_order(engine: &Shared) -> Vec<Arc<Cell>> {
 fn is_stopping(engine: &Shared) -> bool {
     engine.board.stopping.load(Ordering::SeqCst)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plugins_that_were_being_judged_when_a_panic_came_up_are_judged_again() {
+        let changes = Changes::default();
+        changes.tell_all([3, 5]);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _judged = Judged {
+                changes: &changes,
+                plugins: changes.take(),
+            };
+            std::panic::resume_unwind(Box::new(()));
+        }));
+        assert!(panicked.is_err());
+        assert!(changes.wait(|| unreachable!("there is something to judge")));
+        assert_eq!(changes.take(), [3, 5].into());
+    }
+}

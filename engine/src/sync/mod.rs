@@ -355,6 +355,25 @@ mod tests {
     use crate::changes::FileIdentity;
 
     #[test]
+    fn a_change_that_was_taken_when_a_panic_came_up_is_one_still() {
+        let known = KnownFiles::default();
+        let subject = Subject::Plugin("a".into());
+        let [before, now] =
+            [0, 1].map(|number| FileGroup::alone(Some(FileIdentity::Hidden(number))));
+        known.take(&subject, before);
+        let mut seen = Observation::default();
+        seen.set(&subject, now);
+        let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let _undone = Undone::begin(&known, std::slice::from_ref(&subject));
+            known.take(&subject, now);
+            assert_eq!(known.changed(&seen), []);
+            std::panic::resume_unwind(Box::new(()));
+        }));
+        assert!(panicked.is_err());
+        assert_eq!(known.changed(&seen), [subject]);
+    }
+
+    #[test]
     fn what_was_hindered_is_tried_again_once_nothing_is_in_the_way_and_what_is_bad_is_not() {
         let known = KnownFiles::default();
         for (name, code) in [
