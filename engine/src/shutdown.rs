@@ -125,7 +125,7 @@ fn unload(engine: &Arc<Shared>, cell: &Arc<Cell>, share: Duration) {
     };
     let waiter = engine.executor.submit_task(cell, call);
     if let Some(until) = until {
-        let _ = waiter.wait_until(until);
+        waiter.look_until(until);
     }
 }
 

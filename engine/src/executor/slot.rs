@@ -233,4 +233,13 @@ impl Waiter {
         }
         end.clone()
     }
+
+    /// [`Waiter::wait_until`] by looking again and again, for a shutdown: the first wait of a thread registers a thread-local value, for
+    /// which the system's loader has to be free, and an unmap that hangs holds it.
+    pub(crate) fn look_until(&self, until: std::time::Instant) {
+        const LOOK_EVERY: std::time::Duration = std::time::Duration::from_micros(200);
+        while self.end.lock().is_none() && std::time::Instant::now() < until {
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
 }

@@ -243,13 +243,18 @@ impl Task {
     pub(super) fn join(&self, until: Option<Instant>) -> bool {
         let mut standing = self.standing.lock();
         while !matches!(standing.phase, Phase::Over(_)) {
-            match until {
-                Some(until) if self.changed.wait_until(&mut standing, until).timed_out() => {
-                    return matches!(standing.phase, Phase::Over(_));
-                }
-                Some(_) => {}
-                None => self.changed.wait(&mut standing),
+            let Some(until) = until else {
+                self.changed.wait(&mut standing);
+                continue;
+            };
+            if Instant::now() >= until {
+                return false;
             }
+            // Looked at again and again instead of waited for: the first wait of a thread registers a thread-local value, for which the
+            // system's loader has to be free, and an unmap that hangs holds it. A shutdown must not.
+            drop(standing);
+            std::thread::sleep(LOOK_EVERY);
+            standing = self.standing.lock();
         }
         drop(standing);
         let mut thread = self.thread.lock();
