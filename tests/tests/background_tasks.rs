@@ -61,7 +61,9 @@ impl Everything {
         let bad = format!("{good}[settings]\nfails_in = \"update\"\n");
         let config = format!("id = \"on-probation\"\n{bad}");
         std::fs::write(rig.dir().join("on-probation.toml"), config).unwrap();
-        rig.engine.reload("on-probation").unwrap();
+        // Not by its id: the watch is to find nothing that has changed.
+        rig.engine.sync(|_| ()).unwrap();
+        assert_eq!(rig.snapshot("on-probation").generation, 2);
         let watch = rig.engine.watch(|_| ()).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)

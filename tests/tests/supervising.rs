@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plugin_engine::{Clock, Engine, RestartPolicy, TaskBuilder, TaskHandle, TaskState};
-use plugin_engine_tests::{Rig, RunAs, Scripted, Step};
+use plugin_engine_tests::{Rig, RunAs, Scripted, Step, wait_for};
 
 /// A runtime for those tasks that are futures.
 fn runtime() -> tokio::runtime::Runtime {
@@ -318,4 +318,47 @@ fn futures_sleep_by_the_machines_clock_without_a_timer_of_their_runtime() {
     assert!(task.join_within(Duration::from_secs(60)));
     assert_eq!(task.state(), TaskState::Ended);
     runtime.block_on(task.ended());
+}
+
+#[test]
+fn a_future_that_cancels_itself_ends_at_its_next_await() {
+    let rig = Rig::new();
+    let runtime = runtime();
+    let _within = runtime.enter();
+    let (hand_over, handed) = std::sync::mpsc::channel::<TaskHandle>();
+    let handed = std::sync::Arc::new(std::sync::Mutex::new(handed));
+    let went_on = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let goes_on = std::sync::Arc::clone(&went_on);
+    let task = rig.engine.supervise_async("itself", move |_| {
+        let (handed, goes_on) = (handed.clone(), goes_on.clone());
+        async move {
+            let itself = handed.lock().unwrap().recv().unwrap();
+            itself.cancel();
+            tokio::task::yield_now().await;
+            goes_on.store(true, std::sync::atomic::Ordering::SeqCst);
+        }
+    });
+    let task = task.unwrap();
+    hand_over.send(task.clone()).unwrap();
+    ends(&rig, &task, TaskState::Cancelled);
+    assert!(!went_on.load(std::sync::atomic::Ordering::SeqCst));
+}
+
+#[test]
+fn a_future_that_cannot_even_be_made_is_made_again_after_a_second() {
+    let rig = Rig::new();
+    let runtime = runtime();
+    let _within = runtime.enter();
+    let mut tries = 0;
+    let task = rig.engine.supervise_async("made", move |_| {
+        tries += 1;
+        assert!(tries > 1, "not the first time");
+        async {}
+    });
+    let task = task.unwrap();
+    let until = rig.clock.now().saturating_add(Duration::from_secs(1));
+    wait_for("the panic", || task.state() == TaskState::Waiting { until });
+    rig.advance(1_000);
+    ends(&rig, &task, TaskState::Ended);
+    assert_eq!(task.restarts(), 1);
 }

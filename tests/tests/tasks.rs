@@ -150,6 +150,8 @@ fn a_task_that_shuts_its_engine_down_does_not_wait_for_itself() {
 
 #[test]
 fn a_task_that_holds_the_last_handle_of_its_engine_ends_with_it_in_time() {
+    // Listens from the beginning.
+    let _ = lines_with("has not ended");
     let rig = Rig::new();
     let engine = rig.engine.clone();
     let goes = Arc::new(AtomicBool::new(false));
@@ -270,6 +272,17 @@ fn a_run_on_a_thread_of_the_embedder_goes_on_after_a_panic_and_counts_its_cycles
     assert_eq!(run.join().unwrap(), 3);
     let told = liveness(&rig.engine, "plugin-scheduler").unwrap();
     assert_eq!((told.restarts, told.ended), (1, Some(TaskEnd::Returned)));
+}
+
+#[test]
+fn a_run_of_one_cycle_ends_with_it_though_the_clock_stands() {
+    let rig = Rig::new();
+    rig.drop_in("noop");
+    rig.load();
+    let engine = rig.engine.clone();
+    let run = std::thread::spawn(move || engine.run_until(RunLimit::Cycles(1)));
+    wait_for("the end of the run", || run.is_finished());
+    assert_eq!(run.join().unwrap(), 1);
 }
 
 /// Makes a task of the engine wait for its next start.

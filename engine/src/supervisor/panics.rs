@@ -94,3 +94,32 @@ pub(super) fn dropped<T>(what: T) {
         std::mem::forget(again);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panics_are_looked_at_only_where_a_task_runs() {
+        watch();
+        let panics = || catch_unwind(|| panic!("on purpose")).is_err();
+        assert!(panics());
+        assert!(SEEN.take().is_none(), "nobody supervises this thread");
+        assert!(task::as_current(u64::MAX, panics));
+        let seen = SEEN.take().expect("it was looked at");
+        assert!(seen.location.contains("panics.rs:"), "{}", seen.location);
+        assert!(seen.stack.lines().count() > 1);
+    }
+
+    #[test]
+    fn a_payload_that_panics_when_it_is_dropped_does_no_harm() {
+        struct Nested;
+        impl Drop for Nested {
+            fn drop(&mut self) {
+                std::panic::panic_any(Nested);
+            }
+        }
+        let report = caught(|| std::panic::panic_any(Nested)).unwrap_err();
+        assert_eq!(report.message, "a panic whose message is no text");
+    }
+}
