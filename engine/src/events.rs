@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex};
 use plugin_engine_core::{PluginId, WallTime};
 use tokio::sync::Notify;
 
-/// How many events wait for one subscriber before the oldest leaves.
+/// How many events wait for one subscriber, beside those it began with, before the oldest leaves.
 const QUEUE_LEN_MAX: usize = 1_024;
 
 /// The last part of the topics that only the engine publishes.
@@ -91,6 +91,8 @@ struct Queue {
 #[derive(Default)]
 struct QueueState {
     events: VecDeque<Event>,
+    /// How many events it began with, for which there is room beside those that come: nobody could have taken them before they are in.
+    begun: usize,
     lost: u64,
     closed: bool,
 }
@@ -208,6 +210,7 @@ impl Beginning<'_> {
     fn begin(&self, at: WallTime, id: &PluginId, name: &str, payload: &str) {
         let topic = format!("plugin.{id}.{name}");
         if self.queue.pattern.matches(&topic) {
+            self.queue.state.lock().begun += 1;
             self.queue.push(Event {
                 seq: self.bus.seq.fetch_add(1, Ordering::Relaxed) + 1,
                 at,
@@ -222,7 +225,7 @@ impl Beginning<'_> {
 impl Queue {
     fn push(&self, event: Event) {
         let mut state = self.state.lock();
-        if state.events.len() == QUEUE_LEN_MAX {
+        if state.events.len() >= state.begun + QUEUE_LEN_MAX {
             state.events.pop_front();
             state.lost += 1;
         }
@@ -405,5 +408,25 @@ mod tests {
             begin.unhealthy(at, &id, told, "panicked");
         });
         assert_eq!(told(&meanwhile), 1);
+    }
+
+    #[test]
+    fn a_subscription_begins_with_all_that_is_so_however_many_plugins_there_are() {
+        let bus = EventBus::default();
+        let id = PluginId::new("a").unwrap();
+        let at = WallTime::default();
+        let subscription = bus.subscribe(Pattern::new("**"), |begin| {
+            begin.unhealthy(at, &id, 0, "panicked");
+            for _ in 0..2 * QUEUE_LEN_MAX {
+                begin.state(at, &id, "Enabled");
+            }
+        });
+        for _ in 0..QUEUE_LEN_MAX {
+            bus.publish_state(at, &id, "Enabled");
+        }
+        assert_eq!(subscription.lost(), 0);
+        bus.publish_state(at, &id, "Enabled");
+        assert_eq!(subscription.lost(), 1);
+        assert_eq!(told(&subscription), 0, "it was the oldest");
     }
 }

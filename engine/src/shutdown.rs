@@ -104,16 +104,21 @@ fn unload(engine: &Arc<Shared>, cell: &Arc<Cell>, share: Duration) {
     let until = Instant::now().checked_add(share);
     let mut guarded = cell.lock();
     let now = engine.board.ledger.time.now();
-    let Ok(applied) = cell.apply(&engine.board.ledger, &mut guarded, now, Event::ShutDown) else {
+    let applied = cell.apply(&engine.board.ledger, &mut guarded, now, Event::ShutDown);
+    if applied.is_ok() {
+        if let Some(loaded) = &guarded.loaded {
+            loaded.host.stop_listening_at_all();
+        }
+        cell.set_loaded(&mut guarded, None);
+    } else if guarded.machine.has_instance() {
         return;
-    };
-    if let Some(loaded) = &guarded.loaded {
-        loaded.host.stop_listening_at_all();
     }
-    cell.set_loaded(&mut guarded, None);
+    // Also of a plugin that a policy has unloaded, and that no cycle has come to since.
     let instance = guarded.instance.take();
     drop(guarded);
-    applied.log();
+    if let Ok(applied) = applied {
+        applied.log();
+    }
     let Some(instance) = instance else { return };
     if share.is_zero() {
         // No time for code of the plugin any more; what it holds goes with the process.

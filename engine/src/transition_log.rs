@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use plugin_engine_core::{Cause, Transition};
 
@@ -50,6 +51,19 @@ pub(crate) fn log(transition: &Transition) {
 }
 
 fn say(transition: &Transition) {
+    unharmed(|| tell(transition));
+}
+
+/// Does something that runs the embedder's subscriber. A panic of that has been told by the process's hook, and goes no further: it must
+/// neither take a worker away from those that wait for it, nor come up where something else panics.
+pub(crate) fn unharmed(tell: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(tell)) {
+        // Its drop may panic, too.
+        std::mem::forget(payload);
+    }
+}
+
+fn tell(transition: &Transition) {
     let Transition {
         id,
         from,

@@ -287,6 +287,28 @@ fn a_listener_may_command_the_plugin_that_it_hears_of_also_while_a_command_waits
 }
 
 #[test]
+fn a_listener_that_panics_costs_neither_a_worker_nor_a_cycle() {
+    let rig = Rig::with(|builder| builder.workers(1));
+    rig.drop_as("fails", "deaf", "[settings]\nevery = 1\n");
+    rig.drop_in("noop");
+    rig.load();
+    on_line("deaf", |line| {
+        panic!("the listener panics as asked: {line:?}")
+    });
+    for _ in 0..3 {
+        let report = rig
+            .engine
+            .start_cycle()
+            .wait_within(Duration::from_secs(60));
+        assert_eq!((report.failed, report.completed), (1, 1));
+        rig.advance(1_000);
+    }
+    rig.engine.update("deaf").unwrap_err();
+    rig.engine.disable("deaf").unwrap();
+    assert_eq!(rig.state("deaf"), PluginState::Disabled);
+}
+
+#[test]
 fn a_command_from_within_a_call_of_the_same_plugin_is_refused_and_no_deadlock() {
     let rig = Rig::new();
     rig.drop_as("publishes", "within", "");

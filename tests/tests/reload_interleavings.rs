@@ -333,3 +333,25 @@ fn what_is_stopped_first_again_and_again_and_never_ends_is_refused_before_it_is_
     assert_eq!(rig.engine.run_cycle().completed, 1);
     gate.open_all();
 }
+
+#[test]
+fn what_a_policy_has_unloaded_while_it_was_stopped_for_a_reload_in_vain_is_not_put_back() {
+    let gate = Gate::new();
+    gate.open_all();
+    let rig = Rig::new();
+    let configure = |more: &str| {
+        let policy = "reload = \"stop-first\"\npanic_limit = 2\non_unhealthy = \"unload\"\n";
+        let settings = "then = \"panic\"\npanics_in_destroy = true\n";
+        let settings = gate.settings(&format!("{settings}{more}"));
+        rig.drop_as("gated", "p", &format!("{policy}{settings}"));
+    };
+    configure("");
+    rig.load();
+    assert_eq!(rig.engine.run_cycle().panicked, 1);
+    configure("creates = 1");
+    rig.engine.reload("p").unwrap_err();
+    let snapshot = rig.snapshot("p");
+    assert_eq!(snapshot.state, PluginState::Unloaded);
+    assert_eq!(snapshot.version(), None);
+    assert_eq!(rig.causes("p").last(), Some(&Cause::ReloadRefused));
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plugin_engine::{Cause, PluginState};
-use plugin_engine_tests::{Gate, Rig};
+use plugin_engine_tests::{Gate, Rig, wait_for};
 
 /// A plugin whose first create has failed, and whose second, the restart's, stands in the gate. `rest` runs beside that.
 fn restarting(config: &str, rest: impl FnOnce(&Rig, &Gate)) {
@@ -105,4 +105,24 @@ fn a_shutdown_does_not_wait_for_a_restart_that_hangs() {
         assert_eq!(rig.state("p"), PluginState::Unloaded);
         assert_eq!(rig.snapshot("p").next_update, None);
     });
+}
+
+#[test]
+fn a_restart_that_comes_due_while_the_instance_before_is_destroyed_is_made_right_after_that() {
+    let gate = Gate::new();
+    let rig = Rig::new();
+    let settings = gate.settings("then = \"panic\"\nalso_in_destroy = true\n");
+    let config = "interval = \"1h\"\npanic_limit = 1\n[restart]\njitter_percent = 0\n";
+    rig.drop_as("gated", "p", &format!("{config}{settings}"));
+    rig.load();
+    gate.open(1);
+    assert_eq!(rig.engine.run_cycle().panicked, 1);
+    gate.await_entry(2);
+    rig.advance(1_000);
+    assert_eq!(rig.engine.run_cycle().skipped, 1, "it is being destroyed");
+    assert_eq!(rig.state("p"), PluginState::Error);
+    gate.open_all();
+    wait_for("the destroy", || rig.snapshot("p").in_flight.is_none());
+    assert_eq!(rig.engine.run_cycle().due, 1);
+    assert!(rig.causes("p").contains(&Cause::Restarted));
 }

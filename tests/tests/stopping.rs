@@ -266,3 +266,20 @@ fn an_engine_that_comes_after_another_loads_its_own_files_and_not_those_of_the_o
         }
     }
 }
+
+#[test]
+fn a_shutdown_destroys_what_a_policy_has_unloaded_and_no_cycle_has_destroyed_yet() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("now");
+    let rig = Rig::new();
+    let settings = format!("[settings]\nwhen = {file:?}\n");
+    let config = format!("panic_limit = 1\non_unhealthy = \"unload\"\n{settings}");
+    rig.drop_as("thread-panics", "p", &config);
+    rig.load();
+    let _ = rig.engine.run_cycle();
+    std::fs::write(&file, "").unwrap();
+    wait_for("the panic", || rig.state("p") == PluginState::Unloaded);
+    let calls = rig.snapshot("p").counts.calls;
+    shut_down(&rig);
+    assert_eq!(rig.snapshot("p").counts.calls, calls + 1, "a destroy");
+}

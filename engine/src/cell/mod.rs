@@ -216,7 +216,9 @@ impl Cell {
                 .history
                 .push(&ledger.history_budget, seq, wall, record);
         }
-        if effects.rearm {
+        // A restart that came due while this call was in the way is offered again: its ticker has gone on meanwhile.
+        let restart_may_wait = effects.settled && guarded.machine.waits_for_restart();
+        if effects.rearm || restart_may_wait {
             let schedule = guarded.machine.schedule();
             ledger.rearm(self.index, schedule.next(), schedule.interval());
         }

@@ -35,7 +35,7 @@ use crate::error::Error;
 use crate::instance::{Instance, SavedState};
 use crate::joining::{Joining, Thread};
 use crate::supervisor::Supervisor;
-use crate::transition_log::log;
+use crate::transition_log::{log, unharmed};
 use slot::{OnBehalf, Slot};
 
 thread_local! {
@@ -98,9 +98,9 @@ impl News {
     fn say(&self) {
         match self {
             Self::Transition(transition) => log(transition),
-            Self::NoThread(error) => {
+            Self::NoThread(error) => unharmed(|| {
                 tracing::error!(target: "plugin_engine", %error, "cannot start a worker");
-            }
+            }),
         }
     }
 }

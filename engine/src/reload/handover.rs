@@ -180,7 +180,11 @@ fn put_back(hold: &Hold<'_>, before: &Before, saved: &Saved, failure: Failure) -
         return failure.into();
     };
     let (engine, cell) = (hold.engine, hold.cell);
-    let source = cell.lock().source.clone();
+    let guarded = cell.lock();
+    // A policy may have disposed of the plugin when it was stopped: then there is nothing to be put back.
+    let is_wanted = guarded.machine.state() == PluginState::Enabled;
+    let source = guarded.source.clone().filter(|_| is_wanted);
+    drop(guarded);
     let Some(Source { candidate, config }) = source else {
         return error.into();
     };
