@@ -1,7 +1,9 @@
 //! What a policy does about updates that fail in a row, and about calls that do not return.
 
+use std::time::Duration;
+
 use plugin_engine::{BreakerState, Cause, Health, PluginState};
-use plugin_engine_tests::{Gate, Rig, await_late, time_out};
+use plugin_engine_tests::{Gate, Rig, await_late, time_out, wait_for};
 
 /// A rig with a plugin `p` that is configured like this.
 fn rig(fixture: &str, config: &str) -> Rig {
@@ -157,4 +159,22 @@ fn one_that_returns_before_its_patience_is_over_is_not_replaced() {
         let _ = rig.engine.run_cycle();
     }
     assert!(!rig.causes("p").contains(&Cause::Replaced));
+}
+
+#[test]
+fn a_cycle_does_not_wait_for_the_destroy_that_follows_from_a_slow_update() {
+    let gate = Gate::new();
+    let rig = Rig::with(|builder| builder.workers(1));
+    let settings = gate.settings("then = \"panic\"\nalso_in_destroy = true\n");
+    rig.drop_as("gated", "a", &format!("panic_limit = 1\n{settings}"));
+    rig.drop_in("noop");
+    rig.load();
+    let cycle = rig.engine.start_cycle();
+    gate.await_entry(1);
+    // Only another worker makes it, once the first is known to be slow.
+    wait_for("the other update", || cycle.report().completed == 1);
+    gate.open(1);
+    gate.await_entry(2);
+    let report = cycle.wait_within(Duration::from_secs(60));
+    assert_eq!((report.panicked, report.completed), (1, 1));
 }

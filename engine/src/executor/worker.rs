@@ -139,6 +139,8 @@ fn run_chunk(
         if let Some(instance) = ended.leftover {
             // The item is counted; what this destroy comes to is not the cycle's business any more.
             slot.is_counted.store(true, Ordering::SeqCst);
+            // Told before that: of a worker that is known to be slow already nobody takes the count again.
+            batch.settle(slot.take_tally(), 0, || executor.board.ledger.time.now());
             caller.destroy(*instance, false);
             slot.is_counted.store(false, Ordering::SeqCst);
             now = executor.board.ledger.time.now();
