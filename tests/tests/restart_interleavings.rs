@@ -116,7 +116,7 @@ fn a_restart_that_comes_due_while_the_instance_before_is_destroyed_is_made_right
     rig.drop_as("gated", "p", &format!("{config}{settings}"));
     rig.load();
     gate.open(1);
-    assert_eq!(rig.engine.run_cycle().panicked, 1);
+    let _ = rig.engine.start_cycle();
     gate.await_entry(2);
     rig.advance(1_000);
     assert_eq!(rig.engine.run_cycle().skipped, 1, "it is being destroyed");
