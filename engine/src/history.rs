@@ -119,8 +119,9 @@ struct NotableEntry {
     error: Option<Arc<Fault>>,
 }
 
-/// The history of one plugin.
+/// The history of one plugin. In this order in memory, see [`Cell`](crate::cell::Cell).
 #[derive(Default)]
+#[repr(C)]
 pub(crate) struct PluginHistory {
     routine: Ring<PlainUpdate>,
     /// How many transitions are in `routine`.
@@ -217,6 +218,16 @@ impl PluginHistory {
         });
     }
 
+    /// Makes room for the start of an update. [`push_start`](Self::push_start) does so, too; this is for who wants to wait for the
+    /// oldest entry, which is in no cache any more, while it waits for other memory.
+    #[inline]
+    pub(crate) fn make_room_for_start(&mut self, budget: &HistoryBudget) {
+        // Two transitions an entry.
+        if let Some(left) = self.routine.make_room(budget, RING_LEN_MAX / 2, false) {
+            self.routine_len -= left.transitions();
+        }
+    }
+
     /// Appends the start of an update.
     #[inline]
     pub(crate) fn push_start(&mut self, budget: &HistoryBudget, seq: u64, at: WallTime) {
@@ -262,10 +273,7 @@ impl PluginHistory {
 
     #[inline]
     fn push_plain(&mut self, budget: &HistoryBudget, update: PlainUpdate) {
-        // Two transitions an entry.
-        if let Some(left) = self.routine.make_room(budget, RING_LEN_MAX / 2, false) {
-            self.routine_len -= left.transitions();
-        }
+        self.make_room_for_start(budget);
         self.routine.entries.push_back(update);
         self.routine_len += 1;
     }

@@ -214,7 +214,9 @@ const WORDS_OF_PLAIN_UPDATE: usize = 12;
 /// How often a read is tried before the reader asks for the lock instead of going on for ever.
 pub(crate) const READ_TRIES_MAX: usize = 64;
 
-/// A snapshot as it is published: written under the lock of its cell, read by anybody.
+/// A snapshot as it is published: written under the lock of its cell, read by anybody. In this order in memory, see
+/// [`Cell`](crate::cell::Cell).
+#[repr(C)]
 pub(crate) struct Published {
     /// Odd while a write is under way.
     sequence: AtomicU64,

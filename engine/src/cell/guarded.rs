@@ -15,11 +15,29 @@ use crate::library::LoadedLibrary;
 use crate::snapshot::{Beside, Plain};
 use crate::usage::UsageRecord;
 
-/// What only the holder of the cell's lock sees.
+/// What only the holder of the cell's lock sees. In this order in memory, see [`Cell`](super::Cell): what a good update touches comes
+/// first.
+#[repr(C)]
 pub(crate) struct Guarded {
-    pub(crate) machine: Machine,
     /// The instance, unless it is in a call or there is none.
     pub(crate) instance: Option<Box<Instance>>,
+    /// How many commands hold updates back, or wait for a call to end. While one does, no update starts.
+    pub(crate) waiters: u32,
+    /// Whether a tick has come meanwhile that is to be offered again.
+    pub(crate) tick_waits: bool,
+    /// Whether a person has switched the plugin off, and nobody has switched it on since. Holds for whatever is loaded next, too.
+    pub(crate) off_by_hand: bool,
+    /// What the plugin requires; `None` for nothing.
+    pub(crate) requires: Option<Box<Requires>>,
+    /// The number of the last transition.
+    pub(super) seq: u64,
+    /// How many transitions there were; what is not in the history any more has left it.
+    pub(super) recorded: u64,
+    /// What its calls have used.
+    pub(crate) usage: UsageRecord,
+    pub(super) history: PluginHistory,
+    pub(crate) machine: Machine,
+    /// From here on what a good update does not touch.
     pub(crate) source: Option<Source>,
     /// What the library is, and the host that its instances speak to.
     pub(crate) loaded: Option<Loaded>,
@@ -29,31 +47,16 @@ pub(crate) struct Guarded {
     pub(crate) started: u64,
     /// What was wrong with the settings at the latest create.
     pub(crate) misconfigured: Option<Arc<ConfigError>>,
-    /// What the plugin requires; `None` for nothing.
-    pub(crate) requires: Option<Box<Requires>>,
     /// What is kept of the generation before a reload, while the new one is on probation.
     pub(crate) probation: Option<Probation>,
     /// What took over last and was rolled back.
     pub(crate) rolled_back: Option<RolledBack>,
-    /// Whether a person has switched the plugin off, and nobody has switched it on since. Holds for whatever is loaded next, too.
-    pub(crate) off_by_hand: bool,
     /// What a person has unloaded, if the plugin was not loaded since.
     pub(crate) unloaded_by_hand: Option<UnloadedFile>,
     /// The unhealthy episode that has not ended.
     pub(crate) episode: Option<Episode>,
-    /// How many commands hold updates back, or wait for a call to end. While one does, no update starts.
-    pub(crate) waiters: u32,
-    /// Whether a tick has come meanwhile that is to be offered again.
-    pub(crate) tick_waits: bool,
-    /// What its calls have used.
-    pub(crate) usage: UsageRecord,
     /// The error that is published.
     pub(super) error: Option<Arc<Fault>>,
-    pub(super) history: PluginHistory,
-    /// The number of the last transition.
-    pub(super) seq: u64,
-    /// How many transitions there were; what is not in the history any more has left it.
-    pub(super) recorded: u64,
 }
 
 /// Where a plugin comes from: enough to load it again.

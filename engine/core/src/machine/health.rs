@@ -93,8 +93,7 @@ impl Machine {
     #[must_use]
     #[inline]
     pub fn breaker(&self) -> BreakerState {
-        let in_update = self.state == PluginState::Running;
-        self.health.breaker.state(in_update)
+        self.breaker_now
     }
 
     /// Whether the state is Error only until the next restart.
@@ -298,10 +297,14 @@ impl Machine {
 
     /// Works out what is kept ready for readers and for the way of a good update.
     pub(super) fn refresh(&mut self) {
+        self.has_error = self.error().is_some();
         self.health_now = self.work_out_health();
+        let in_update = self.state == PluginState::Running;
+        self.breaker_now = self.health.breaker.state(in_update);
         self.plain = self.has_instance
             && !self.poisoned
             && self.faults.update.is_none()
+            && self.faults.updates_in_a_row == 0
             && self.unsaid.is_empty()
             && self.health.is_calm();
     }

@@ -67,7 +67,6 @@ impl Machine {
         self.counts.successes += 1;
         self.times.last_update = Some(wall);
         self.times.last_success = Some(wall);
-        self.faults.updates_in_a_row = 0;
         // Ticks that came while it ran are skipped, not made up for.
         self.counts.skipped += self.schedule.take(now);
     }
@@ -167,6 +166,7 @@ impl Machine {
             return self.fail_update(now, wall, duration, outcome);
         }
         self.faults.update = None;
+        self.faults.updates_in_a_row = 0;
         self.count_completed(now, wall);
         self.go(wall, Cause::UpdateCompleted, None, Some(duration))
     }
