@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use plugin_engine_core::{Cause, Fault, PluginId, PluginState, Record, Transition, WallTime};
+use plugin_engine_core::{
+    Cause, Fault, HistoryFilter, PluginId, PluginState, Record, Transition, WallTime,
+};
 
 /// How many entries of each kind are kept of one plugin.
 pub(crate) const RING_LEN_MAX: usize = 512;
@@ -298,8 +300,18 @@ impl PluginHistory {
         }
     }
 
-    /// The entries that `filter` takes, in its order.
-    pub(crate) fn query(&self, id: &PluginId, filter: &Filter) -> Vec<Transition> {
+    /// The entries that `filter` takes, in its order, of those with a number up to `up_to`. Of which plugin they are is not asked.
+    pub(crate) fn query(
+        &self,
+        id: &PluginId,
+        filter: &HistoryFilter,
+        up_to: u64,
+    ) -> Vec<Transition> {
+        let takes = |entry: &Entry, has_error: bool| {
+            entry.seq <= up_to
+                && entry.is_taken(filter, has_error)
+                && self.is_of_generation(entry, filter)
+        };
         let make = |entry: &Entry, error: Option<&Arc<Fault>>| {
             let (generation, version) = self.generation_at(entry.seq);
             Transition {
@@ -320,7 +332,7 @@ impl PluginHistory {
         let mut routine = Cursor::new(2 * self.routine.entries.len(), filter.newest_first);
         let mut notable = Cursor::new(self.notable.entries.len(), filter.newest_first);
         let mut found = Vec::new();
-        while found.len() < filter.limit {
+        while found.len() < filter.limit() {
             let plain = routine
                 .at()
                 .map(|at| self.routine.entries[at / 2].half(at % 2));
@@ -338,13 +350,13 @@ impl PluginHistory {
             match (plain, other) {
                 (Some(entry), _) if plain_first => {
                     routine.step();
-                    if filter.takes(&entry, None) && self.is_of_generation(&entry, filter) {
+                    if takes(&entry, false) {
                         found.push(make(&entry, None));
                     }
                 }
                 (_, Some(NotableEntry { entry, error })) => {
                     notable.step();
-                    if filter.takes(entry, error.as_ref()) && self.is_of_generation(entry, filter) {
+                    if takes(entry, error.is_some()) {
                         found.push(make(entry, error.as_ref()));
                     }
                 }
@@ -354,10 +366,9 @@ impl PluginHistory {
         found
     }
 
-    fn is_of_generation(&self, entry: &Entry, filter: &Filter) -> bool {
-        filter
-            .generation
-            .is_none_or(|generation| self.generation_at(entry.seq).0 == generation)
+    fn is_of_generation(&self, entry: &Entry, filter: &HistoryFilter) -> bool {
+        // Looked up only where it is asked for.
+        filter.generations.is_none() || filter.takes_generation(self.generation_at(entry.seq).0)
     }
 }
 
@@ -390,48 +401,13 @@ impl Cursor {
     }
 }
 
-/// Which entries of a history are wanted.
-#[derive(Debug, Clone)]
-pub(crate) struct Filter {
-    pub(crate) generation: Option<u32>,
-    pub(crate) since: Option<WallTime>,
-    pub(crate) until: Option<WallTime>,
-    pub(crate) to: Option<PluginState>,
-    pub(crate) cause: Option<Cause>,
-    pub(crate) errors_only: bool,
-    pub(crate) after: Option<u64>,
-    /// Entries with a larger number may be incomplete, and are left to the next query.
-    pub(crate) up_to: u64,
-    pub(crate) newest_first: bool,
-    pub(crate) limit: usize,
-}
-
-impl Default for Filter {
-    fn default() -> Self {
-        Self {
-            generation: None,
-            since: None,
-            until: None,
-            to: None,
-            cause: None,
-            errors_only: false,
-            after: None,
-            up_to: u64::MAX,
-            newest_first: false,
-            limit: usize::MAX,
-        }
-    }
-}
-
-impl Filter {
-    fn takes(&self, entry: &Entry, error: Option<&Arc<Fault>>) -> bool {
-        entry.seq <= self.up_to
-            && self.after.is_none_or(|after| entry.seq > after)
-            && (!self.errors_only || error.is_some())
-            && self.to.is_none_or(|to| entry.to == to)
-            && self.cause.is_none_or(|cause| entry.cause == cause)
-            && self.since.is_none_or(|since| entry.at >= since)
-            && self.until.is_none_or(|until| entry.at <= until)
+impl Entry {
+    /// Whether `filter` takes this entry of its plugin.
+    fn is_taken(&self, filter: &HistoryFilter, has_error: bool) -> bool {
+        filter.takes_seq(self.seq)
+            && (has_error || !filter.errors_only)
+            && filter.takes_time(self.at)
+            && filter.takes_move(self.from, self.to, self.cause)
     }
 }
 

@@ -27,9 +27,9 @@ fn fill(history: &mut PluginHistory, budget: &HistoryBudget, seqs: std::ops::Ran
     }
 }
 
-fn seqs(history: &PluginHistory, filter: &Filter) -> Vec<u64> {
+fn seqs(history: &PluginHistory, filter: &HistoryFilter) -> Vec<u64> {
     let id = PluginId::new("a").unwrap();
-    let found = history.query(&id, filter);
+    let found = history.query(&id, filter, u64::MAX);
     found.iter().map(|transition| transition.seq).collect()
 }
 
@@ -40,9 +40,9 @@ fn a_thousand_good_updates_do_not_push_out_the_reason_for_a_failure() {
     let failed = record(Cause::UpdateFailed, true);
     history.push(&budget, 1, WallTime::default(), failed);
     fill(&mut history, &budget, 3..=1_002);
-    let errors = Filter {
+    let errors = HistoryFilter {
         errors_only: true,
-        ..Filter::default()
+        ..HistoryFilter::default()
     };
     assert_eq!(seqs(&history, &errors), [1]);
     assert_eq!(history.len(), RING_LEN_MAX + 1);
@@ -60,17 +60,20 @@ fn both_rings_are_read_in_one_order_either_way() {
     let panicked = record(Cause::ThreadPanicked, true);
     history.push(&budget, 5, WallTime::from_unix_nanos(1_005), panicked);
     history.push_completion(&budget, 6, WallTime::from_unix_nanos(1_006), 2);
-    assert_eq!(seqs(&history, &Filter::default()), [1, 2, 3, 4, 5, 6]);
-    let newest = Filter {
+    assert_eq!(
+        seqs(&history, &HistoryFilter::default()),
+        [1, 2, 3, 4, 5, 6]
+    );
+    let newest = HistoryFilter {
         newest_first: true,
-        limit: 3,
-        ..Filter::default()
+        limit: Some(3),
+        ..HistoryFilter::default()
     };
     assert_eq!(seqs(&history, &newest), [6, 5, 4]);
-    let middle = Filter {
+    let middle = HistoryFilter {
         after: Some(1),
         until: Some(WallTime::from_unix_nanos(1_004)),
-        ..Filter::default()
+        ..HistoryFilter::default()
     };
     assert_eq!(seqs(&history, &middle), [2, 3, 4]);
 }
@@ -82,7 +85,7 @@ fn the_budget_bounds_all_histories_but_leaves_each_a_few_entries() {
     fill(&mut history, &budget, 1..=100);
     assert_eq!(history.len(), RING_LEN_MIN);
     assert_eq!(
-        seqs(&history, &Filter::default()),
+        seqs(&history, &HistoryFilter::default()),
         (101 - RING_LEN_MIN as u64..=100).collect::<Vec<_>>()
     );
 }
@@ -118,7 +121,7 @@ fn a_completion_after_a_jump_of_the_wall_clock_keeps_its_own_time() {
     history.push_start(&budget, 1, WallTime::from_unix_nanos(1_000));
     history.push_completion(&budget, 2, WallTime::from_unix_nanos(9_000), 5);
     let id = PluginId::new("a").unwrap();
-    let found = history.query(&id, &Filter::default());
+    let found = history.query(&id, &HistoryFilter::default(), u64::MAX);
     let times: Vec<_> = found.iter().map(|entry| entry.at.as_unix_nanos()).collect();
     assert_eq!(times, [1_000, 9_000]);
     assert_eq!(found[1].duration, Some(Duration::from_nanos(5)));
@@ -133,13 +136,13 @@ fn entries_are_of_the_generation_that_was_active() {
     fill(&mut history, &budget, 1..=4);
     history.begin_generation(5, 2, "1.1.0".into());
     fill(&mut history, &budget, 5..=6);
-    let second = Filter {
-        generation: Some(2),
-        ..Filter::default()
+    let second = HistoryFilter {
+        generations: Some(2..=2),
+        ..HistoryFilter::default()
     };
     assert_eq!(seqs(&history, &second), [5, 6]);
     let id = PluginId::new("a").unwrap();
-    let first = &history.query(&id, &Filter::default())[0];
+    let first = &history.query(&id, &HistoryFilter::default(), u64::MAX)[0];
     assert_eq!(
         (first.generation, first.version.as_deref()),
         (1, Some("1.0.0"))

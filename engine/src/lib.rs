@@ -107,7 +107,7 @@ pub use library::MappedLibrary;
 pub use liveness::{StaleTasks, TaskLiveness};
 pub use manifest::Manifest;
 pub use plugins::LoadOutcome;
-pub use query::HistoryQuery;
+pub use query::{HistoryAnswer, HistoryQuery};
 pub use scheduler::{Cycle, RunLimit};
 pub use shutdown::StuckCall;
 pub use snapshot::{FailuresInARow, InFlightCall, Snapshot};
@@ -127,8 +127,9 @@ pub use watch::WatchHandle;
 
 pub use plugin_api::{View, ViewKind};
 pub use plugin_engine_core::{
-    BreakerState, CallKind, Cause, Command, Counts, Denied, Fault, FaultKind, Health, Moment,
-    PluginId, PluginIdError, PluginState, RejectReason, Requirement, RestartPolicy, Stale,
-    Staleness, TaskEnd, TaskKind, Transition, Unmet, WallTime, bounded, escape_control,
+    BreakerState, CallKind, Cause, Command, Counts, Denied, FILTER_KEYS, Fault, FaultKind,
+    FilterError, Health, HistoryFilter, Moment, PluginId, PluginIdError, PluginState, RejectReason,
+    Requirement, RestartPolicy, Stale, Staleness, TaskEnd, TaskKind, Transition, Unmet, WallTime,
+    bounded, escape_control,
 };
 pub use plugin_engine_crash_marks::{exiting as mark_exit, install as install_crash_marks};

@@ -4,44 +4,89 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use plugin_engine_core::{Cause, PluginState, Transition, WallTime};
+use plugin_engine_core::{Cause, HistoryFilter, PluginId, PluginState, Transition, WallTime};
 
 use crate::cell::Cell;
-use crate::history::Filter;
 use crate::shared::Shared;
 
-/// A question to the history of one plugin or of all. Iterating over it answers it, with copies.
+/// What the history says to a [`HistoryFilter`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HistoryAnswer {
+    /// The entries, in the order that was asked for.
+    pub entries: Vec<Transition>,
+    /// Everything up to this number was looked at. Whoever follows asks for what comes [`after`](HistoryFilter::after) it, or after the last entry
+    /// if a limit cut the answer short.
+    pub last_seq: u64,
+    /// How many entries of the plugins that were asked for have left the history.
+    pub lost: u64,
+}
+
+/// Answers a question.
+pub(crate) fn answer(engine: &Shared, filter: &HistoryFilter) -> HistoryAnswer {
+    let board = &engine.board;
+    // A number is given and its entry appended under one lock of one plugin. So once the last number is read here, every entry up to it is
+    // either there or its plugin's lock is held, for which `history` waits.
+    let last_seq = board.ledger.next_seq.load(Ordering::SeqCst);
+    let mut lost = 0;
+    let mut entries = Vec::new();
+    let mut ask = |cell: &Cell| {
+        lost += cell.history_lost();
+        entries.append(&mut cell.history(filter, last_seq));
+    };
+    if filter.ids.is_empty() {
+        board.registry.all().for_each(|cell| ask(cell));
+    } else {
+        let cells = filter
+            .ids
+            .iter()
+            .filter_map(|id| board.registry.find(id.as_str()));
+        cells.for_each(|cell| ask(cell));
+    }
+    if filter.ids.len() != 1 {
+        entries.sort_unstable_by_key(|entry: &Transition| entry.seq);
+        if filter.newest_first {
+            entries.reverse();
+        }
+        entries.truncate(filter.limit());
+    }
+    HistoryAnswer {
+        entries,
+        last_seq,
+        lost,
+    }
+}
+
+/// A question to the history of one plugin or of all, built step by step. Iterating over it answers it, with copies.
 ///
 /// Entries come oldest first unless said otherwise. What has left the bounded memory is not there any more; how much that is
 /// tells [`HistoryQuery::lost`].
 #[must_use = "a query does nothing until it is iterated over"]
 pub struct HistoryQuery {
     engine: Arc<Shared>,
-    of: Of,
-    filter: Filter,
-}
-
-enum Of {
-    All,
-    One(Arc<Cell>),
-    Unknown,
+    filter: HistoryFilter,
+    /// Whether it was asked for an id that none can have, so that there is nothing to be found.
+    is_void: bool,
 }
 
 impl HistoryQuery {
     pub(crate) fn of_all(engine: &Arc<Shared>) -> Self {
         Self {
             engine: Arc::clone(engine),
-            of: Of::All,
-            filter: Filter::default(),
+            filter: HistoryFilter::default(),
+            is_void: false,
         }
     }
 
     pub(crate) fn of_plugin(engine: &Arc<Shared>, id: &str) -> Self {
-        let cell = engine.board.registry.find(id);
+        let id = PluginId::new(id).ok();
         Self {
-            engine: Arc::clone(engine),
-            of: cell.map_or(Of::Unknown, |cell| Of::One(Arc::clone(cell))),
-            filter: Filter::default(),
+            is_void: id.is_none(),
+            filter: HistoryFilter {
+                ids: id.into_iter().collect(),
+                ..HistoryFilter::default()
+            },
+            ..Self::of_all(engine)
         }
     }
 
@@ -53,7 +98,7 @@ impl HistoryQuery {
 
     /// Only entries of this generation.
     pub fn generation(mut self, generation: u32) -> Self {
-        self.filter.generation = Some(generation);
+        self.filter.generations = Some(generation..=generation);
         self
     }
 
@@ -71,13 +116,13 @@ impl HistoryQuery {
 
     /// Only entries that lead to this state.
     pub fn to_state(mut self, state: PluginState) -> Self {
-        self.filter.to = Some(state);
+        self.filter.to_states = vec![state];
         self
     }
 
     /// Only entries of this cause.
     pub fn cause(mut self, cause: Cause) -> Self {
-        self.filter.cause = Some(cause);
+        self.filter.causes = vec![cause];
         self
     }
 
@@ -96,49 +141,28 @@ impl HistoryQuery {
 
     /// At most this many entries, the first ones in the order asked for.
     pub fn limit(mut self, count: usize) -> Self {
-        self.filter.limit = count;
+        self.filter.limit = Some(count);
         self
     }
 
     /// How many entries have left the memory, of this plugin or of all.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        match &self.of {
-            Of::All => self
-                .engine
-                .board
-                .registry
-                .all()
-                .map(|cell| cell.history_lost())
-                .sum(),
-            Of::One(cell) => cell.history_lost(),
-            Of::Unknown => 0,
+        let nothing = HistoryFilter {
+            limit: Some(0),
+            ..self.filter.clone()
+        };
+        if self.is_void {
+            return 0;
         }
+        answer(&self.engine, &nothing).lost
     }
 
-    fn answer(mut self) -> Vec<Transition> {
-        match &self.of {
-            Of::Unknown => Vec::new(),
-            Of::One(cell) => cell.history(&self.filter),
-            Of::All => {
-                // A number is given and its entry appended under one lock of one plugin. So once the last number is read
-                // here, every entry up to it is either there or its plugin's lock is held, for which `history` waits.
-                self.filter.up_to = self.engine.board.ledger.next_seq.load(Ordering::SeqCst);
-                let mut found: Vec<_> = self
-                    .engine
-                    .board
-                    .registry
-                    .all()
-                    .flat_map(|cell| cell.history(&self.filter))
-                    .collect();
-                found.sort_unstable_by_key(|entry| entry.seq);
-                if self.filter.newest_first {
-                    found.reverse();
-                }
-                found.truncate(self.filter.limit);
-                found
-            }
+    fn answer(&self) -> Vec<Transition> {
+        if self.is_void {
+            return Vec::new();
         }
+        answer(&self.engine, &self.filter).entries
     }
 }
 

@@ -6,11 +6,12 @@
 //!
 //! The arrows: `id`, `time`, `text`, `state` know nobody; `lifecycle` is the table over `state`; `fault` and `schedule` are data;
 //! `restart`, `breaker` and `health` are the policies and what is known for them; `liveness` is which tasks make progress;
-//! `requirement` is what one plugin requires of another; `machine` uses what is above and is the only one that changes anything.
+//! `requirement` is what one plugin requires of another; `history_filter` is the language in which history is asked for; `machine` uses what is above and is the only one that changes anything.
 
 mod breaker;
 mod fault;
 mod health;
+mod history_filter;
 mod id;
 mod lifecycle;
 mod liveness;
@@ -26,6 +27,7 @@ mod transition;
 pub use breaker::{BreakerPolicy, BreakerState};
 pub use fault::{Fault, FaultKind, FaultReport};
 pub use health::{Health, HealthPolicy, OnHung, OnUnhealthy};
+pub use history_filter::{FILTER_KEYS, FILTER_NAMES_MAX, FilterError, HistoryFilter};
 pub use id::{PluginId, PluginIdError};
 pub use lifecycle::{CAUSES, Cause, UnknownCause, next_state, table};
 pub use liveness::{

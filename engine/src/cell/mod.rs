@@ -9,15 +9,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex, MutexGuard};
 use plugin_engine_core::{
-    CallId, Event, Machine, Moment, PluginId, PluginState, Record, RejectReason, Step, Transition,
-    WallTime,
+    CallId, Event, HistoryFilter, Machine, Moment, PluginId, PluginState, Record, RejectReason,
+    Step, Transition, WallTime,
 };
 
 mod consequences;
 mod guarded;
 
 use crate::clock::TimeSource;
-use crate::history::{Filter, HistoryBudget, PluginHistory};
+use crate::history::{HistoryBudget, PluginHistory};
 use crate::ledger::Ledger;
 use crate::snapshot::{Beside, Facts, Owned, Plain, Published, READ_TRIES_MAX, Snapshot};
 use crate::turns::{ReloadTurn, Turn, Turns};
@@ -408,9 +408,9 @@ impl Cell {
         (guarded.plain(), owned)
     }
 
-    /// The entries of the history that `filter` takes.
-    pub(crate) fn history(&self, filter: &Filter) -> Vec<Transition> {
-        self.lock().history.query(&self.id, filter)
+    /// The entries of the history that `filter` takes, up to this number.
+    pub(crate) fn history(&self, filter: &HistoryFilter, up_to: u64) -> Vec<Transition> {
+        self.lock().history.query(&self.id, filter, up_to)
     }
 
     /// How many entries have left the history.

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use crate::health::HealthRecord;
 use crate::{
-    Admission, BreakerState, CallKind, Cause, Command, Fault, FaultReport, Health, HealthPolicy, Moment,
-    PluginState, Schedule, WallTime, next_state,
+    Admission, BreakerState, CallKind, Cause, Command, Fault, FaultReport, Health, HealthPolicy,
+    Moment, PluginState, Schedule, WallTime, next_state,
 };
 
 pub use event::{
