@@ -59,6 +59,22 @@ impl Cell {
         }
     }
 
+    /// The generation is on probation no more. A policy that was held back for that is applied, which is to be logged.
+    pub(crate) fn end_probation(
+        &self,
+        ledger: &Ledger,
+        guarded: &mut Guarded,
+        now: Moment,
+    ) -> Applied {
+        guarded.probation = None;
+        guarded.machine.end_probation();
+        let mut applied = Applied::nothing();
+        if guarded.machine.has_more_to_say() {
+            self.follow_up(ledger, guarded, now, &mut applied);
+        }
+        applied
+    }
+
     /// What the snapshot says of the health beyond its plain fields, if that is not what it said before.
     pub(super) fn changed_facts(&self, guarded: &Guarded) -> Option<Facts> {
         let note = guarded.machine.health_note();

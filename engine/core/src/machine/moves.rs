@@ -111,6 +111,8 @@ impl Machine {
         let step = self.go(wall, Cause::SwitchedOff, None, None)?;
         self.faults.state = None;
         self.let_go();
+        // Nothing of it runs that could turn out badly.
+        self.health.on_probation = false;
         Ok(step.rearmed())
     }
 
