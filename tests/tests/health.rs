@@ -278,6 +278,27 @@ fn a_thread_that_panics_at_rest_counts_and_the_instance_goes_with_the_next_cycle
 }
 
 #[test]
+fn an_instance_that_is_left_goes_with_the_next_cycle_whatever_is_configured_before_that() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("now");
+    let settings = format!("[settings]\nwhen = {file:?}\n");
+    let config = format!("panic_limit = 1\non_unhealthy = \"disable\"\n{settings}");
+    let rig = rig("thread-panics", &config);
+    let _ = rig.engine.run_cycle();
+    std::fs::write(&file, "").unwrap();
+    wait_for("the panic", || rig.state("p") == PluginState::Disabled);
+    rig.configure("p", &format!("interval = \"5s\"\n{config}"));
+    rig.engine.reload("p").unwrap();
+    assert_eq!(rig.causes("p").last(), Some(&Cause::Reconfigured));
+    let calls = rig.snapshot("p").counts.calls;
+    let _ = rig.engine.run_cycle();
+    assert_eq!(rig.snapshot("p").counts.calls, calls + 1, "a destroy");
+    rig.advance(60_000);
+    let report = rig.engine.run_cycle();
+    assert_eq!(report.due, 1, "the neighbour");
+}
+
+#[test]
 fn health_is_unknown_before_the_first_call_then_what_the_calls_say() {
     let rig = rig("fails", "[settings]\nevery = 2\n");
     assert_eq!(rig.snapshot("nobody").health, Health::Unknown);

@@ -52,7 +52,7 @@ impl Cell {
             guarded.probation = None;
             self.set_loaded(guarded, None);
         }
-        if guarded.instance.is_some() {
+        if guarded.has_leftover() {
             // Nobody is about to give it back, so the next cycle is to find it.
             let interval = guarded.machine.schedule().interval();
             ledger.rearm(self.index, Some(now), interval);
