@@ -470,6 +470,6 @@ impl Machine {
 }
 
 /// Delays are said to the millisecond, as nobody reads more of them.
-fn to_the_millisecond(delay: Duration) -> Duration {
+pub(super) fn to_the_millisecond(delay: Duration) -> Duration {
     Duration::from_millis(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX))
 }
