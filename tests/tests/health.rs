@@ -1,6 +1,6 @@
 //! Health: panics counted, unhealthy said once, restarts with back-off, given up at last, and back by a reset or by going well.
 
-use plugin_engine::{Cause, Event, FaultKind, Health, PluginState, Subscription};
+use plugin_engine::{Cause, Event, FaultKind, Health, LoadOutcome, PluginState, Subscription};
 use plugin_engine_tests::{Rig, wait_for};
 
 /// Restarts without jitter.
@@ -296,6 +296,35 @@ fn an_instance_that_is_left_goes_with_the_next_cycle_whatever_is_configured_befo
     rig.advance(60_000);
     let report = rig.engine.run_cycle();
     assert_eq!(report.due, 1, "the neighbour");
+}
+
+#[test]
+fn a_plugin_of_which_a_policy_disposes_at_the_end_of_its_create_is_not_said_to_be_enabled() {
+    for (policy, state, why) in [
+        ("restart", PluginState::Error, "restarted in 1s: "),
+        ("disable", PluginState::Disabled, "switched off: "),
+        ("unload", PluginState::Unloaded, "unloaded: "),
+    ] {
+        let rig = Rig::new();
+        let config = format!("panic_limit = 1\non_unhealthy = \"{policy}\"\n{STEADY}");
+        rig.drop_as(
+            "thread-panics",
+            "p",
+            &format!("{config}[settings]\nin_create = true\n"),
+        );
+        let outcomes = rig.load_any();
+        assert_eq!(rig.state("p"), state);
+        let [outcome @ LoadOutcome::Failed { fault, .. }] = &outcomes[..] else {
+            panic!("{policy}: {outcomes:?}");
+        };
+        assert!(fault.message.starts_with(why), "{policy}: {fault}");
+        let text = outcome.to_string();
+        assert!(text.starts_with("p: does not run, from "), "{text}");
+        if state == PluginState::Unloaded {
+            let again = rig.engine.load("p").unwrap();
+            assert!(matches!(again, LoadOutcome::Failed { .. }), "{again}");
+        }
+    }
 }
 
 #[test]
