@@ -25,7 +25,12 @@ fn to_next_tick(rig: &Rig) -> Option<u64> {
     let next = rig.snapshot("p").next_update?;
     let wait = next.saturating_since(now);
     rig.clock.advance(wait);
-    let _ = rig.engine.run_cycle();
+    // A restart waits until the instance before is destroyed, which no cycle waits for.
+    wait_for("the tick to be taken", || {
+        let _ = rig.engine.run_cycle();
+        let next = rig.snapshot("p").next_update;
+        next.is_none_or(|next| next > rig.now())
+    });
     Some(u64::try_from(wait.as_millis()).unwrap())
 }
 
