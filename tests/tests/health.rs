@@ -1,6 +1,8 @@
 //! Health: panics counted, unhealthy said once, restarts with back-off, given up at last, and back by a reset or by going well.
 
-use plugin_engine::{Cause, Event, FaultKind, Health, LoadOutcome, PluginState, Subscription};
+use plugin_engine::{
+    Cause, Error, Event, FaultKind, Health, LoadOutcome, PluginState, Subscription,
+};
 use plugin_engine_tests::{Rig, wait_for};
 
 /// Restarts without jitter.
@@ -208,6 +210,34 @@ fn by_policy_an_unhealthy_plugin_is_unloaded_until_somebody_loads_it() {
     assert_eq!(rig.state("p"), PluginState::Unloaded);
     rig.engine.load("p").unwrap();
     assert_eq!(rig.state("p"), PluginState::Enabled);
+}
+
+#[test]
+fn a_reset_loads_what_a_policy_has_unloaded() {
+    let rig = rig("panics", "panic_limit = 1\non_unhealthy = \"unload\"\n");
+    to_next_tick(&rig);
+    assert_eq!(rig.state("p"), PluginState::Unloaded);
+    rig.engine.reset("p").unwrap();
+    let snapshot = rig.snapshot("p");
+    assert_eq!(
+        (snapshot.state, snapshot.health, snapshot.generation),
+        (PluginState::Enabled, Health::Unknown, 2)
+    );
+    // What a person has unloaded is loaded by name.
+    rig.engine.unload("p").unwrap();
+    let denied = rig.engine.reset("p").unwrap_err().to_string();
+    assert!(denied.contains("possible now: load"), "{denied}");
+    assert_eq!(rig.state("p"), PluginState::Unloaded);
+}
+
+#[test]
+fn a_reset_of_what_a_policy_has_unloaded_says_what_is_wrong_with_its_file() {
+    let rig = rig("panics", "panic_limit = 1\non_unhealthy = \"unload\"\n");
+    to_next_tick(&rig);
+    std::fs::write(rig.dir().join("p.so"), "no library").unwrap();
+    let error = rig.engine.reset("p").unwrap_err();
+    assert!(matches!(error, Error::Load(_)), "{error}");
+    assert_eq!(rig.state("p"), PluginState::Error);
 }
 
 #[test]
