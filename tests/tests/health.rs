@@ -213,6 +213,22 @@ fn by_policy_an_unhealthy_plugin_is_unloaded_until_somebody_loads_it() {
 }
 
 #[test]
+fn an_episode_of_a_plugin_that_a_policy_has_unloaded_ends_with_its_file() {
+    let rig = rig("panics", "panic_limit = 1\non_unhealthy = \"unload\"\n");
+    rig.engine.sync(|_| ()).unwrap();
+    to_next_tick(&rig);
+    let told = || unhealthy(&rig.engine.subscribe("plugin.p.unhealthy")).len();
+    assert_eq!(told(), 1);
+    let entries = rig.history("p").len();
+    std::fs::remove_file(rig.dir().join("p.so")).unwrap();
+    rig.engine.sync(|_| ()).unwrap();
+    assert_eq!(told(), 0);
+    let snapshot = rig.snapshot("p");
+    assert_eq!((snapshot.health, snapshot.error), (Health::Unknown, None));
+    assert_eq!(rig.history("p").len(), entries, "it was unloaded already");
+}
+
+#[test]
 fn a_reset_loads_what_a_policy_has_unloaded() {
     let rig = rig("panics", "panic_limit = 1\non_unhealthy = \"unload\"\n");
     to_next_tick(&rig);

@@ -151,6 +151,13 @@ impl Machine {
 
     pub(super) fn unload(&mut self, wall: WallTime, cause: Cause) -> Result<Step, RejectReason> {
         self.check_settled()?;
+        let by_policy = self.state == PluginState::Unloaded && self.health.episode.is_some();
+        if by_policy && cause == Cause::FileRemoved {
+            // A policy has unloaded it before, so there is nothing to enter, and nothing left that is unhealthy.
+            self.faults.clear();
+            self.health.forget();
+            return Ok(Step::silent());
+        }
         let step = self.go(wall, cause, None, None)?;
         self.faults.clear();
         self.let_go();
