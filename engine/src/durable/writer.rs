@@ -76,6 +76,7 @@ impl Writer {
     /// Enters the start of this engine, which has the first number of it.
     pub(super) fn started(&mut self, seq: u64, at: WallTime) {
         self.collector = Collector::new(seq - 1);
+        self.mark.begin_after(seq - 1);
         self.collector.engine.push(EngineRecord::Started(Started {
             seq,
             at,
@@ -245,6 +246,8 @@ impl Durable {
         {
             tracing::warn!(target: "plugin_engine::history", %error, "numbers will be skipped at the next start");
         }
+        // The last connection that is closed brings all of it into one file.
+        self.readers.lock().clear();
         if let Some(store) = writer.store.take()
             && let Err(error) = store.close()
         {
