@@ -350,6 +350,11 @@ impl EngineSays {
                 let bytes = self.history_bytes_max.as_ref();
                 said("engine", name, bytes, u64::to_string)
             }
+            "history_kept_for" => said("engine", name, self.history_kept_for.as_ref(), time),
+            "history_file_bytes_max" => {
+                let bytes = self.history_file_bytes_max.as_ref();
+                said("engine", name, bytes, u64::to_string)
+            }
             "backtraces" => said("engine", name, self.backtraces.as_ref(), bool::to_string),
             _ => None,
         };

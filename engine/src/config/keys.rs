@@ -10,6 +10,7 @@ use super::choices::{ReloadWay, UnmapPolicy};
 use super::health_keys::{
     BREAKER, BREAKER_KEY, HUNG_INTERVALS, ON_HUNG, ON_UNHEALTHY, PANIC_LIMIT, RESTART, RESTART_KEY,
 };
+use super::history_keys;
 use super::limit_keys::{LIMITS, LIMITS_KEY};
 
 pub(crate) use super::wanted::duration_text;
@@ -400,6 +401,8 @@ pub(crate) static ENGINE: Section = Section {
             Default::Count(HISTORY_BYTES),
             "How much memory the histories of all plugins may take together, in bytes.",
         ),
+        history_keys::KEPT_FOR,
+        history_keys::FILE_BYTES_MAX,
         key(
             "backtraces",
             Kind::Flag,

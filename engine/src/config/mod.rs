@@ -14,6 +14,7 @@ mod engine_file;
 mod error;
 mod health_keys;
 mod health_layer;
+pub(crate) mod history_keys;
 mod in_force;
 pub(crate) mod keys;
 mod limit_keys;
