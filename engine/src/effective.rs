@@ -209,6 +209,7 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
         ("interval", time(config.interval(manifest))),
         ("timeout", time(config.timeout(manifest))),
         ("jitter", time(config.jitter(manifest))),
+        ("required", flag(config.required())),
     ];
     let after = [
         (

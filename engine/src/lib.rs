@@ -62,8 +62,10 @@ mod mailbox;
 mod manifest;
 mod plugin_log;
 mod plugins;
+mod premises;
 mod probations;
 mod query;
+mod readiness;
 mod refused;
 mod registry;
 mod reload;
@@ -88,6 +90,7 @@ mod transition_log;
 mod turns;
 mod unmap;
 mod usage;
+mod usages;
 mod verify;
 #[cfg(feature = "watch")]
 mod watch;
@@ -108,6 +111,7 @@ pub use liveness::{StaleTasks, TaskLiveness};
 pub use manifest::Manifest;
 pub use plugins::LoadOutcome;
 pub use query::{HistoryAnswer, HistoryQuery};
+pub use readiness::{Awaited, Readiness};
 pub use scheduler::{Cycle, RunLimit};
 pub use shutdown::StuckCall;
 pub use snapshot::{FailuresInARow, InFlightCall, Snapshot};
@@ -117,7 +121,9 @@ pub use supervisor::FaultPoint;
 pub use supervisor::{
     Busy, Protected, Sleep, SuperviseError, TaskBuilder, TaskContext, TaskHandle, TaskState,
 };
-pub use usage::{CallUsage, LimitLevel, Percentiles, PluginUsage, RecentUsage};
+pub use usage::{
+    CallUsage, DURATION_BOUNDS, LimitLevel, Percentiles, PluginUsage, RecentUsage, UpdateDurations,
+};
 pub use verify::{
     Check, DirectoryLock, Inspection, LockedFile, Verdict, VerifyError, VerifyPolicy, inspect,
     lock_directory,

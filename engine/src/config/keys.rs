@@ -11,6 +11,7 @@ use super::health_keys::{
     BREAKER, BREAKER_KEY, HUNG_INTERVALS, ON_HUNG, ON_UNHEALTHY, PANIC_LIMIT, RESTART, RESTART_KEY,
 };
 use super::limit_keys::{LIMITS, LIMITS_KEY};
+use super::readiness_keys::REQUIRED;
 
 pub(crate) use super::wanted::duration_text;
 
@@ -213,6 +214,7 @@ pub(crate) static BESIDE: Section = Section {
         PLUGIN_INTERVAL,
         PLUGIN_TIMEOUT,
         JITTER,
+        REQUIRED,
         REQUIRES,
         RELOAD,
         TRIAL_UPDATE,
@@ -247,6 +249,7 @@ pub(crate) static PLUGIN: Section = Section {
         PLUGIN_INTERVAL,
         PLUGIN_TIMEOUT,
         JITTER,
+        REQUIRED,
         REQUIRES,
         RELOAD,
         TRIAL_UPDATE,

@@ -21,6 +21,7 @@ mod limits;
 mod nearest;
 mod plugin;
 mod preparation;
+mod readiness_keys;
 mod reading;
 mod reference;
 mod schema;

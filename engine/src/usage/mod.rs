@@ -24,7 +24,8 @@ use window::{Totals, Windows};
 pub(crate) use cpu::CpuMeter;
 pub use limits::LimitLevel;
 pub(crate) use limits::{Levels, UsageLimits, Verdict};
-pub use report::{CallUsage, Percentiles, PluginUsage, RecentUsage};
+pub use report::{CallUsage, Percentiles, PluginUsage, RecentUsage, UpdateDurations};
+pub use wall::DURATION_BOUNDS;
 
 /// How much time lies between two updates that are measured with care. A little less than a second, so that of a plugin that is called
 /// each second every update is, also if one starts a little sooner after its tick than the one before.
@@ -243,6 +244,18 @@ impl UsageRecord {
             cpu_sampled_calls: rest.update_cpu.calls + rest.other_cpu.calls,
             recent,
             limits: rest.judge.level(),
+        }
+    }
+
+    /// How the updates are spread over times.
+    pub(crate) fn update_durations(&self) -> UpdateDurations {
+        let Wall {
+            calls, total_ns, ..
+        } = self.updates.wall;
+        UpdateDurations {
+            calls,
+            total: Duration::from_nanos(total_ns),
+            below: self.updates.below(),
         }
     }
 
