@@ -136,6 +136,9 @@ fn the_arrows_between_crates_point_one_way() {
         // It puts functions in front of the system's, which no embedder should get without having asked for it.
         ("engine", "plugin-engine-thread-hooks"),
         ("engine/thread-hooks", "plugin-engine"),
+        ("engine", "plugin-engine-wire"),
+        ("engine/wire", "clap"),
+        ("engine/wire", "hyper"),
         ("engine/crash-marks", "plugin-engine"),
         ("engine/crash-marks", "plugin-engine-core"),
     ] {

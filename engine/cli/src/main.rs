@@ -5,7 +5,6 @@
 mod census;
 mod commands;
 mod follow;
-mod json;
 mod logging;
 mod output;
 mod paint;

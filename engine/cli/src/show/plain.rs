@@ -123,6 +123,7 @@ impl Show for Plain {
 
     fn stopping(&mut self, plugins: Vec<Standing>) -> io::Result<()> {
         let now = SystemTime::now().into();
+        let plugins: Vec<_> = plugins.iter().map(Standing::for_table).collect();
         self.stopped = table(&plugins, now, Space::UNLIMITED)
             .iter()
             .map(|line| format!("{}\n", line.text(false).trim_end()))
