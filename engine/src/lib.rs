@@ -104,7 +104,7 @@ pub use crashes::FoundCall;
 pub use discover::DiscoverError;
 pub use engine::{Engine, Usage};
 pub use error::{Error, LoadError, ReloadError};
-pub use events::{Event, Subscription};
+pub use events::{Event, Pattern as TopicPattern, Subscription};
 pub use executor::CycleReport;
 pub use library::MappedLibrary;
 pub use liveness::{StaleTasks, TaskLiveness};
@@ -122,7 +122,8 @@ pub use supervisor::{
     Busy, Protected, Sleep, SuperviseError, TaskBuilder, TaskContext, TaskHandle, TaskState,
 };
 pub use usage::{
-    CallUsage, DURATION_BOUNDS, LimitLevel, Percentiles, PluginUsage, RecentUsage, UpdateDurations,
+    CallUsage, DURATION_BOUNDS, LimitLevel, Percentiles, PluginTallies, PluginUsage,
+    RecentUsage, UpdateDurations,
 };
 pub use verify::{
     Check, DirectoryLock, Inspection, LockedFile, Verdict, VerifyError, VerifyPolicy, inspect,

@@ -6,7 +6,7 @@ use plugin_engine_core::PluginId;
 
 use crate::cell::Cell;
 use crate::engine::Engine;
-use crate::usage::{PluginUsage, UpdateDurations};
+use crate::usage::{PluginTallies, PluginUsage};
 
 /// What plugins use.
 impl Engine {
@@ -30,14 +30,14 @@ impl Engine {
         board.registry.all().map(of).collect()
     }
 
-    /// How the updates of all plugins are spread over times, in the order in which the plugins became known: what a monitoring system
+    /// What is counted of all plugins, and how their updates are spread over times, in the order in which the plugins became known: what a monitoring system
     /// wants to know every few seconds. Each is of one moment; together they are not. Never waits for a plugin, and holds up none for longer
     /// than it takes to add up 360 numbers.
     #[must_use]
-    pub fn update_durations(&self) -> Vec<(PluginId, UpdateDurations)> {
+    pub fn plugin_tallies(&self) -> Vec<(PluginId, PluginTallies)> {
         let cells = self.shared().board.registry.all();
         cells
-            .map(|cell| (cell.id.clone(), cell.lock().usage.update_durations()))
+            .map(|cell| (cell.id.clone(), cell.lock().usage.tallies()))
             .collect()
     }
 }

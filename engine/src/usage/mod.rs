@@ -24,7 +24,7 @@ use window::{Totals, Windows};
 pub(crate) use cpu::CpuMeter;
 pub use limits::LimitLevel;
 pub(crate) use limits::{Levels, UsageLimits, Verdict};
-pub use report::{CallUsage, Percentiles, PluginUsage, RecentUsage, UpdateDurations};
+pub use report::{CallUsage, Percentiles, PluginTallies, PluginUsage, RecentUsage, UpdateDurations};
 pub use wall::DURATION_BOUNDS;
 
 /// How much time lies between two updates that are measured with care. A little less than a second, so that of a plugin that is called
@@ -52,6 +52,7 @@ struct Rest {
     other_cpu: SampledCpu,
     /// The calls that were abandoned and have not returned.
     overdue: Vec<Overdue>,
+    restarts: u64,
     windows: Windows,
     judge: Judge,
 }
@@ -120,6 +121,11 @@ impl UsageRecord {
 
     /// Follows the machine, which has taken a step at `now`; `ending` is the call that ended with it, if one did.
     pub(crate) fn follow(&mut self, ending: Option<Ending>, step: &Step, now: Moment) {
+        if let Some(record) = &step.record
+            && record.cause == Cause::Restarted
+        {
+            self.rest().restarts += 1;
+        }
         if let Some(record) = &step.record
             && begins_anew(record.cause)
             && let Some(rest) = &mut self.rest
@@ -247,15 +253,18 @@ impl UsageRecord {
         }
     }
 
-    /// How the updates are spread over times.
-    pub(crate) fn update_durations(&self) -> UpdateDurations {
+    /// What is counted, for a monitoring system.
+    pub(crate) fn tallies(&self) -> PluginTallies {
         let Wall {
             calls, total_ns, ..
         } = self.updates.wall;
-        UpdateDurations {
-            calls,
-            total: Duration::from_nanos(total_ns),
-            below: self.updates.below(),
+        PluginTallies {
+            updates: UpdateDurations {
+                calls,
+                total: Duration::from_nanos(total_ns),
+                below: self.updates.below(),
+            },
+            restarts: self.rest.as_ref().map_or(0, |rest| rest.restarts),
         }
     }
 

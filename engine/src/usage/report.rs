@@ -68,6 +68,16 @@ pub struct Percentiles {
     pub p999_us: f64,
 }
 
+/// What is counted of a plugin since its id became known, for a monitoring system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PluginTallies {
+    /// Its updates.
+    pub updates: UpdateDurations,
+    /// How often a policy has restarted it.
+    pub restarts: u64,
+}
+
 /// How the updates of a plugin are spread over times, since its id became known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
