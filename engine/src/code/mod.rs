@@ -1,8 +1,10 @@
 //! Stable codes of refusals: what each means, what it looks like, and what to do. Texts only; who refuses is elsewhere.
 //!
 //! A code keeps its meaning for ever: one that is no longer used is not given to anything else. The first two digits are the
-//! subject: 01 files, 02 loading, 03 configuration, 04 commands, 05 changes under a running engine, 06 health, supervision and crashes.
+//! subject: 01 files, 02 loading, 03 configuration, 04 commands, 05 changes under a running engine, 06 health, supervision and crashes,
+//! 07 asking a running engine, and what it keeps.
 
+mod asking;
 mod changes;
 mod commands;
 mod config;
@@ -108,6 +110,7 @@ impl Code {
             supervision::CODES,
             crashes::CODES,
             usage::CODES,
+            asking::CODES,
         ];
         families.into_iter().flatten().copied()
     }

@@ -77,7 +77,7 @@ pub(crate) struct RunArgs {
     cycles: Option<u64>,
 
     /// Stop after this time, counted from when the directory is loaded: 20s, 5m, 1h 30m
-    #[arg(long = "for", id = "duration", value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long = "for", id = "duration", value_name = "DURATION", value_parser = super::parse_duration)]
     duration: Option<Duration>,
 
     /// Do not watch the directory and the configuration; SIGHUP still reads them again
@@ -87,14 +87,6 @@ pub(crate) struct RunArgs {
     /// One JSON object per transition on standard output, and one of all plugins at the end
     #[arg(long)]
     json: bool,
-}
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration.is_zero() => Err("must be longer than zero".to_owned()),
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(format!("{error}; write 20s, 5m or 1h 30m")),
-    }
 }
 
 /// What this thread waits for.
@@ -488,6 +480,7 @@ mod tests {
 
     use super::*;
     use crate::commands::Cli;
+    use crate::commands::parse_duration;
 
     #[test]
     fn the_command_line_is_consistent() {
