@@ -122,8 +122,8 @@ pub use supervisor::{
     Busy, Protected, Sleep, SuperviseError, TaskBuilder, TaskContext, TaskHandle, TaskState,
 };
 pub use usage::{
-    CallUsage, DURATION_BOUNDS, LimitLevel, Percentiles, PluginTallies, PluginUsage,
-    RecentUsage, UpdateDurations,
+    CallUsage, DURATION_BOUNDS, LimitLevel, Percentiles, PluginTallies, PluginUsage, RecentUsage,
+    UpdateDurations,
 };
 pub use verify::{
     Check, DirectoryLock, Inspection, LockedFile, Verdict, VerifyError, VerifyPolicy, inspect,

@@ -62,6 +62,8 @@ struct Following {
     pattern: TopicPattern,
     /// The place of the next event.
     next: u64,
+    /// The number of the one before.
+    seen: u64,
     /// What comes before that.
     first: Messages,
     changed: watch::Receiver<u64>,
@@ -78,7 +80,7 @@ impl Following {
         };
         let mut first = Messages::default();
         if lost > 0 {
-            first.add_lost(lost);
+            first.add_lost(lost, seen.unwrap_or(0));
         }
         for event in app.events.unhealthy(&app.engine, &pattern) {
             if seen.is_none_or(|seen| event.seq > seen) {
@@ -90,6 +92,7 @@ impl Following {
             app,
             pattern,
             next,
+            seen: seen.unwrap_or(0),
             first,
             changed,
             beat,
@@ -106,9 +109,10 @@ impl Following {
             }
             self.next = read.next;
             if read.lost > 0 {
-                messages.add_lost(read.lost);
+                messages.add_lost(read.lost, self.seen);
             }
             for event in &read.events {
+                self.seen = event.seq;
                 if self.pattern.matches(&event.topic) {
                     messages.add(None, Some(event.seq), &Event::from(&**event));
                 }

@@ -6,6 +6,7 @@ use axum::body::{Body, Bytes};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use futures_util::stream::unfold;
+use plugin_engine_wire::Lost;
 use serde::Serialize;
 
 use crate::answer::{Refusal, content};
@@ -35,9 +36,9 @@ impl Messages {
         out.extend_from_slice(b"\n\n");
     }
 
-    /// Adds that messages are missing here.
-    pub(crate) fn add_lost(&mut self, lost: u64) {
-        self.add(Some("lost"), None, &serde_json::json!({ "lost": lost }));
+    /// Adds that so many messages are missing here, after the one of a number.
+    pub(crate) fn add_lost(&mut self, lost: u64, after: u64) {
+        self.add(Some("lost"), None, &Lost { lost, after });
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -279,7 +279,7 @@ fn cpu(usage: &Usage) -> Option<String> {
 }
 
 /// A time in microseconds, in a few characters.
-fn brief(micros: f64) -> String {
+pub(crate) fn brief(micros: f64) -> String {
     let (value, unit) = match micros {
         ..999.5 => (micros, "µs"),
         ..999_500.0 => (micros / 1_000.0, "ms"),

@@ -2,9 +2,10 @@
 //!
 //! A code keeps its meaning for ever: one that is no longer used is not given to anything else. The first two digits are the
 //! subject: 01 files, 02 loading, 03 configuration, 04 commands, 05 changes under a running engine, 06 health, supervision and crashes,
-//! 07 asking the running engine.
+//! 07 asking a running engine, and what it keeps.
 
 mod admin;
+mod asking;
 mod changes;
 mod commands;
 mod config;
@@ -111,6 +112,7 @@ impl Code {
             crashes::CODES,
             usage::CODES,
             admin::CODES,
+            asking::CODES,
         ];
         families.into_iter().flatten().copied()
     }

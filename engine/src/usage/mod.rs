@@ -24,7 +24,9 @@ use window::{Totals, Windows};
 pub(crate) use cpu::CpuMeter;
 pub use limits::LimitLevel;
 pub(crate) use limits::{Levels, UsageLimits, Verdict};
-pub use report::{CallUsage, Percentiles, PluginTallies, PluginUsage, RecentUsage, UpdateDurations};
+pub use report::{
+    CallUsage, Percentiles, PluginTallies, PluginUsage, RecentUsage, UpdateDurations,
+};
 pub use wall::DURATION_BOUNDS;
 
 /// How much time lies between two updates that are measured with care. A little less than a second, so that of a plugin that is called

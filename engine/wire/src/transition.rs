@@ -69,3 +69,13 @@ impl From<&plugin_engine::Transition> for Transition {
         }
     }
 }
+
+impl From<&plugin_engine::HistoryAnswer> for History {
+    fn from(answer: &plugin_engine::HistoryAnswer) -> Self {
+        Self {
+            entries: answer.entries.iter().map(Transition::from).collect(),
+            last_seq: answer.last_seq,
+            lost: answer.lost,
+        }
+    }
+}
