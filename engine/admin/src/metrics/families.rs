@@ -441,7 +441,7 @@ impl Gathered {
             |metric| {
                 for (plugin, tallies) in &self.plugins {
                     let updates = &tallies.updates;
-                    let mut buckets = [(f64::MAX, 0); DURATION_BOUNDS.len() + 1];
+                    let mut buckets = [(f64::INFINITY, 0); DURATION_BOUNDS.len() + 1];
                     let mut below = 0;
                     for (bucket, (bound, upto)) in
                         buckets.iter_mut().zip(bounds.iter().zip(updates.below))
