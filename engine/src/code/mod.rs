@@ -2,7 +2,7 @@
 //!
 //! A code keeps its meaning for ever: one that is no longer used is not given to anything else. The first two digits are the
 //! subject: 01 files, 02 loading, 03 configuration, 04 commands, 05 changes under a running engine, 06 health, supervision and crashes,
-//! 07 asking a running engine, and what it keeps.
+//! 07 asking a running engine, and its history.
 
 mod admin;
 mod asking;
@@ -11,6 +11,7 @@ mod commands;
 mod config;
 mod crashes;
 mod files;
+mod history;
 mod loading;
 mod reloading;
 mod requirements;
@@ -112,6 +113,7 @@ impl Code {
             crashes::CODES,
             usage::CODES,
             admin::CODES,
+            history::CODES,
             asking::CODES,
         ];
         families.into_iter().flatten().copied()
