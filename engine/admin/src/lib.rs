@@ -45,6 +45,7 @@ mod server;
 mod server_sent;
 mod socket;
 mod token;
+mod why;
 
 pub use error::AdminError;
 pub use options::{AdminLimits, AdminOptions};

@@ -84,7 +84,22 @@ pub(crate) async fn engine(State(app): Asked) -> Answer {
     .await
 }
 
-/// How the history is kept. In memory alone.
+/// How the history is kept.
+#[cfg(feature = "history-sqlite")]
+fn history_info(engine: &Engine) -> wire::HistoryInfo {
+    let Some(status) = engine.history_status() else {
+        return wire::HistoryInfo::default();
+    };
+    wire::HistoryInfo {
+        durable: true,
+        durable_seq: Some(status.durable_seq),
+        held: Some(status.held),
+        problem: status.problem,
+    }
+}
+
+/// How the history is kept: in memory alone.
+#[cfg(not(feature = "history-sqlite"))]
 fn history_info(_engine: &Engine) -> wire::HistoryInfo {
     wire::HistoryInfo::default()
 }
@@ -213,7 +228,7 @@ fn in_words(error: &dyn std::error::Error) -> String {
 }
 
 /// The commands, by the words with which they end an address.
-const COMMANDS: [(&str, Command); 7] = [
+const COMMANDS: [(&str, Command); 8] = [
     ("enable", |engine, id| engine.enable(id).map(|()| None)),
     ("disable", |engine, id| engine.disable(id).map(|()| None)),
     ("load", |engine, id| engine.load(id).map(told)),
@@ -221,6 +236,7 @@ const COMMANDS: [(&str, Command); 7] = [
     ("reset", |engine, id| engine.reset(id).map(|()| None)),
     ("unload", |engine, id| engine.unload(id).map(|()| None)),
     ("update", |engine, id| engine.update(id).map(|()| None)),
+    ("forget", |engine, id| engine.forget(id).map(|()| None)),
 ];
 
 type Command = fn(&Engine, &str) -> Result<Option<String>, Error>;

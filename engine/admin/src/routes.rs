@@ -7,7 +7,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::server::App;
-use crate::{access, event_stream, metrics, operations, page};
+use crate::{access, event_stream, metrics, operations, page, why};
 
 /// Makes the router, and the list of what is in it.
 macro_rules! routes {
@@ -29,6 +29,7 @@ routes! {
     get "/plugins/{id}" => operations::plugin,
     get "/plugins/{id}/display" => operations::display,
     get "/plugins/{id}/history" => operations::plugin_history,
+    get "/plugins/{id}/why" => why::why,
     post "/plugins/{id}/{command}" => operations::command,
     get "/history" => operations::history,
     get "/events" => event_stream::events,

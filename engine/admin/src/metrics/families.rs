@@ -211,6 +211,13 @@ impl Gathered {
             None,
             entries as f64,
         )?;
+        if let Some((held, has_problem)) = self.durable {
+            let help = "Transitions that wait to be written to disk";
+            out.gauge("history_queue_entries", help, None, held as f64)?;
+            let help = "Whether the history cannot be written at present";
+            let problem = f64::from(u8::from(has_problem));
+            out.gauge("history_write_problem", help, None, problem)?;
+        }
         out.counter("transitions", "Transitions of all plugins", self.last_seq)?;
         let help = "Events that came faster than the admin server could keep them";
         out.counter("events_lost", help, self.events_lost)

@@ -17,6 +17,8 @@ pub(super) struct Gathered {
     pub(super) refused: usize,
     pub(super) is_ready: bool,
     pub(super) events_lost: u64,
+    /// Entries that wait to be written, and whether nothing is written at present; `None` where the history is in memory alone.
+    pub(super) durable: Option<(u64, bool)>,
 }
 
 impl Gathered {
@@ -36,6 +38,18 @@ impl Gathered {
             refused: engine.refused().len(),
             is_ready: engine.readiness().is_ready(),
             events_lost,
+            durable: durable(engine),
         }
     }
+}
+
+#[cfg(feature = "history-sqlite")]
+fn durable(engine: &Engine) -> Option<(u64, bool)> {
+    let status = engine.history_status()?;
+    Some((status.held, status.problem.is_some()))
+}
+
+#[cfg(not(feature = "history-sqlite"))]
+fn durable(_engine: &Engine) -> Option<(u64, bool)> {
+    None
 }
