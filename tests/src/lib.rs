@@ -1,5 +1,6 @@
 //! The harness: builds plugin files once per run, drops copies of them into directories, and waits for conditions.
 
+mod asking;
 pub mod bad_files;
 mod census;
 mod contract;
@@ -15,12 +16,14 @@ mod program;
 mod replaced;
 mod rig;
 mod scripted;
+mod served;
 mod server;
 mod slim;
 mod sources;
 mod stall;
 mod watched;
 
+pub use asking::{Asked, Followed, Message, Reply, await_absence};
 pub use census::{ThreadHooks, is_mapped, sealed_copies};
 pub use contract::{Contract, VERSION as CONTRACT_VERSION};
 pub use every_plugin::write_every_plugin;
@@ -34,6 +37,7 @@ pub use program::{Ended, Running, command, ended, objects, threads_of};
 pub use replaced::write_other_build;
 pub use rig::{Rig, await_late, gated, time_out, wait_for};
 pub use scripted::{RunAs, Scripted, Step};
+pub use served::Served;
 pub use server::Server;
 pub use slim::Builds;
 pub use stall::StallClock;

@@ -2,11 +2,16 @@
 
 #![forbid(unsafe_code)]
 
+mod admin;
 mod census;
+mod client;
+mod columns;
 mod commands;
+mod details;
 mod follow;
-mod json;
+mod listing;
 mod logging;
+mod moments;
 mod output;
 mod paint;
 mod policy;
@@ -28,9 +33,18 @@ fn main() {
     let status = match Cli::parse().command {
         Command::Run(args) => commands::run::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Status(args) => commands::status::run(&args),
+        Command::History(args) => commands::history::run(&args),
+        Command::Why(args) => commands::why::run(&args),
+        Command::Events(args) => commands::events::run(&args),
+        Command::Liveness(args) => commands::liveness::run(&args),
+        Command::Display(args) => commands::display::run(&args),
+        Command::Plugin(command) => commands::plugin_commands::run(&command),
         Command::Lock(args) => commands::lock::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Config(command) => commands::config::run(&command),
+        Command::Completions(args) => commands::completions::run(&args),
+        Command::Man(args) => commands::man::run(&args),
     };
     leave(status)
 }

@@ -3,6 +3,7 @@
 use std::io::{self, IsTerminal, Write};
 
 use plugin_engine::{Code, escape_control};
+use serde::Serialize;
 
 use crate::paint::{Line, Style, width};
 use crate::terminal;
@@ -23,22 +24,53 @@ pub(crate) fn print(lines: &[Line]) -> i32 {
 
 /// Writes text on standard output as it is.
 pub(crate) fn print_text(text: &str) -> i32 {
+    print_bytes(text.as_bytes())
+}
+
+/// Writes bytes on standard output as they are.
+pub(crate) fn print_bytes(bytes: &[u8]) -> i32 {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+    match out.write_all(bytes).and_then(|()| out.flush()) {
         Ok(()) => 0,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => 0,
         Err(error) => fail(format_args!("cannot write to standard output: {error}")),
     }
 }
 
-/// Says on standard error, in one line, why a command failed. Returns the exit status.
-pub(crate) fn fail(text: impl std::fmt::Display) -> i32 {
+/// Whether nobody reads the standard output any more. Asked by who writes for as long as somebody reads.
+pub(crate) fn is_closed() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let stdout = io::stdout();
+    let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
+    let at_once = Timespec::default();
+    poll(&mut asked, Some(&at_once)).is_ok() && asked[0].revents().contains(PollFlags::ERR)
+}
+
+/// Writes a JSON object per line.
+pub(crate) fn print_objects<T: Serialize>(objects: impl IntoIterator<Item = T>) -> i32 {
+    let mut text = String::new();
+    for object in objects {
+        match serde_json::to_string(&object) {
+            Ok(object) => text.extend([&object, "\n"]),
+            Err(error) => return fail(format_args!("cannot write this as JSON: {error}")),
+        }
+    }
+    print_text(&text)
+}
+
+/// Says on standard error, in one line, what is worth knowing beside the output.
+pub(crate) fn note(text: impl std::fmt::Display) {
     // Nobody is left to tell if this fails.
     let _ = writeln!(
         io::stderr(),
         "plugin-engine: {}",
         escape_control(&text.to_string())
     );
+}
+
+/// Says on standard error, in one line, why a command failed. Returns the exit status.
+pub(crate) fn fail(text: impl std::fmt::Display) -> i32 {
+    note(text);
     1
 }
 

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use plugin_engine::{Health, PluginState, PluginUsage, Snapshot, WallTime, escape_control};
+use plugin_engine::{Health, PluginState, WallTime, escape_control};
+use plugin_engine_wire::{Snapshot, Time, Usage};
 
 use crate::paint::{Line, Style, cut, pad, width};
-use crate::standing::Standing;
 
 /// What lies between two columns.
 const GAP: &str = "  ";
@@ -67,13 +67,13 @@ struct Row {
 /// What goes on now, beside the error: a call that has not returned.
 struct Hint {
     /// The kind of the error, for where there is no space for more of it.
-    kind: Option<&'static str>,
+    kind: Option<String>,
     full: String,
     short: String,
 }
 
 /// The table of these plugins at the time `now`: a head, and a line per plugin as far as there is space.
-pub(crate) fn table(plugins: &[Standing], now: WallTime, space: Space) -> Vec<Line> {
+pub(crate) fn table(plugins: &[Snapshot], now: WallTime, space: Space) -> Vec<Line> {
     let rows: Vec<Row> = plugins.iter().map(|one| row(one, now)).collect();
     let fits = space.rows.saturating_sub(1);
     // One line tells of those for which there is none.
@@ -138,11 +138,8 @@ fn head(widths: &[usize; COLUMNS.len()]) -> Line {
     line
 }
 
-fn rest(plugins: &[Standing]) -> Line {
-    let failing = plugins
-        .iter()
-        .filter(|one| one.snapshot.error.is_some())
-        .count();
+fn rest(plugins: &[Snapshot]) -> Line {
+    let failing = plugins.iter().filter(|one| one.error.is_some()).count();
     let text = match failing {
         0 => format!("… and {} more", plugins.len()),
         _ => format!("… and {} more, {failing} with an error", plugins.len()),
@@ -180,7 +177,7 @@ impl Row {
 impl Hint {
     /// As much of the error and of this as fits into `columns`. What goes on now comes before how the error was worded.
     fn beside(&self, error: &str, columns: usize) -> (String, String) {
-        let kind = self.kind.unwrap_or_default();
+        let kind = self.kind.as_deref().unwrap_or_default();
         for hint in [&self.full, &self.short] {
             let left = columns.saturating_sub(width(hint) + width(BETWEEN));
             if left >= width(error).min(ERROR_WIDTH_MIN) {
@@ -194,57 +191,63 @@ impl Hint {
     }
 }
 
-fn row(Standing { snapshot, usage }: &Standing, now: WallTime) -> Row {
-    let counts = snapshot.counts;
-    let error = snapshot.error.as_deref();
-    let state_style = match snapshot.state {
-        PluginState::Error => Style::Bad,
-        PluginState::Enabled if snapshot.health == Health::Unhealthy => Style::Bad,
-        PluginState::Enabled if error.is_some() || snapshot.health == Health::Degraded => {
-            Style::Warning
-        }
-        PluginState::Enabled => Style::Good,
-        PluginState::Running | PluginState::Loaded => Style::Busy,
-        PluginState::Unloaded | PluginState::Disabled => Style::Faint,
-    };
+/// How the state of a plugin looks.
+pub(crate) fn state_style(snapshot: &Snapshot) -> Style {
+    let is_unhealthy = snapshot.health == Health::Unhealthy.name();
+    let is_degraded = snapshot.health == Health::Degraded.name();
+    match snapshot.state.parse() {
+        Ok(PluginState::Error) => Style::Bad,
+        Ok(PluginState::Enabled) if is_unhealthy => Style::Bad,
+        Ok(PluginState::Enabled) if snapshot.error.is_some() || is_degraded => Style::Warning,
+        Ok(PluginState::Enabled) => Style::Good,
+        Ok(PluginState::Running | PluginState::Loaded) => Style::Busy,
+        Ok(PluginState::Unloaded | PluginState::Disabled) => Style::Faint,
+        // One that only a later engine knows.
+        Err(_) => Style::Plain,
+    }
+}
+
+fn row(snapshot: &Snapshot, now: WallTime) -> Row {
+    let usage = snapshot.usage.as_ref();
+    let error = snapshot.error.as_ref();
     let bad = |number: u64| match number {
         0 => (Style::Faint, "-".to_owned()),
         _ => (Style::Plain, number.to_string()),
     };
     let last = match snapshot.last_update {
-        Some(at) => format!("{} ago", span(now.saturating_since(at))),
+        Some(Time(at)) => format!("{} ago", span(now.saturating_since(at))),
         None => "-".to_owned(),
     };
     let next = match snapshot.next_update {
-        Some(at) if at > now => format!("in {}", span(at.saturating_since(now))),
+        Some(Time(at)) if at > now => format!("in {}", span(at.saturating_since(now))),
         Some(_) => "due".to_owned(),
         None => "-".to_owned(),
     };
-    let hint = snapshot
-        .in_flight
+    let in_flight = snapshot.in_flight.as_ref();
+    let hint = in_flight
         // An update inside its deadline is what the state Running says already.
-        .filter(|call| call.abandoned || snapshot.state != PluginState::Running)
+        .filter(|call| call.abandoned || snapshot.state != PluginState::Running.name())
         .map(|call| {
-            let since = span(now.saturating_since(call.since));
+            let since = span(now.saturating_since(call.since.0));
             let abandoned = if call.abandoned { " (abandoned)" } else { "" };
             Hint {
-                kind: error.map(|error| error.kind.name()),
-                full: format!("{} running since {since}{abandoned}", call.call),
+                kind: error.map(|error| escaped(&error.kind)),
+                full: format!("{} running since {since}{abandoned}", escaped(&call.call)),
                 short: format!("running since {since}"),
             }
         });
     Row {
         cells: [
-            (Style::Strong, snapshot.id().to_string()),
-            (state_style, snapshot.state.to_string()),
-            bad(counts.calls),
-            bad(counts.successes),
-            bad(counts.failures),
-            bad(counts.timeouts),
-            bad(counts.panics),
-            bad(counts.skipped),
-            used(usage.as_ref().and_then(mean)),
-            used(usage.as_ref().and_then(cpu)),
+            (Style::Strong, escaped(&snapshot.id)),
+            (state_style(snapshot), escaped(&snapshot.state)),
+            bad(snapshot.calls),
+            bad(snapshot.successes),
+            bad(snapshot.failures),
+            bad(snapshot.timeouts),
+            bad(snapshot.panics),
+            bad(snapshot.skipped),
+            used(usage.and_then(mean)),
+            used(usage.and_then(cpu)),
             (Style::Plain, last),
             (Style::Plain, next),
         ],
@@ -261,12 +264,12 @@ fn used(text: Option<String>) -> (Style, String) {
 }
 
 /// How long updates took on average lately.
-fn mean(usage: &PluginUsage) -> Option<String> {
+fn mean(usage: &Usage) -> Option<String> {
     usage.recent?.update_mean_us.map(brief)
 }
 
 /// What share of a processor the plugin took lately.
-fn cpu(usage: &PluginUsage) -> Option<String> {
+fn cpu(usage: &Usage) -> Option<String> {
     let percent = usage.recent?.cpu_percent?;
     Some(if percent < 10.0 {
         format!("{percent:.1}%")
@@ -276,7 +279,7 @@ fn cpu(usage: &PluginUsage) -> Option<String> {
 }
 
 /// A time in microseconds, in a few characters.
-fn brief(micros: f64) -> String {
+pub(crate) fn brief(micros: f64) -> String {
     let (value, unit) = match micros {
         ..999.5 => (micros, "µs"),
         ..999_500.0 => (micros / 1_000.0, "ms"),
@@ -291,23 +294,28 @@ fn brief(micros: f64) -> String {
 
 /// What is wrong: why the plugin is unhealthy, if it goes on being called like that; else the error; else why the health is not good.
 fn wrong(snapshot: &Snapshot) -> Option<(Style, String)> {
-    let called = matches!(snapshot.state, PluginState::Enabled | PluginState::Running);
-    let style = match snapshot.health {
-        Health::Unhealthy => Style::Bad,
-        _ if snapshot.state == PluginState::Error => Style::Bad,
-        _ => Style::Warning,
+    let state = snapshot.state.parse();
+    let called = matches!(state, Ok(PluginState::Enabled | PluginState::Running));
+    let is_unhealthy = snapshot.health == Health::Unhealthy.name();
+    let style = if is_unhealthy || state == Ok(PluginState::Error) {
+        Style::Bad
+    } else {
+        Style::Warning
     };
-    let error = snapshot.error.as_deref();
-    let error = error.map(|error| format!("{}: {}", error.kind, escape_control(&error.message)));
-    let health = snapshot
-        .health_reason()
-        .map(|reason| format!("{}: {}", snapshot.health, escape_control(reason)));
-    let text = match (snapshot.health, error) {
-        (Health::Unhealthy, error) if called => health.or(error),
-        (_, None) => health,
-        (_, error) => error,
+    let error = snapshot.error.as_ref();
+    let error = error.map(|error| format!("{}: {}", escaped(&error.kind), escaped(&error.message)));
+    let reason = snapshot.health_reason.as_ref();
+    let health = reason.map(|reason| format!("{}: {}", escaped(&snapshot.health), escaped(reason)));
+    let text = match error {
+        error if is_unhealthy && called => health.or(error),
+        None => health,
+        error => error,
     };
     text.map(|text| (style, text))
+}
+
+fn escaped(text: &str) -> String {
+    escape_control(text).into_owned()
 }
 
 /// A span of time in a few characters: tenths below ten seconds, then two units at most.
@@ -324,9 +332,8 @@ pub(crate) fn span(time: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
-    use plugin_engine::{CallKind, Engine, Fault, FaultKind, InFlightCall};
+    use plugin_engine::Engine;
+    use plugin_engine_wire::{Fault, InFlightCall};
 
     use super::*;
 
@@ -338,49 +345,40 @@ mod tests {
     }
 
     fn snapshot(id: &str, state: PluginState) -> Snapshot {
-        let mut snapshot = Engine::builder().build().unwrap().snapshot(id);
-        snapshot.state = state;
-        snapshot.counts.calls = 12;
-        snapshot.counts.successes = 12;
-        snapshot.last_update = Some(at(92));
-        snapshot.next_update = Some(at(102));
+        let engine = Engine::builder().build().unwrap();
+        let mut snapshot = Snapshot::new(&engine.snapshot(id), None);
+        snapshot.state = state.name().into();
+        snapshot.calls = 12;
+        snapshot.successes = 12;
+        snapshot.last_update = Some(Time(at(92)));
+        snapshot.next_update = Some(Time(at(102)));
         snapshot
     }
 
     fn hangs(message: &str) -> Snapshot {
         let mut hangs = snapshot("hangs", PluginState::Enabled);
-        hangs.counts.timeouts = 1;
-        hangs.next_update = Some(at(99));
-        hangs.error = Some(Arc::new(Fault {
-            kind: FaultKind::Timeout,
+        hangs.timeouts = 1;
+        hangs.next_update = Some(Time(at(99)));
+        hangs.error = Some(Fault {
+            kind: "timeout".into(),
             message: message.into(),
-            type_name: "".into(),
-            at: at(92),
-            call: Some(CallKind::Update),
+            type_name: None,
+            at: Time(at(92)),
             recoverable: true,
             consecutive: 1,
-            location: "".into(),
-            backtrace: "".into(),
-        }));
+            location: None,
+            backtrace: None,
+        });
         hangs.in_flight = Some(InFlightCall {
-            call: CallKind::Update,
-            since: at(68),
+            call: "update".into(),
+            since: Time(at(68)),
             abandoned: true,
         });
         hangs
     }
 
-    fn standing(snapshots: &[Snapshot]) -> Vec<Standing> {
-        let snapshots = snapshots.iter().cloned();
-        let standing = snapshots.map(|snapshot| Standing {
-            snapshot,
-            usage: None,
-        });
-        standing.collect()
-    }
-
     fn painted(snapshots: &[Snapshot], space: Space) -> Vec<String> {
-        table(&standing(snapshots), NOW, space)
+        table(snapshots, NOW, space)
             .iter()
             .map(|line| line.text(false).trim_end().to_owned())
             .collect()
@@ -411,7 +409,7 @@ mod tests {
         ];
         for columns in 0..140 {
             let space = Space { columns, rows: 24 };
-            for line in table(&standing(&plugins), NOW, space) {
+            for line in table(&plugins, NOW, space) {
                 let shown = line.cut(columns);
                 assert!(shown.width() <= columns, "{columns}: {shown:?}");
             }

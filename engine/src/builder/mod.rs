@@ -326,8 +326,10 @@ impl EngineBuilder {
                 supervisor.clock_moved();
             }
         }));
+        let started_at = board.ledger.time.wall_at(board.ledger.time.now());
         let shared = Arc::new(Shared {
             board,
+            started_at,
             executor,
             libraries,
             loader,
@@ -343,6 +345,7 @@ impl EngineBuilder {
             engine_config: ConfigInForce::new(file),
             #[cfg(feature = "watch")]
             watches: crate::watch::Watches::default(),
+            has_loaded: AtomicBool::new(false),
             starts: AtomicU64::new(0),
             options,
         });

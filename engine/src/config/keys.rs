@@ -12,6 +12,7 @@ use super::health_keys::{
 };
 use super::history_keys;
 use super::limit_keys::{LIMITS, LIMITS_KEY};
+use super::readiness_keys::REQUIRED;
 
 pub(crate) use super::wanted::duration_text;
 
@@ -214,6 +215,7 @@ pub(crate) static BESIDE: Section = Section {
         PLUGIN_INTERVAL,
         PLUGIN_TIMEOUT,
         JITTER,
+        REQUIRED,
         REQUIRES,
         RELOAD,
         TRIAL_UPDATE,
@@ -248,6 +250,7 @@ pub(crate) static PLUGIN: Section = Section {
         PLUGIN_INTERVAL,
         PLUGIN_TIMEOUT,
         JITTER,
+        REQUIRED,
         REQUIRES,
         RELOAD,
         TRIAL_UPDATE,

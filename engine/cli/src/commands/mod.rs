@@ -1,10 +1,23 @@
 //! What can be asked of the program. One file per command.
 
+pub(crate) mod completions;
 pub(crate) mod config;
+pub(crate) mod display;
+pub(crate) mod events;
 pub(crate) mod explain;
+pub(crate) mod history;
 pub(crate) mod inspect;
+pub(crate) mod liveness;
 pub(crate) mod lock;
+pub(crate) mod man;
+mod patience;
+pub(crate) mod plugin_commands;
 pub(crate) mod run;
+pub(crate) mod status;
+mod target;
+pub(crate) mod why;
+
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -15,7 +28,14 @@ use clap::{Parser, Subcommand};
     version,
     arg_required_else_help = true,
     disable_help_subcommand = true,
-    after_help = "Example:\n  plugin-engine run --plugins plugins.d\n\n`plugin-engine run --help` says more."
+    after_help = "\
+Examples:
+  plugin-engine run --plugins plugins.d --state state
+  plugin-engine status --state state
+  plugin-engine why clock --state state
+
+Commands to a running engine go over the socket in its state directory. Each command has
+a --help with examples, and says what its exit status means."
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -28,6 +48,20 @@ pub(crate) enum Command {
     Run(run::RunArgs),
     /// Say what plugin files are, and whether they would be loaded; runs none of their code
     Inspect(inspect::InspectArgs),
+    /// Say how the plugins of a running engine stand
+    Status(status::StatusArgs),
+    /// Show the transitions of plugins: what happened, when and why
+    History(history::HistoryArgs),
+    /// Say why a plugin is in its state, and what happens next
+    Why(why::WhyArgs),
+    /// Show what plugins publish and what the engine says of them
+    Events(events::EventsArgs),
+    /// Say whether the engine's own tasks make progress
+    Liveness(liveness::LivenessArgs),
+    /// Show what a plugin shows of itself
+    Display(display::DisplayArgs),
+    #[command(flatten)]
+    Plugin(plugin_commands::PluginCommand),
     /// List the plugin files of a directory, so that nothing else is loaded from it
     Lock(lock::LockArgs),
     /// Say what the code of a message means, and what to do
@@ -35,4 +69,17 @@ pub(crate) enum Command {
     /// Check, show and describe configuration files
     #[command(subcommand)]
     Config(config::ConfigCommand),
+    /// Write what a shell needs to complete the command line
+    Completions(completions::CompletionsArgs),
+    /// Write the manual, a page per command
+    Man(man::ManArgs),
+}
+
+/// A time that is longer than none.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(duration) if duration.is_zero() => Err("must be longer than zero".to_owned()),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(format!("{error}; write 20s, 5m or 1h 30m")),
+    }
 }

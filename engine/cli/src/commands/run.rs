@@ -3,7 +3,8 @@
 //! Six threads besides the engine's own: this one decides, one loads, one runs the cycles, one shows, one takes signals, one reads
 //! everything again when told to. Each tells this one what has happened; nothing of a plugin ever runs on any of them.
 
-use std::error::Error as _;
+mod failure;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,6 +18,9 @@ use plugin_engine::{
     escape_control, install_crash_marks, mark_exit,
 };
 
+use failure::Failure;
+
+use crate::admin::{self, AdminArgs};
 use crate::census::ThreadHooks;
 use crate::screen::Screen;
 use crate::show::{Form, Loaded, Presenter};
@@ -50,7 +54,14 @@ standard error and keeps no other from running.
 
 With --state DIR (or PLUGIN_ENGINE_STATE) the directory says after a crash which plugin was
 being called. The next start names it; one that has crashed the engine twice
-(`after_crashes`) is not loaded until its file is another one or it is reset.
+(`after_crashes`) is not loaded until its file is another one or it is reset. The engine
+can be asked through it: plugin-engine status, history, why, disable, reload and more.
+With --http ADDR it can be asked over HTTP, too, and shows a status page:
+
+  plugin-engine run --plugins plugins.d --state state --http 127.0.0.1:8080
+
+Commands over HTTP need the token in the file `token` of the state directory. On an
+address that is not of this machine alone everything does.
 
 SIGINT (Ctrl-C) and SIGTERM stop the plugins, within 5 seconds; a second one does not
 wait. RUST_LOG says what is logged on standard error, for example RUST_LOG=debug.
@@ -72,12 +83,15 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DIR", env = "PLUGIN_ENGINE_STATE")]
     state: Option<PathBuf>,
 
+    #[command(flatten)]
+    admin: AdminArgs,
+
     /// Stop after so many cycles in which a plugin was due
     #[arg(long, value_name = "N", conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..))]
     cycles: Option<u64>,
 
     /// Stop after this time, counted from when the directory is loaded: 20s, 5m, 1h 30m
-    #[arg(long = "for", id = "duration", value_name = "DURATION", value_parser = parse_duration)]
+    #[arg(long = "for", id = "duration", value_name = "DURATION", value_parser = super::parse_duration)]
     duration: Option<Duration>,
 
     /// Do not watch the directory and the configuration; SIGHUP still reads them again
@@ -87,14 +101,6 @@ pub(crate) struct RunArgs {
     /// One JSON object per transition on standard output, and one of all plugins at the end
     #[arg(long)]
     json: bool,
-}
-
-fn parse_duration(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(duration) if duration.is_zero() => Err("must be longer than zero".to_owned()),
-        Ok(duration) => Ok(duration),
-        Err(error) => Err(format!("{error}; write 20s, 5m or 1h 30m")),
-    }
 }
 
 /// What this thread waits for.
@@ -112,59 +118,6 @@ enum Event {
     /// SIGINT or SIGTERM.
     Told,
     OutputFailed(io::Error),
-}
-
-/// Why a run did not begin, or not end, as it should: one line, and what is wrong with the configuration, if that is why.
-struct Failure {
-    text: String,
-    config: Option<ConfigError>,
-}
-
-impl From<String> for Failure {
-    fn from(text: String) -> Self {
-        Self { text, config: None }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        let error = match error {
-            Error::Config(error) => return Self::misconfigured(error),
-            error => error,
-        };
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(error) = source {
-            let more = error.to_string();
-            // Some messages quote their source themselves.
-            if !text.contains(&more) {
-                text = format!("{text}: {more}");
-            }
-            source = error.source();
-        }
-        if matches!(error, Error::Discover(_)) {
-            text.push_str("; create it, or name another with --plugins");
-        }
-        let code = error.code();
-        format!("{text} [{code}]").into()
-    }
-}
-
-impl Failure {
-    fn misconfigured(error: ConfigError) -> Self {
-        let path = error.problems()[0].path();
-        let of = path.map(|path| path.display().to_string());
-        let text = format!(
-            "{}: {} problem{}; correct it, or run without --config",
-            of.unwrap_or_default(),
-            error.count(),
-            if error.count() == 1 { "" } else { "s" }
-        );
-        Self {
-            text,
-            config: Some(error),
-        }
-    }
 }
 
 /// Shows what is wrong with a configuration, above the table if there is one.
@@ -206,6 +159,7 @@ fn serve(args: &RunArgs, form: Form, screen: &Arc<Screen>) -> Result<(), Failure
     }
     let engine = builder.build()?;
     name_found_calls(&engine, screen);
+    let served = admin::serve(&engine, &args.admin, screen)?;
     let (events, inbox) = mpsc::channel();
     let cannot_start = |error| Failure::from(format!("cannot start a thread: {error}"));
 
@@ -236,6 +190,7 @@ fn serve(args: &RunArgs, form: Form, screen: &Arc<Screen>) -> Result<(), Failure
     let mut end = wait_for_end(args, &engine, &inbox, &presenter, screen)?;
     presenter.stopping(Standing::of_all(&engine));
     engine.shutdown(SHUTDOWN_BUDGET)?;
+    drop(served);
     let shown = presenter.finish(OUTPUT_BUDGET);
     name_stuck_calls(&engine, screen);
     while let Ok(event) = inbox.try_recv() {
@@ -488,6 +443,7 @@ mod tests {
 
     use super::*;
     use crate::commands::Cli;
+    use crate::commands::parse_duration;
 
     #[test]
     fn the_command_line_is_consistent() {

@@ -4,17 +4,23 @@ use std::io::{self, BufWriter, Stdout, Write};
 use std::time::Duration;
 
 use plugin_engine::Engine;
+use plugin_engine_wire::{Lost, Snapshot, Transition};
 use serde::Serialize;
 
 use super::{Loaded, Show};
 use crate::follow::{Follower, Next};
-use crate::json::{LostJson, SnapshotsJson, TransitionJson};
 use crate::standing::Standing;
 
 pub(super) struct JsonLines {
     follower: Follower,
     output: BufWriter<Stdout>,
     plugins: Vec<Standing>,
+}
+
+/// The last object of a run.
+#[derive(Serialize)]
+struct AtTheEnd {
+    snapshots: Vec<Snapshot>,
 }
 
 impl JsonLines {
@@ -34,14 +40,14 @@ impl JsonLines {
     fn write_new(&mut self, engine: &Engine) -> io::Result<()> {
         for next in self.follower.read(engine) {
             match next {
-                Next::Entry(entry) => self.write(&TransitionJson::from(&*entry))?,
+                Next::Entry(entry) => self.write(&Transition::from(&*entry))?,
                 Next::Lost { count, after } => {
                     tracing::warn!(
                         lost = count,
                         after,
                         "transitions left the memory before they were written"
                     );
-                    self.write(&LostJson { lost: count, after })?;
+                    self.write(&Lost { lost: count, after })?;
                 }
             }
         }
@@ -76,7 +82,8 @@ impl Show for JsonLines {
     fn finish(&mut self, engine: &Engine) -> io::Result<()> {
         self.write_new(engine)?;
         let plugins = std::mem::take(&mut self.plugins);
-        self.write(&SnapshotsJson::from(&*plugins))?;
+        let snapshots = plugins.iter().map(Standing::whole).collect();
+        self.write(&AtTheEnd { snapshots })?;
         self.output.flush()
     }
 }

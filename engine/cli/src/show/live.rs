@@ -47,7 +47,8 @@ impl Live {
             rows: size.rows.saturating_sub(ROWS_AROUND),
         };
         let mut lines = vec![self.title(plugins.len())];
-        lines.extend(table(plugins, now, space));
+        let shown: Vec<_> = plugins.iter().map(Standing::for_table).collect();
+        lines.extend(table(&shown, now, space));
         lines.push(footer(plugins, self.refused, hint));
         let lines = lines.iter().map(|line| line.cut(size.columns)).collect();
         self.screen.paint(lines)

@@ -9,6 +9,7 @@ use plugin_engine::{Cause, Engine, PluginId, Transition};
 
 use super::{Loaded, Show};
 use crate::follow::{Follower, Next};
+use crate::output;
 use crate::standing::Standing;
 use crate::table::{Space, table};
 
@@ -93,11 +94,7 @@ impl Plain {
 /// An error if the standard output is a pipe that nobody reads any more. Where nothing happens nothing is written, so that
 /// would not be noticed otherwise.
 fn stdout_is_read() -> io::Result<()> {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    let stdout = io::stdout();
-    let mut asked = [PollFd::new(&stdout, PollFlags::empty())];
-    let at_once = Timespec::default();
-    if poll(&mut asked, Some(&at_once)).is_ok() && asked[0].revents().contains(PollFlags::ERR) {
+    if output::is_closed() {
         return Err(io::ErrorKind::BrokenPipe.into());
     }
     Ok(())
@@ -123,6 +120,7 @@ impl Show for Plain {
 
     fn stopping(&mut self, plugins: Vec<Standing>) -> io::Result<()> {
         let now = SystemTime::now().into();
+        let plugins: Vec<_> = plugins.iter().map(Standing::for_table).collect();
         self.stopped = table(&plugins, now, Space::UNLIMITED)
             .iter()
             .map(|line| format!("{}\n", line.text(false).trim_end()))
