@@ -19,6 +19,7 @@ mod server;
 mod slim;
 mod sources;
 mod stall;
+mod stand_in;
 mod watched;
 
 pub use census::{ThreadHooks, is_mapped, sealed_copies};
@@ -37,4 +38,5 @@ pub use scripted::{RunAs, Scripted, Step};
 pub use server::Server;
 pub use slim::Builds;
 pub use stall::StallClock;
+pub use stand_in::{Reply, StandIn, golden};
 pub use watched::{Watched, quick_to_remove, slow_to_remove};

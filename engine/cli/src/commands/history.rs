@@ -158,6 +158,12 @@ fn past(
     filter.limit = Some(PAGE);
     loop {
         let answer = source(&filter)?;
+        if answer.lost > 0 && filter.after.is_none() && args.since.is_none() {
+            output::note(format_args!(
+                "{} older entries are not held any more",
+                answer.lost
+            ));
+        }
         let seen = answer.entries.last().map_or(0, |entry| entry.seq);
         let status = shown.print(&answer.entries);
         if answer.entries.is_empty()
