@@ -99,7 +99,7 @@ fn must_be_loaded(guarded: &Guarded) -> bool {
 }
 
 /// Takes the turn for a command. From within a call of the same plugin nobody could ever give it.
-fn turn<'a>(engine: &Shared, cell: &'a Cell) -> Result<Turn<'a>, Error> {
+pub(crate) fn turn<'a>(engine: &Shared, cell: &'a Cell) -> Result<Turn<'a>, Error> {
     check_not_from_within(engine, cell)?;
     Ok(cell.take_turn())
 }
@@ -198,7 +198,10 @@ fn leave(
 /// Switches off on behalf of a person, which holds whatever happens to the file.
 pub(crate) fn disable_by_hand(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
     disable(engine, id)?;
-    find(engine, id)?.lock().off_by_hand = true;
+    let cell = find(engine, id)?;
+    cell.lock().off_by_hand = true;
+    // Written with whatever happens next in the engine, at the latest with its end.
+    engine.board.ledger.unsaved.mark(cell.index);
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use plugin_api::View;
-use plugin_engine_core::{Health, HistoryFilter, Moment, PluginId};
+use plugin_engine_core::{Health, Moment, PluginId};
 
 use crate::cell::Cell;
 use crate::commands;
@@ -16,7 +16,6 @@ use crate::events::{Pattern, Subscription};
 use crate::executor::CycleReport;
 use crate::library::MappedLibrary;
 use crate::plugins::{self, LoadOutcome};
-use crate::query::{self, HistoryAnswer, HistoryQuery};
 use crate::reload::{self, Trigger};
 use crate::scheduler::{self, Cycle, RunLimit};
 use crate::shared::Shared;
@@ -260,29 +259,6 @@ impl Engine {
             .all()
             .map(|cell| cell.snapshot(&shared.board.ledger.time))
             .collect()
-    }
-
-    /// The history of a plugin. An unknown id has an empty one.
-    pub fn history(&self, id: &str) -> HistoryQuery {
-        HistoryQuery::of_plugin(self.shared(), id)
-    }
-
-    /// The history of all plugins, in the order of the sequence numbers.
-    pub fn history_of_all(&self) -> HistoryQuery {
-        HistoryQuery::of_all(self.shared())
-    }
-
-    /// The entries of the history that a filter wants: what [`history`](Self::history) and [`history_of_all`](Self::history_of_all) answer, for a question that
-    /// was put together elsewhere, such as on a command line.
-    #[must_use]
-    pub fn query(&self, filter: &HistoryFilter) -> HistoryAnswer {
-        query::answer(self.shared(), filter)
-    }
-
-    /// The number of the last transition. A counter that has not moved means that nothing has happened.
-    #[must_use]
-    pub fn last_seq(&self) -> u64 {
-        self.shared().board.ledger.next_seq.load(Ordering::SeqCst)
     }
 
     /// Subscribes to events whose topic fits `pattern`: `*` stands for one part of a topic, `**` at the end for all that follow.

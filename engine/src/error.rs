@@ -112,6 +112,10 @@ pub enum Error {
     /// A task cannot be supervised.
     #[error(transparent)]
     Supervise(#[from] SuperviseError),
+    /// The history on disk cannot be changed.
+    #[cfg(feature = "history-sqlite")]
+    #[error(transparent)]
+    History(#[from] crate::durable::HistoryError),
     /// A command to a plugin came from within one of that plugin's own calls, which it would have to wait for.
     #[error(
         "{id}: this command waits for a call or a reload of the plugin to end, and comes from within it"
@@ -138,6 +142,8 @@ impl Error {
             Self::Discover(_) => Code::DIRECTORY_UNREADABLE,
             Self::Config(error) => error.code(),
             Self::State(error) => error.code(),
+            #[cfg(feature = "history-sqlite")]
+            Self::History(_) => Code::HISTORY_NOT_WRITTEN,
             Self::ShutDown => Code::SHUT_DOWN,
             Self::Thread { .. } => Code::NO_THREAD,
             Self::Supervise(error) => error.code(),

@@ -13,6 +13,7 @@ use crate::events::EventBus;
 use crate::history::HistoryBudget;
 use crate::probations::Probations;
 use crate::timers::Timers;
+use crate::unsaved_plugins::UnsavedPlugins;
 
 /// What every transition is entered into.
 pub(crate) struct Ledger {
@@ -20,6 +21,8 @@ pub(crate) struct Ledger {
     /// The number of the last transition.
     pub(crate) next_seq: AtomicU64,
     pub(crate) history_budget: HistoryBudget,
+    /// The plugins with entries that are still to be written to where they outlive the process.
+    pub(crate) unsaved: UnsavedPlugins,
     pub(crate) events: EventBus,
     pub(crate) timers: Mutex<Timers>,
     /// Told when the next tick has come closer, the clock was moved, or a run is to stop.
@@ -36,12 +39,21 @@ impl Ledger {
             time,
             next_seq: AtomicU64::new(0),
             history_budget: HistoryBudget::new(history_bytes_max),
+            unsaved: UnsavedPlugins::default(),
             events: EventBus::default(),
             timers: Mutex::new(Timers::default()),
             run: RunSignal::default(),
             changes: Changes::default(),
             probations: Probations::default(),
         }
+    }
+
+    /// The number of the next transition, of the plugin with this index. Taken inside the lock of its cell, in which the entry is appended, too.
+    #[inline]
+    pub(crate) fn number(&self, index: u32) -> u64 {
+        self.unsaved.mark(index);
+        // Whoever sees the number sees the mark.
+        self.next_seq.fetch_add(1, Ordering::AcqRel) + 1
     }
 
     /// Sets or stops the ticker of a plugin. Called inside the lock of its cell.

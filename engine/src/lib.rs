@@ -41,14 +41,18 @@ mod contract;
 mod crashes;
 mod digest;
 mod discover;
+#[cfg(feature = "history-sqlite")]
+mod durable;
 pub mod effective;
 mod engine;
 mod error;
 mod events;
 mod executor;
+mod forget;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod histories;
 mod history;
 mod host;
 mod image;
@@ -87,6 +91,7 @@ mod timers;
 mod transition_log;
 mod turns;
 mod unmap;
+mod unsaved_plugins;
 mod usage;
 mod verify;
 #[cfg(feature = "watch")]
@@ -99,6 +104,8 @@ pub use code::Code;
 pub use config::{ConfigError, Problem, UnmapPolicy};
 pub use crashes::FoundCall;
 pub use discover::DiscoverError;
+#[cfg(feature = "history-sqlite")]
+pub use durable::{HistoryError, HistoryStatus};
 pub use engine::{Engine, Usage};
 pub use error::{Error, LoadError, ReloadError};
 pub use events::{Event, Subscription};
@@ -107,7 +114,7 @@ pub use library::MappedLibrary;
 pub use liveness::{StaleTasks, TaskLiveness};
 pub use manifest::Manifest;
 pub use plugins::LoadOutcome;
-pub use query::{HistoryAnswer, HistoryQuery};
+pub use query::{HistoryAnswer, HistoryMark, HistoryQuery};
 pub use scheduler::{Cycle, RunLimit};
 pub use shutdown::StuckCall;
 pub use snapshot::{FailuresInARow, InFlightCall, Snapshot};

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use plugin_engine_core::{Cause, HistoryFilter, PluginId, PluginState, Transition, WallTime};
 
@@ -15,11 +16,130 @@ use crate::shared::Shared;
 pub struct HistoryAnswer {
     /// The entries, in the order that was asked for.
     pub entries: Vec<Transition>,
+    /// What stands between them, in the same order: starts and stops of the engine, and what is left of entries that could not be kept. Only where history is on
+    /// disk. They count towards the limit.
+    pub marks: Vec<HistoryMark>,
     /// Everything up to this number was looked at. Whoever follows asks for what comes [`after`](HistoryFilter::after) it, or after the last entry
     /// if a limit cut the answer short.
     pub last_seq: u64,
     /// How many entries of the plugins that were asked for have left the history.
     pub lost: u64,
+    /// Why what is on disk is missing here, if it is.
+    pub problem: Option<String>,
+}
+
+/// Something that stands between the transitions of a history on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum HistoryMark {
+    /// The engine was started.
+    Started {
+        /// The number of the start.
+        seq: u64,
+        /// When.
+        at: WallTime,
+        /// The process.
+        pid: u32,
+        /// The version of the engine.
+        version: Box<str>,
+        /// The numbers, first and last, that the process before may have used, and of which nothing is known.
+        lost: Option<(u64, u64)>,
+    },
+    /// The engine was stopped in an orderly way. Where a start follows a start, it was not.
+    Stopped {
+        /// The number of the stop.
+        seq: u64,
+        /// When.
+        at: WallTime,
+    },
+    /// Good updates that had to leave before they were written: only sums are known.
+    Folded {
+        /// The plugin.
+        id: PluginId,
+        /// The smallest number among them.
+        first_seq: u64,
+        /// The largest.
+        last_seq: u64,
+        /// How many transitions they were.
+        transitions: u64,
+        /// How many updates completed.
+        updates: u64,
+        /// When the last of them was.
+        at: WallTime,
+        /// How long they took together.
+        total: Duration,
+    },
+    /// Other entries that had to leave before they were written.
+    Gap {
+        /// The plugin.
+        id: PluginId,
+        /// The smallest number among them.
+        first_seq: u64,
+        /// The largest.
+        last_seq: u64,
+        /// How many they were.
+        count: u64,
+        /// When the last of them was.
+        at: WallTime,
+    },
+}
+
+impl HistoryMark {
+    /// The number by which it stands in order.
+    #[must_use]
+    pub fn seq(&self) -> u64 {
+        match self {
+            Self::Started { seq, .. } | Self::Stopped { seq, .. } => *seq,
+            Self::Folded { last_seq, .. } | Self::Gap { last_seq, .. } => *last_seq,
+        }
+    }
+
+    /// When it was.
+    #[must_use]
+    pub fn at(&self) -> WallTime {
+        match self {
+            Self::Started { at, .. }
+            | Self::Stopped { at, .. }
+            | Self::Folded { at, .. }
+            | Self::Gap { at, .. } => *at,
+        }
+    }
+
+    /// What is no transition among what is on disk.
+    #[cfg(feature = "history-sqlite")]
+    pub(crate) fn of(entry: plugin_engine_history_store::HistoryEntry) -> Result<Self, Transition> {
+        use plugin_engine_history_store::HistoryEntry;
+        Ok(match entry {
+            HistoryEntry::Transition(transition) => return Err(transition),
+            HistoryEntry::Started(started) => Self::Started {
+                seq: started.seq,
+                at: started.at,
+                pid: started.pid,
+                version: started.version,
+                lost: started.lost,
+            },
+            HistoryEntry::Stopped(stopped) => Self::Stopped {
+                seq: stopped.seq,
+                at: stopped.at,
+            },
+            HistoryEntry::Folded { id, folded, .. } => Self::Folded {
+                id,
+                first_seq: folded.first_seq,
+                last_seq: folded.last_seq,
+                transitions: folded.transitions,
+                updates: folded.updates,
+                at: folded.last_at,
+                total: folded.total_duration,
+            },
+            HistoryEntry::Gap { id, gap } => Self::Gap {
+                id,
+                first_seq: gap.first_seq,
+                last_seq: gap.last_seq,
+                count: gap.count,
+                at: gap.last_at,
+            },
+        })
+    }
 }
 
 /// Answers a question.
@@ -28,11 +148,22 @@ pub(crate) fn answer(engine: &Shared, filter: &HistoryFilter) -> HistoryAnswer {
     // A number is given and its entry appended under one lock of one plugin. So once the last number is read here, every entry up to it is
     // either there or its plugin's lock is held, for which `history` waits.
     let last_seq = board.ledger.next_seq.load(Ordering::SeqCst);
-    let mut lost = 0;
+    let (mut lost, mut floor) = (0, 0);
     let mut entries = Vec::new();
+    #[cfg(feature = "history-sqlite")]
+    let of_memory = engine
+        .durable
+        .as_ref()
+        .map(|durable| durable.of_memory(filter));
+    #[cfg(feature = "history-sqlite")]
+    let of_memory = of_memory.as_ref().unwrap_or(filter);
+    #[cfg(not(feature = "history-sqlite"))]
+    let of_memory = filter;
     let mut ask = |cell: &Cell| {
-        lost += cell.history_lost();
-        entries.append(&mut cell.history(filter, last_seq));
+        let mut found = cell.history(of_memory, last_seq);
+        entries.append(&mut found.entries);
+        lost += found.lost;
+        floor = floor.max(found.floor);
     };
     if filter.ids.is_empty() {
         board.registry.all().for_each(|cell| ask(cell));
@@ -48,12 +179,26 @@ pub(crate) fn answer(engine: &Shared, filter: &HistoryFilter) -> HistoryAnswer {
         if filter.newest_first {
             entries.reverse();
         }
-        entries.truncate(filter.limit());
     }
+    #[cfg(feature = "history-sqlite")]
+    if let Some(durable) = &engine.durable {
+        let memory = crate::durable::InMemory {
+            entries,
+            floor,
+            after: of_memory.after.unwrap_or(0),
+            last_seq,
+        };
+        return durable.join(filter, memory);
+    }
+    // Without a disk what has left the memory is nowhere.
+    let _ = floor;
+    entries.truncate(filter.limit());
     HistoryAnswer {
         entries,
+        marks: Vec::new(),
         last_seq,
         lost,
+        problem: None,
     }
 }
 

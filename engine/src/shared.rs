@@ -63,6 +63,9 @@ pub(crate) struct Shared {
     pub(crate) refused: RefusedFiles,
     /// What has to outlive the process is kept in it.
     pub(crate) state_dir: Option<Arc<StateDir>>,
+    /// The history on disk, if there is one.
+    #[cfg(feature = "history-sqlite")]
+    pub(crate) durable: Option<Arc<crate::durable::Durable>>,
     /// As what the files of the plugin directory were last brought in line with what is loaded.
     pub(crate) known_files: KnownFiles,
     /// What the engine's file says, as it was last good.

@@ -60,6 +60,8 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
     loader::close(&engine.loader);
     engine.executor.close();
     engine.executor.watchdog.end();
+    #[cfg(feature = "history-sqlite")]
+    crate::durable::finish(engine, ends);
     engine.supervisor.cancel_all();
     let left = engine.supervisor.join_all(ends);
     engine.board.ledger.events.close();

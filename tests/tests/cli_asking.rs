@@ -48,7 +48,10 @@ fn status_shows_every_plugin_and_every_refused_file_and_succeeds_also_if_they_ar
         "{out}"
     );
     // What a plugin says cannot steer the terminal.
-    assert!(lines[3].ends_with("panic: two\\nlines \\u{1b}[31m"), "{out}");
+    assert!(
+        lines[3].ends_with("panic: two\\nlines \\u{1b}[31m"),
+        "{out}"
+    );
     assert_eq!(
         lines[4],
         "refused  plugins.d/notes.so: is no library [PE0113]"

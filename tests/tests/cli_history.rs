@@ -46,6 +46,8 @@ fn history_is_shown_in_aligned_columns() {
     assert_eq!(
         out,
         "number  time                      id     state               cause              took  error\n    \
+         94  2026-01-31T02:59:50.123Z         -                   engine started           \
+         version 0.1.0, process 4711; nothing is known of 80 to 93\n    \
          95  2026-01-31T02:59:54.123Z  hangs  Running -> Enabled  update_timed_out  500ms  \
          timeout: has not returned within 500ms (at src/lib.rs:3:5)\n    \
          96  2026-01-31T02:59:55.123Z  clock  Running -> Enabled  update_completed   97µs  \n"

@@ -34,6 +34,28 @@ pub enum FaultKind {
 }
 
 impl FaultKind {
+    /// All kinds.
+    pub const ALL: [Self; 12] = [
+        Self::Failed,
+        Self::Permanent,
+        Self::Timeout,
+        Self::Panic,
+        Self::ThreadPanic,
+        Self::Load,
+        Self::Config,
+        Self::Contract,
+        Self::Refused,
+        Self::Requirement,
+        Self::Limit,
+        Self::Crash,
+    ];
+
+    /// The kind with this [`name`](Self::name).
+    #[must_use]
+    pub fn find(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The kind in snake case, as JSON has it.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -165,5 +187,18 @@ impl std::fmt::Display for Fault {
             write!(f, " (at {})", crate::escape_control(&self.location))?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_kind_is_found_by_its_name() {
+        for kind in FaultKind::ALL {
+            assert_eq!(FaultKind::find(kind.name()), Some(kind));
+        }
+        assert_eq!(FaultKind::find("Failed"), None);
     }
 }

@@ -150,6 +150,8 @@ pub enum Command {
     Unload,
     /// Put the file as it is now in the place of the one that is loaded, if it is good.
     Reload,
+    /// Forget the history.
+    Forget,
 }
 
 /// Whether a state admits a command.
@@ -167,7 +169,7 @@ pub enum Admission {
 
 impl Command {
     /// All commands.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Load,
         Self::Enable,
         Self::Disable,
@@ -176,6 +178,7 @@ impl Command {
         Self::Display,
         Self::Unload,
         Self::Reload,
+        Self::Forget,
     ];
 
     /// The command's name.
@@ -190,6 +193,7 @@ impl Command {
             Self::Display => "display",
             Self::Unload => "unload",
             Self::Reload => "reload",
+            Self::Forget => "forget",
         }
     }
 
@@ -227,6 +231,9 @@ impl Command {
             // Its file is verified, loaded and tried first; only then does it matter whether a call is in flight.
             (Self::Reload, Unloaded | Loaded | Enabled | Disabled | Error) => Accepted,
             (Self::Reload, Running) => WhenCallEnds,
+
+            (Self::Forget, Unloaded) => Accepted,
+            (Self::Forget, Loaded | Enabled | Running | Error | Disabled) => Denied,
         }
     }
 

@@ -267,6 +267,11 @@ impl EngineBuilder {
             stopping: AtomicBool::new(false),
             backtraces,
         });
+        #[cfg(feature = "history-sqlite")]
+        let durable = match &state_dir {
+            Some(dir) => Some(Arc::new(crate::durable::Durable::open(dir, &board)?)),
+            None => None,
+        };
         let executor = Executor::new(Arc::clone(&board), workers, options.threads_max);
         let executor = Arc::new(executor);
         let census = census.map(Census::begin);
@@ -305,6 +310,8 @@ impl EngineBuilder {
             reaper: Reaper::new(census),
             refused: RefusedFiles::default(),
             state_dir,
+            #[cfg(feature = "history-sqlite")]
+            durable,
             requirements: Requirements::default(),
             supervisor,
             known_files: KnownFiles::default(),
@@ -316,6 +323,8 @@ impl EngineBuilder {
             options,
         });
         plugins::enter_past_calls(&shared);
+        #[cfg(feature = "history-sqlite")]
+        crate::durable::start(&shared).map_err(Error::Supervise)?;
         let engine = Engine::new(shared);
         engine.start()?;
         Ok(engine)

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "history-sqlite")]
+use plugin_engine_core::PluginId;
 use plugin_engine_core::{Fault, Machine, Moment, Requirement, Unmet};
 
 use super::consequences::Episode;
@@ -9,6 +11,8 @@ use crate::config::{ConfigError, PluginConfig, Preparation};
 use crate::digest::Fingerprint;
 use crate::discover::Candidate;
 use crate::history::PluginHistory;
+#[cfg(feature = "history-sqlite")]
+use crate::history::Unsaved;
 use crate::host::HostContext;
 use crate::instance::{Instance, SavedState};
 use crate::library::LoadedLibrary;
@@ -105,6 +109,19 @@ pub(crate) struct Requires {
     pub(crate) list: Arc<[Requirement]>,
     /// What was missing when it was held back the last time.
     pub(crate) unmet: Option<Arc<Unmet>>,
+}
+
+#[cfg(feature = "history-sqlite")]
+impl Guarded {
+    /// From now on what is entered into the history is to be written to where it outlives the process.
+    pub(crate) fn write_history(&mut self) {
+        self.history.write_from_now_on();
+    }
+
+    /// Takes what is to be written of the history up to a number.
+    pub(crate) fn take_unsaved(&mut self, id: &PluginId, boundary: u64) -> Unsaved {
+        self.history.take_unsaved(id, boundary)
+    }
 }
 
 impl Guarded {

@@ -158,7 +158,7 @@ impl Cell {
             guarded.history.make_room_for_start(budget);
         }
         // Numbered inside the lock, as in `apply`.
-        let seq = ledger.next_seq.fetch_add(1, Ordering::Relaxed) + 1;
+        let seq = ledger.number(self.index);
         guarded.seq = seq;
         guarded.recorded += 1;
         if is_start {
@@ -215,7 +215,7 @@ impl Cell {
             );
             matters_to_others = !called;
             // Numbered inside the lock: a reader that has seen a number and then takes this lock finds the entry.
-            let seq = ledger.next_seq.fetch_add(1, Ordering::Relaxed) + 1;
+            let seq = ledger.number(self.index);
             guarded.seq = seq;
             guarded.recorded += 1;
             if !record.is_routine() {
@@ -408,16 +408,32 @@ impl Cell {
         (guarded.plain(), owned)
     }
 
-    /// The entries of the history that `filter` takes, up to this number.
-    pub(crate) fn history(&self, filter: &HistoryFilter, up_to: u64) -> Vec<Transition> {
-        self.lock().history.query(&self.id, filter, up_to)
+    /// Forgets the history up to now.
+    pub(crate) fn forget_history(&self, ledger: &Ledger) {
+        let mut guarded = self.lock();
+        guarded.history.forget(&ledger.history_budget);
+        guarded.recorded = 0;
+        self.publish(&mut guarded);
     }
 
-    /// How many entries have left the history.
-    pub(crate) fn history_lost(&self) -> u64 {
+    /// The entries of the history that `filter` takes, up to this number, and what is missing.
+    pub(crate) fn history(&self, filter: &HistoryFilter, up_to: u64) -> FoundInMemory {
         let guarded = self.lock();
-        guarded.recorded - guarded.history.len() as u64
+        FoundInMemory {
+            entries: guarded.history.query(&self.id, filter, up_to),
+            lost: guarded.recorded - guarded.history.len() as u64,
+            floor: guarded.history.floor(),
+        }
     }
+}
+
+/// What the memory of one plugin says to a question, as of one moment.
+pub(crate) struct FoundInMemory {
+    pub(crate) entries: Vec<Transition>,
+    /// How many entries have left the memory.
+    pub(crate) lost: u64,
+    /// Everything above this number is there.
+    pub(crate) floor: u64,
 }
 
 /// Keeps the compiler honest about what may cross threads.

@@ -2,7 +2,7 @@
 //!
 //! A code keeps its meaning for ever: one that is no longer used is not given to anything else. The first two digits are the
 //! subject: 01 files, 02 loading, 03 configuration, 04 commands, 05 changes under a running engine, 06 health, supervision and crashes,
-//! 07 asking a running engine, and what it keeps.
+//! 07 what is asked of a running engine, and its history.
 
 mod asking;
 mod changes;
@@ -10,6 +10,7 @@ mod commands;
 mod config;
 mod crashes;
 mod files;
+mod history;
 mod loading;
 mod reloading;
 mod requirements;
@@ -110,6 +111,7 @@ impl Code {
             supervision::CODES,
             crashes::CODES,
             usage::CODES,
+            history::CODES,
             asking::CODES,
         ];
         families.into_iter().flatten().copied()

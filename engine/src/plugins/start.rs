@@ -251,7 +251,12 @@ pub(super) fn cell_named<'a>(engine: &'a Shared, id: &PluginId) -> Option<&'a Ar
     let make = |index| {
         let schedule = Schedule::new(keys::INTERVAL, Duration::ZERO);
         let limits = limits(engine, keys::TIMEOUT);
-        Cell::new(index, id.clone(), Machine::new(schedule, limits))
+        let cell = Cell::new(index, id.clone(), Machine::new(schedule, limits));
+        #[cfg(feature = "history-sqlite")]
+        if let Some(durable) = &engine.durable {
+            durable.adopt(&cell);
+        }
+        cell
     };
     engine.board.registry.find_or_insert(id, make)
 }

@@ -168,6 +168,18 @@ impl Machine {
         self.generation
     }
 
+    /// The next load is the generation after this one: what was counted before the engine was started goes on.
+    ///
+    /// # Errors
+    /// A generation has been counted already; nothing changed.
+    pub fn count_generations_from(&mut self, generation: u32) -> Result<(), RejectReason> {
+        if self.state != PluginState::Unloaded || self.generation != 0 {
+            return Err(RejectReason::Illegal(self.state));
+        }
+        self.generation = generation;
+        Ok(())
+    }
+
     /// The call that is in flight.
     #[must_use]
     #[inline]

@@ -238,7 +238,9 @@ impl Pair {
                 why: *why,
             },
             Action::Command(command) => {
-                let event = Model::first_event(*command);
+                let Some(event) = Model::first_event(*command) else {
+                    return;
+                };
                 self.check_admission(step.wall, *command, &event);
                 event
             }

@@ -94,9 +94,9 @@ impl Model {
         }
     }
 
-    /// The event that a command leads to first.
-    pub(crate) fn first_event(command: Command) -> Event {
-        match command {
+    /// The event that a command leads to first; none, where it is nothing to the machine.
+    pub(crate) fn first_event(command: Command) -> Option<Event> {
+        Some(match command {
             Command::Load => Event::Mapped,
             Command::Enable => Event::CreateStarted(CreateReason::SwitchedOn),
             Command::Disable => Event::SwitchedOff,
@@ -104,12 +104,14 @@ impl Model {
             Command::Update => Event::UpdateStarted { on_demand: true },
             Command::Display => Event::DisplayStarted,
             Command::Unload => Event::Unloaded,
+            // It changes no state and is no event.
+            Command::Forget => return None,
             // What it may come to in every state.
             Command::Reload => Event::ReloadRefused {
                 report: FaultReport::new(FaultKind::Load, "half a file"),
                 created_anew: false,
             },
-        }
+        })
     }
 
     /// Enters an event in the ledger.

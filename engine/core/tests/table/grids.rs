@@ -58,6 +58,7 @@ update  | Denied     | Denied     | Accepted   | WhenCallEnds   | Denied   | Den
 display | Denied     | Denied     | Accepted   | WhenCallEnds   | Denied   | Denied
 unload  | AlreadySo  | Accepted   | Accepted   | WhenCallEnds   | Accepted | Accepted
 reload  | Accepted   | Accepted   | Accepted   | WhenCallEnds   | Accepted | Accepted
+forget  | Accepted   | Denied     | Denied     | Denied         | Denied   | Denied
 ";
 
 /// Every event in every state, with no call in flight but the update of Running. A cell is the cause of the entry,

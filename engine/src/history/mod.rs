@@ -1,6 +1,10 @@
 //! What happened to one plugin, as far as memory reaches: two rings, so that a thousand good updates never push out the reason
 //! for yesterday's failure.
 
+#[cfg(feature = "history-sqlite")]
+mod taking;
+mod unsaved;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,6 +13,10 @@ use std::time::Duration;
 use plugin_engine_core::{
     Cause, Fault, HistoryFilter, PluginId, PluginState, Record, Transition, WallTime,
 };
+
+#[cfg(feature = "history-sqlite")]
+pub(crate) use taking::Unsaved;
+use unsaved::{Boundary, LeftEarly, Taken};
 
 /// How many entries of each kind are kept of one plugin.
 pub(crate) const RING_LEN_MAX: usize = 512;
@@ -19,6 +27,8 @@ const RING_LEN_MIN: usize = 16;
 pub(crate) struct HistoryBudget {
     used: AtomicUsize,
     bytes_max: usize,
+    /// Up to which number entries are being taken to be written.
+    pub(crate) boundary: Boundary,
 }
 
 impl HistoryBudget {
@@ -26,6 +36,7 @@ impl HistoryBudget {
         Self {
             used: AtomicUsize::new(0),
             bytes_max,
+            boundary: Boundary::default(),
         }
     }
 
@@ -74,6 +85,11 @@ struct PlainUpdate {
 impl PlainUpdate {
     fn transitions(&self) -> usize {
         usize::from(self.start_seq != 0) + usize::from(self.end_seq != 0)
+    }
+
+    /// The number of the last transition in it.
+    fn last_seq(&self) -> u64 {
+        self.start_seq.max(self.end_seq)
     }
 
     /// The start (0) or the completion (1), if it is recorded here.
@@ -128,9 +144,21 @@ pub(crate) struct PluginHistory {
     routine: Ring<PlainUpdate>,
     /// How many transitions are in `routine`.
     routine_len: usize,
+    /// Every entry with a larger number is here.
+    floor: u64,
+    /// Up to which number it has been taken to be written to where it outlives the process.
+    taken: Taken,
     notable: Ring<NotableEntry>,
+    rest: Box<Rest>,
+}
+
+/// What a good update does not touch.
+#[derive(Default)]
+struct Rest {
     /// From which number on which generation was active, and its version; oldest first.
     generations: VecDeque<(u64, u32, Arc<str>)>,
+    /// What left before it was taken to be written.
+    left: LeftEarly,
 }
 
 struct Ring<T> {
@@ -178,10 +206,10 @@ impl PluginHistory {
     /// Remembers that `generation` is active from the transition after `seq` on.
     pub(crate) fn begin_generation(&mut self, seq: u64, generation: u32, version: Arc<str>) {
         // No more generations can be spoken of than there are transitions.
-        if self.generations.len() > 2 * RING_LEN_MAX {
-            self.generations.pop_front();
+        if self.rest.generations.len() > 2 * RING_LEN_MAX {
+            self.rest.generations.pop_front();
         }
-        self.generations.push_back((seq, generation, version));
+        self.rest.generations.push_back((seq, generation, version));
     }
 
     /// Appends a record. Without allocation for a routine one, once the ring has grown.
@@ -201,11 +229,12 @@ impl PluginHistory {
             budget.take_anyway(error.memory());
         }
         let left = self.notable.make_room(budget, RING_LEN_MAX, true);
-        if let Some(NotableEntry {
-            error: Some(old), ..
-        }) = left
-        {
-            budget.give_back(old.memory());
+        if let Some(NotableEntry { entry, error }) = left {
+            self.floor = self.floor.max(entry.seq);
+            self.rest.left.lose(&entry, self.taken, &budget.boundary);
+            if let Some(old) = error {
+                budget.give_back(old.memory());
+            }
         }
         self.notable.entries.push_back(NotableEntry {
             entry: Entry {
@@ -227,6 +256,10 @@ impl PluginHistory {
         // Two transitions an entry.
         if let Some(left) = self.routine.make_room(budget, RING_LEN_MAX / 2, false) {
             self.routine_len -= left.transitions();
+            self.floor = self.floor.max(left.last_seq());
+            if self.taken.is_before(left.last_seq()) {
+                self.rest.left.fold(&left, self.taken, &budget.boundary);
+            }
         }
     }
 
@@ -280,16 +313,41 @@ impl PluginHistory {
         self.routine_len += 1;
     }
 
+    /// Forgets all entries; which generation is active is still known.
+    pub(crate) fn forget(&mut self, budget: &HistoryBudget) {
+        let newest = self.routine.entries.back().map(PlainUpdate::last_seq);
+        let other = self.notable.entries.back().map(|notable| notable.entry.seq);
+        self.floor = self.floor.max(newest.max(other).unwrap_or(0));
+        for error in self
+            .notable
+            .entries
+            .iter()
+            .filter_map(|notable| notable.error.as_ref())
+        {
+            budget.give_back(error.memory());
+        }
+        // Their memory stays theirs, and is counted.
+        self.routine.entries.clear();
+        self.notable.entries.clear();
+        self.routine_len = 0;
+    }
+
     /// How many entries there are.
     #[inline]
     pub(crate) fn len(&self) -> usize {
         self.routine_len + self.notable.entries.len()
     }
 
+    /// Every entry with a larger number is in memory.
+    pub(crate) fn floor(&self) -> u64 {
+        self.floor
+    }
+
     /// The generation that was active at a number, and its version.
     fn generation_at(&self, seq: u64) -> (u32, Option<Arc<str>>) {
         // The entry that began a generation is its own: it was numbered before the generation was named.
         let found = self
+            .rest
             .generations
             .iter()
             .rev()
@@ -328,9 +386,15 @@ impl PluginHistory {
                     .then(|| Duration::from_nanos(entry.duration_ns)),
             }
         };
-        // Both rings are in the order of the numbers; they are merged entry by entry, so that a limit stops early.
-        let mut routine = Cursor::new(2 * self.routine.entries.len(), filter.newest_first);
-        let mut notable = Cursor::new(self.notable.entries.len(), filter.newest_first);
+        // Both rings are in the order of the numbers; they are merged entry by entry, so that a limit stops early. What is not after the number
+        // asked for is not even looked at.
+        let after = filter.after.unwrap_or(0);
+        let plain = &self.routine.entries;
+        let first = plain.partition_point(|update| update.last_seq() <= after);
+        let mut routine = Cursor::new(2 * first, 2 * plain.len(), filter.newest_first);
+        let other = &self.notable.entries;
+        let first = other.partition_point(|notable| notable.entry.seq <= after);
+        let mut notable = Cursor::new(first, other.len(), filter.newest_first);
         let mut found = Vec::new();
         while found.len() < filter.limit() {
             let plain = routine
@@ -375,14 +439,17 @@ impl PluginHistory {
 /// A position in a ring, forwards or backwards.
 struct Cursor {
     left: usize,
+    first: usize,
     len: usize,
     backwards: bool,
 }
 
 impl Cursor {
-    fn new(len: usize, backwards: bool) -> Self {
+    /// Over the places from `first` on.
+    fn new(first: usize, len: usize, backwards: bool) -> Self {
         Self {
-            left: len,
+            left: len - first,
+            first,
             len,
             backwards,
         }
@@ -391,7 +458,7 @@ impl Cursor {
     fn at(&self) -> Option<usize> {
         match (self.left, self.backwards) {
             (0, _) => None,
-            (left, true) => Some(left - 1),
+            (left, true) => Some(self.first + left - 1),
             (left, false) => Some(self.len - left),
         }
     }
@@ -412,5 +479,4 @@ impl Entry {
 }
 
 #[cfg(test)]
-#[path = "history_tests.rs"]
 mod tests;

@@ -1,0 +1,251 @@
+//! Writes what was taken, and goes on when that fails: what was taken is kept until it is written, and nothing more is taken meanwhile.
+
+use std::borrow::Cow;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use plugin_engine_core::{PluginId, WallTime};
+use plugin_engine_history_store::{
+    Batch, EngineRecord, PluginRow, Started, Stopped, Store, StoreError, StoreErrorKind, set_aside,
+};
+
+use super::Durable;
+use super::collect::Collector;
+use super::sequence_mark::SequenceMark;
+use super::status::HistoryError;
+use crate::board::Board;
+use crate::code::Code;
+
+/// How long entries are kept on disk.
+const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
+/// How many bytes the file may take before the oldest entries leave.
+const BYTES_MAX: u64 = 1 << 30;
+/// How often it is looked whether entries are to leave.
+const TRIM_EVERY: Duration = Duration::from_secs(60);
+/// How soon a file is tried again that could not be opened or written to.
+const RETRY_EVERY: Duration = Duration::from_secs(1);
+
+/// The side of the history that writes.
+pub(super) struct Writer {
+    file: PathBuf,
+    /// `None` while the file cannot be opened.
+    store: Option<Store>,
+    mark: SequenceMark,
+    collector: Collector,
+    /// What the file remembers of plugins from before.
+    pub(super) remembered: Vec<PluginRow>,
+    /// The last number in the file when it was opened.
+    last_before: u64,
+    /// Not before this is anything tried again.
+    retry_at: Option<Instant>,
+    trim_at: Instant,
+    /// What was last said of a problem.
+    told: Option<String>,
+}
+
+impl Writer {
+    pub(super) fn open(file: PathBuf, mark: SequenceMark) -> Self {
+        if !mark.is_readable() {
+            tracing::warn!(target: "plugin_engine::history", file = %file.display(), "the mark of the numbers beside it cannot be read; numbers are skipped [{}]", Code::HISTORY_MARK);
+        }
+        let mut writer = Self {
+            file,
+            store: None,
+            mark,
+            collector: Collector::new(0),
+            remembered: Vec::new(),
+            last_before: 0,
+            retry_at: None,
+            trim_at: Instant::now() + TRIM_EVERY,
+            told: None,
+        };
+        if let Err(error) = writer.reopen() {
+            writer.told = Some(error.to_string());
+            tracing::error!(target: "plugin_engine::history", %error, "history is kept in memory only, until the file can be used [{}]", Code::HISTORY_NOT_WRITTEN);
+        }
+        writer
+    }
+
+    /// The last number that may have been used before this engine.
+    pub(super) fn numbers_used(&self) -> u64 {
+        self.mark.used_before(self.last_before)
+    }
+
+    /// Enters the start of this engine, which has the first number of it.
+    pub(super) fn started(&mut self, seq: u64, at: WallTime) {
+        self.collector = Collector::new(seq - 1);
+        self.collector.engine.push(EngineRecord::Started(Started {
+            seq,
+            at,
+            pid: std::process::id(),
+            version: env!("CARGO_PKG_VERSION").into(),
+            lost: None,
+        }));
+    }
+
+    fn reopen(&mut self) -> Result<(), StoreError> {
+        let opened = match Store::open(&self.file) {
+            Err(error) if error.kind() == StoreErrorKind::Corrupt => {
+                let aside = set_aside(&self.file, WallTime::from(std::time::SystemTime::now()))?;
+                tracing::error!(target: "plugin_engine::history", %error, "set aside as {}, and a new history begun [{}]", aside.display(), Code::HISTORY_SET_ASIDE);
+                Store::open(&self.file)
+            }
+            opened => opened,
+        };
+        let (store, found) = opened?;
+        self.last_before = found.last_seq;
+        self.remembered = found.plugins;
+        self.store = Some(store);
+        Ok(())
+    }
+
+    /// Sets numbers apart, takes what is new unless something is held already, and writes it. The problem, if there is one.
+    fn round(&mut self, durable: &Durable, board: &Board) -> Option<String> {
+        let last = board.ledger.next_seq.load(Ordering::SeqCst);
+        let mut problem = self.mark.keep_ahead_of(last).err().map(|error| {
+            format!("cannot set numbers apart, so some may be used again after a crash: {error}")
+        });
+        let held = {
+            let mut held = durable.held.lock();
+            if held.is_none() {
+                *held = self.collector.collect(board).map(Arc::new);
+            }
+            held.clone()
+        };
+        if let Some(batch) = held {
+            match self.write(&batch) {
+                Ok(true) => {
+                    *durable.held.lock() = None;
+                    durable.durable_seq.store(batch.last_seq, Ordering::Release);
+                }
+                Ok(false) => problem = self.told.clone(),
+                Err(error) => problem = Some(error.to_string()),
+            }
+        }
+        problem
+    }
+
+    /// Whether it is written. If not, it is not yet time to try again.
+    fn write(&mut self, batch: &Batch) -> Result<bool, StoreError> {
+        let now = Instant::now();
+        if self.retry_at.is_some_and(|at| now < at) {
+            return Ok(false);
+        }
+        self.retry_at = Some(now + RETRY_EVERY);
+        if self.store.is_none() {
+            self.reopen()?;
+        }
+        let Some(store) = &mut self.store else {
+            return Ok(false);
+        };
+        let batch = with_what_was_lost(batch, store.last_seq());
+        match store.append(&batch) {
+            Ok(()) => {
+                self.retry_at = None;
+                Ok(true)
+            }
+            Err(error) => {
+                // Opened again, by which a damaged file is set aside. Whoever only waits for another writer keeps it.
+                if error.kind() != StoreErrorKind::Locked && error.kind() != StoreErrorKind::Full {
+                    self.store = None;
+                }
+                Err(error)
+            }
+        }
+    }
+
+    pub(super) fn forget(&mut self, id: &PluginId) -> Result<(), HistoryError> {
+        if self.store.is_none() {
+            self.reopen()?;
+        }
+        match &mut self.store {
+            Some(store) => Ok(store.forget(id)?),
+            None => Err(HistoryError::NotOpen {
+                path: self.file.clone(),
+            }),
+        }
+    }
+
+    /// Has the oldest entries leave the file if it is time for that.
+    fn trim(&mut self, now: WallTime) -> Option<String> {
+        if Instant::now() < self.trim_at {
+            return None;
+        }
+        self.trim_at = Instant::now() + TRIM_EVERY;
+        let store = self.store.as_mut()?;
+        match store.retain(Some(KEPT_FOR), Some(BYTES_MAX), now) {
+            Ok(_) => None,
+            Err(error) => Some(error.to_string()),
+        }
+    }
+}
+
+/// The batch, in which a start names the numbers between what is in the file and itself: known only now where the file could not be opened before.
+fn with_what_was_lost(batch: &Batch, last_in_file: u64) -> Cow<'_, Batch> {
+    let before = batch.first_seq - 1;
+    let starts = |record: &EngineRecord| matches!(record, EngineRecord::Started(_));
+    if before <= last_in_file || !batch.engine.iter().any(starts) {
+        return Cow::Borrowed(batch);
+    }
+    let mut batch = batch.clone();
+    for record in &mut batch.engine {
+        if let EngineRecord::Started(started) = record {
+            started.lost = Some((last_in_file + 1, before));
+        }
+    }
+    Cow::Owned(batch)
+}
+
+impl Durable {
+    /// One round of the writer.
+    pub(super) fn write_what_is_new(&self, board: &Board) {
+        let mut writer = self.writer.lock();
+        let mut problem = writer.round(self, board);
+        if problem.is_none() {
+            problem = writer.trim(board.ledger.time.wall_at(board.ledger.time.now()));
+        }
+        if writer.told != problem {
+            match &problem {
+                Some(problem) => {
+                    tracing::error!(target: "plugin_engine::history", %problem, "history is kept in memory only, until it can be written [{}]", Code::HISTORY_NOT_WRITTEN);
+                }
+                None => {
+                    tracing::info!(target: "plugin_engine::history", "history is written to disk again");
+                }
+            }
+            writer.told.clone_from(&problem);
+        }
+        *self.problem.lock() = problem;
+    }
+
+    /// Enters the end of the engine, writes all that is left, and says which number was the last.
+    pub(super) fn write_the_end(&self, board: &Board) {
+        let ledger = &board.ledger;
+        // What could not be written before and is held goes first; nothing is taken beside it.
+        self.write_what_is_new(board);
+        let mut writer = self.writer.lock();
+        writer.retry_at = None;
+        let seq = ledger.next_seq.fetch_add(1, Ordering::SeqCst) + 1;
+        let at = ledger.time.wall_at(ledger.time.now());
+        writer
+            .collector
+            .engine
+            .push(EngineRecord::Stopped(Stopped { seq, at }));
+        drop(writer);
+        self.write_what_is_new(board);
+        let mut writer = self.writer.lock();
+        let last = ledger.next_seq.load(Ordering::SeqCst);
+        if self.durable_seq.load(Ordering::Acquire) == last
+            && let Err(error) = writer.mark.end_at(last)
+        {
+            tracing::warn!(target: "plugin_engine::history", %error, "numbers will be skipped at the next start");
+        }
+        if let Some(store) = writer.store.take()
+            && let Err(error) = store.close()
+        {
+            tracing::warn!(target: "plugin_engine::history", %error, "the history is not closed in order; nothing of it is lost");
+        }
+    }
+}
