@@ -15,6 +15,16 @@ pub(crate) struct Applied {
 }
 
 impl Applied {
+    /// Of no event, only of what follows.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            call: None,
+            ended: CallEnd::None,
+            notable: None,
+            consequences: Vec::new(),
+        }
+    }
+
     /// Tells the embedder's subscriber of the transition, if it is one to tell of.
     pub(crate) fn log(&self) {
         for transition in self

@@ -6,7 +6,9 @@ use std::sync::atomic::Ordering;
 
 use parking_lot::MutexGuard;
 use plugin_api::View;
-use plugin_engine_core::{Admission, Command, CreateReason, Event, PluginState, RejectReason};
+use plugin_engine_core::{
+    Admission, Command, CreateReason, Event, Health, PluginState, RejectReason,
+};
 
 use crate::cell::{Cell, Guarded, UnloadedFile};
 use crate::error::Error;
@@ -277,6 +279,10 @@ pub(crate) fn enable(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
 pub(crate) fn reset(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
     let cell = find(engine, id)?;
     let _turn = turn(engine, cell)?;
+    if let Some(mut guarded) = disposed_of(engine, cell)? {
+        guarded.off_by_hand = false;
+        return start(engine, cell, guarded, CreateReason::Reset);
+    }
     match admit_start(engine, cell, Command::Reset)? {
         Admitted::AlreadySo => Ok(()),
         Admitted::Now(guarded) => {
@@ -293,6 +299,26 @@ pub(crate) fn reset(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
             started
         }
     }
+}
+
+/// The lock of a plugin of which nothing is loaded because it was unhealthy or has crashed the engine, while its file may be there: a reset,
+/// which is what helps against either, begins with a load. The crashes are forgotten.
+fn disposed_of<'a>(
+    engine: &Shared,
+    cell: &'a Cell,
+) -> Result<Option<MutexGuard<'a, Guarded>>, Error> {
+    let is_unloaded = |guarded: &Guarded| {
+        guarded.machine.state() == PluginState::Unloaded && guarded.source.is_some()
+    };
+    let has_crashed = engine.board.crashes.has(&cell.id);
+    let guarded = cell.lock();
+    if !is_unloaded(&guarded) || !has_crashed && guarded.machine.health() != Health::Unhealthy {
+        return Ok(None);
+    }
+    drop(guarded);
+    plugins::check_running(engine)?;
+    engine.board.crashes.forget(&cell.id)?;
+    Ok(Some(cell.lock()).filter(|guarded| is_unloaded(guarded)))
 }
 
 /// A person takes what has crashed the engine for mended. Written before anything is done, and not under the lock of the cell.
@@ -343,10 +369,12 @@ fn start<'a>(
     reason: CreateReason,
 ) -> Result<(), Error> {
     if must_be_loaded(&guarded) {
-        let now = engine.board.ledger.time.now();
         // The file or what is said of it may have been mended; a load begins at Unloaded.
-        cell.apply(&engine.board.ledger, &mut guarded, now, Event::Unloaded)
-            .map_err(|reason| not_now(cell, reason))?;
+        if guarded.machine.state() != PluginState::Unloaded {
+            let now = engine.board.ledger.time.now();
+            cell.apply(&engine.board.ledger, &mut guarded, now, Event::Unloaded)
+                .map_err(|reason| not_now(cell, reason))?;
+        }
         guarded.misconfigured = None;
         cell.set_loaded(&mut guarded, None);
         drop(guarded);

@@ -309,7 +309,8 @@ impl Engine {
         commands::disable_by_hand(self.shared(), id)
     }
 
-    /// Begins anew: a new instance, no error. Leaves the state Error.
+    /// Begins anew: a new instance, no error. Leaves the state Error, and loads what was unloaded because it was unhealthy or that has
+    /// crashed the engine.
     ///
     /// # Errors
     /// The id is unknown, the state does not admit it, or create failed.

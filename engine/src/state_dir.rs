@@ -142,8 +142,26 @@ impl StateDir {
         let new = self.file(&format!("{name}.new"));
         write(&new, bytes)
             .and_then(|()| std::fs::rename(&new, self.file(name)))
-            .and_then(|()| File::open(&self.path)?.sync_all())
+            .and_then(|()| self.sync())
             .map_err(self.cannot("write", name))
+    }
+
+    /// Gives a file another name, in place of what has that. When this returns that is so on the disk.
+    pub(crate) fn rename(&self, name: &str, other: &str) -> Result<(), StateError> {
+        std::fs::rename(self.file(name), self.file(other))
+            .and_then(|()| self.sync())
+            .map_err(self.cannot("rename", name))
+    }
+
+    /// Removes a file. When this returns it is gone from the disk.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), StateError> {
+        std::fs::remove_file(self.file(name))
+            .and_then(|()| self.sync())
+            .map_err(self.cannot("remove", name))
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        File::open(&self.path)?.sync_all()
     }
 
     /// Renames a file that is not to be believed, so that it is out of the way and can be looked at. One that was set aside before is gone

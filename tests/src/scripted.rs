@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use plugin_engine::{TaskBuilder, TaskContext, TaskHandle, TaskState};
+use tokio::sync::Notify;
 
 use crate::{Rig, wait_for};
 
@@ -33,6 +34,9 @@ pub enum RunAs {
 #[derive(Default)]
 struct Script {
     steps: Mutex<VecDeque<Step>>,
+    /// Told of each step that has come, and kept for a task that does not wait yet. A thread looks for itself: it is cancelled without being
+    /// told, while a future is dropped.
+    came: Notify,
     runs: AtomicU32,
     done: AtomicU32,
 }
@@ -80,7 +84,7 @@ impl Scripted {
                 script.runs.fetch_add(1, Ordering::SeqCst);
                 async move {
                     while script.go_on(&context) {
-                        tokio::time::sleep(LOOK_EVERY).await;
+                        script.came.notified().await;
                     }
                 }
             }),
@@ -105,6 +109,7 @@ impl Scripted {
     /// Has it do something, and waits until it has begun to.
     pub fn tell(&mut self, step: Step) {
         self.script.steps.lock().unwrap().push_back(step);
+        self.script.came.notify_one();
         self.told += 1;
         let told = self.told;
         wait_for("the task to do as it is told", || {

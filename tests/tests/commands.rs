@@ -16,6 +16,7 @@ fn command(engine: &Engine, command: Command, id: &str) -> Result<(), Error> {
         Command::Display => engine.display(id).map(drop),
         Command::Unload => engine.unload(id),
         Command::Reload => engine.reload(id).map(drop),
+        Command::Forget => engine.forget(id),
     }
 }
 
@@ -68,9 +69,20 @@ fn a_command_that_is_not_legal_is_refused_in_words_and_changes_nothing() {
                 Command::Display,
             ],
         ),
-        (Failed, &[Command::Load, Command::Update, Command::Display]),
-        (Disabled, &[Command::Update, Command::Display]),
-        (Enabled, &[]),
+        (
+            Failed,
+            &[
+                Command::Load,
+                Command::Update,
+                Command::Display,
+                Command::Forget,
+            ],
+        ),
+        (
+            Disabled,
+            &[Command::Update, Command::Display, Command::Forget],
+        ),
+        (Enabled, &[Command::Forget]),
     ];
     for (state, commands) in illegal {
         let gate = Gate::new();

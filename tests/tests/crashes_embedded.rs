@@ -205,6 +205,22 @@ fn reset_tries_a_plugin_again_that_is_kept_out_and_forgets_its_crashes() {
 }
 
 #[test]
+fn reset_tries_a_plugin_again_that_is_kept_out_and_was_unloaded_since() {
+    let dir = aborting_in("display");
+    crash(&dir, "display");
+    crash(&dir, "display");
+    let (engine, _) = next(&dir);
+    assert!(!engine.load_all()[0].is_good());
+    quarantined(&engine, "p");
+    engine.unload("p").unwrap();
+    assert_eq!(engine.load("p").unwrap_err().code(), "PE0621");
+    engine.unload("p").unwrap();
+    engine.reset("p").unwrap();
+    assert_eq!(engine.snapshot("p").state, PluginState::Enabled);
+    assert_eq!(engine.run_cycle().completed, 1);
+}
+
+#[test]
 fn of_several_plugins_of_one_file_only_the_one_that_crashed_is_kept_out() {
     let dir = aborting_in("display");
     std::fs::remove_file(dir.path().join("plugins/p.toml")).unwrap();

@@ -1,6 +1,8 @@
 //! Health: panics counted, unhealthy said once, restarts with back-off, given up at last, and back by a reset or by going well.
 
-use plugin_engine::{Cause, Event, FaultKind, Health, PluginState, Subscription};
+use plugin_engine::{
+    Cause, Error, Event, FaultKind, Health, LoadOutcome, PluginState, Subscription,
+};
 use plugin_engine_tests::{Rig, wait_for};
 
 /// Restarts without jitter.
@@ -25,7 +27,12 @@ fn to_next_tick(rig: &Rig) -> Option<u64> {
     let next = rig.snapshot("p").next_update?;
     let wait = next.saturating_since(now);
     rig.clock.advance(wait);
-    let _ = rig.engine.run_cycle();
+    // A restart waits until the instance before is destroyed, which no cycle waits for.
+    wait_for("the tick to be taken", || {
+        let _ = rig.engine.run_cycle();
+        let next = rig.snapshot("p").next_update;
+        next.is_none_or(|next| next > rig.now())
+    });
     Some(u64::try_from(wait.as_millis()).unwrap())
 }
 
@@ -206,6 +213,50 @@ fn by_policy_an_unhealthy_plugin_is_unloaded_until_somebody_loads_it() {
 }
 
 #[test]
+fn an_episode_of_a_plugin_that_a_policy_has_unloaded_ends_with_its_file() {
+    let rig = rig("panics", "panic_limit = 1\non_unhealthy = \"unload\"\n");
+    rig.engine.sync(|_| ()).unwrap();
+    to_next_tick(&rig);
+    let told = || unhealthy(&rig.engine.subscribe("plugin.p.unhealthy")).len();
+    assert_eq!(told(), 1);
+    let entries = rig.history("p").len();
+    std::fs::remove_file(rig.dir().join("p.so")).unwrap();
+    rig.engine.sync(|_| ()).unwrap();
+    assert_eq!(told(), 0);
+    let snapshot = rig.snapshot("p");
+    assert_eq!((snapshot.health, snapshot.error), (Health::Unknown, None));
+    assert_eq!(rig.history("p").len(), entries, "it was unloaded already");
+}
+
+#[test]
+fn a_reset_loads_what_a_policy_has_unloaded() {
+    let rig = rig("panics", "panic_limit = 1\non_unhealthy = \"unload\"\n");
+    to_next_tick(&rig);
+    assert_eq!(rig.state("p"), PluginState::Unloaded);
+    rig.engine.reset("p").unwrap();
+    let snapshot = rig.snapshot("p");
+    assert_eq!(
+        (snapshot.state, snapshot.health, snapshot.generation),
+        (PluginState::Enabled, Health::Unknown, 2)
+    );
+    // What a person has unloaded is loaded by name.
+    rig.engine.unload("p").unwrap();
+    let denied = rig.engine.reset("p").unwrap_err().to_string();
+    assert!(denied.contains("possible now: load"), "{denied}");
+    assert_eq!(rig.state("p"), PluginState::Unloaded);
+}
+
+#[test]
+fn a_reset_of_what_a_policy_has_unloaded_says_what_is_wrong_with_its_file() {
+    let rig = rig("panics", "panic_limit = 1\non_unhealthy = \"unload\"\n");
+    to_next_tick(&rig);
+    std::fs::write(rig.dir().join("p.so"), "no library").unwrap();
+    let error = rig.engine.reset("p").unwrap_err();
+    assert!(matches!(error, Error::Load(_)), "{error}");
+    assert_eq!(rig.state("p"), PluginState::Error);
+}
+
+#[test]
 fn a_create_that_may_help_itself_is_tried_again_with_back_off() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("here");
@@ -275,6 +326,56 @@ fn a_thread_that_panics_at_rest_counts_and_the_instance_goes_with_the_next_cycle
         rig.causes("p")[4..],
         [Cause::ThreadPanicked, Cause::SwitchedOff]
     );
+}
+
+#[test]
+fn an_instance_that_is_left_goes_with_the_next_cycle_whatever_is_configured_before_that() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("now");
+    let settings = format!("[settings]\nwhen = {file:?}\n");
+    let config = format!("panic_limit = 1\non_unhealthy = \"disable\"\n{settings}");
+    let rig = rig("thread-panics", &config);
+    let _ = rig.engine.run_cycle();
+    std::fs::write(&file, "").unwrap();
+    wait_for("the panic", || rig.state("p") == PluginState::Disabled);
+    rig.configure("p", &format!("interval = \"5s\"\n{config}"));
+    rig.engine.reload("p").unwrap();
+    assert_eq!(rig.causes("p").last(), Some(&Cause::Reconfigured));
+    let calls = rig.snapshot("p").counts.calls;
+    let _ = rig.engine.run_cycle();
+    assert_eq!(rig.snapshot("p").counts.calls, calls + 1, "a destroy");
+    rig.advance(60_000);
+    let report = rig.engine.run_cycle();
+    assert_eq!(report.due, 1, "the neighbour");
+}
+
+#[test]
+fn a_plugin_of_which_a_policy_disposes_at_the_end_of_its_create_is_not_said_to_be_enabled() {
+    for (policy, state, why) in [
+        ("restart", PluginState::Error, "restarted in 1s: "),
+        ("disable", PluginState::Disabled, "switched off: "),
+        ("unload", PluginState::Unloaded, "unloaded: "),
+    ] {
+        let rig = Rig::new();
+        let config = format!("panic_limit = 1\non_unhealthy = \"{policy}\"\n{STEADY}");
+        rig.drop_as(
+            "thread-panics",
+            "p",
+            &format!("{config}[settings]\nin_create = true\n"),
+        );
+        let outcomes = rig.load_any();
+        assert_eq!(rig.state("p"), state);
+        let [outcome @ LoadOutcome::Failed { fault, .. }] = &outcomes[..] else {
+            panic!("{policy}: {outcomes:?}");
+        };
+        assert!(fault.message.starts_with(why), "{policy}: {fault}");
+        let text = outcome.to_string();
+        assert!(text.starts_with("p: does not run, from "), "{text}");
+        if state == PluginState::Unloaded {
+            let again = rig.engine.load("p").unwrap();
+            assert!(matches!(again, LoadOutcome::Failed { .. }), "{again}");
+        }
+    }
 }
 
 #[test]

@@ -175,6 +175,39 @@ fn refusals_are_said_once_and_not_once_per_tick() {
 }
 
 #[test]
+fn a_restart_for_which_there_is_no_thread_is_made_a_moment_later_and_not_an_interval() {
+    let gate = Gate::new();
+    let rig = Rig::with(|builder| builder.workers(2).threads_max(4));
+    let restarts = "interval = \"1h\"\npanic_limit = 1\n[restart]\njitter_percent = 0\n";
+    rig.drop_as("panics", "p", restarts);
+    rig.load();
+    assert_eq!(rig.engine.run_cycle().panicked, 1);
+    for n in 0..4 {
+        rig.drop_as("gated", &format!("gated{n}"), &gate.settings(""));
+    }
+    rig.load();
+    let stuck = rig.engine.start_cycle();
+    for n in 1..=4 {
+        gate.await_entry(n);
+    }
+    wait_for("its threads", || rig.engine.usage().slow_threads == 4);
+    rig.advance(500);
+    assert_eq!(stuck.wait().timed_out, 4);
+    rig.advance(500);
+    assert_eq!(rig.engine.run_cycle().skipped, 1, "nobody is there for it");
+    let error = rig.error("p").unwrap();
+    let says = "refused: not restarted: 4 of 4 threads are in calls that do not return, and the limit is 4; tried again in 1s";
+    assert_eq!(error, says);
+    let next = rig.snapshot("p").next_update.unwrap();
+    assert_eq!(next.saturating_since(rig.now()), Duration::from_secs(1));
+    gate.open_all();
+    wait_for("the threads", || rig.engine.usage().slow_threads == 0);
+    rig.advance(1_000);
+    let _ = rig.engine.run_cycle();
+    assert!(rig.causes("p").contains(&Cause::Restarted));
+}
+
+#[test]
 fn a_clock_that_leaps_runs_each_plugin_once_and_counts_the_rest() {
     let rig = Rig::new();
     for n in 0..5 {

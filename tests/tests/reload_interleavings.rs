@@ -355,3 +355,32 @@ fn what_a_policy_has_unloaded_while_it_was_stopped_for_a_reload_in_vain_is_not_p
     assert_eq!(snapshot.version(), None);
     assert_eq!(rig.causes("p").last(), Some(&Cause::ReloadRefused));
 }
+
+#[test]
+fn an_instance_that_is_left_while_updates_are_held_back_goes_with_the_next_cycle() {
+    let dir = tempfile::tempdir().unwrap();
+    let (panics, restores) = (dir.path().join("panics"), dir.path().join("restores"));
+    let rig = Rig::new();
+    let config =
+        format!("panic_limit = 1\non_unhealthy = \"disable\"\n[settings]\nwhen = {panics:?}\n");
+    rig.drop_as("thread-panics", "a", &config);
+    rig.load();
+    assert_eq!(rig.engine.run_cycle().completed, 1);
+    rig.configure("a", &format!("{config}restores_when = {restores:?}\n"));
+    let reloading = reload(&rig.engine);
+    // Created, updated, and its state saved.
+    wait_for("the hand-over", || rig.snapshot("a").counts.successes == 3);
+    rig.advance(1_000);
+    assert_eq!(rig.engine.run_cycle().skipped, 1, "updates are held back");
+    std::fs::write(&panics, "").unwrap();
+    wait_for("the panic", || rig.state("a") == PluginState::Disabled);
+    wait_for("the end of the restore", || {
+        rig.advance(5_000);
+        reloading.is_finished()
+    });
+    reloading.join().unwrap().unwrap_err();
+    let calls = rig.snapshot("a").counts.calls;
+    let _ = rig.engine.run_cycle();
+    assert_eq!(rig.snapshot("a").counts.calls, calls + 1, "a destroy");
+    std::fs::write(&restores, "").unwrap();
+}

@@ -363,3 +363,26 @@ fn a_generation_that_has_passed_its_probation_is_not_rolled_back() {
     assert_eq!(rig.snapshot("counter").generation, 2);
     update(&rig, 1);
 }
+
+#[test]
+fn other_times_of_what_is_switched_off_hold_once_it_is_switched_on_again() {
+    let rig = counting();
+    rig.engine.disable("counter").unwrap();
+    rig.configure("counter", "interval = \"7s\"\ntimeout = \"3s\"\n");
+    let outcome = rig.engine.reload("counter").unwrap();
+    assert!(
+        matches!(outcome, LoadOutcome::Reconfigured { .. }),
+        "{outcome}"
+    );
+    assert_eq!(rig.state("counter"), PluginState::Disabled);
+    rig.engine.enable("counter").unwrap();
+    let snapshot = rig.snapshot("counter");
+    let seconds = std::time::Duration::from_secs;
+    assert_eq!(
+        (snapshot.interval(), snapshot.timeout()),
+        (seconds(7), seconds(3))
+    );
+    assert_eq!(rig.engine.run_cycle().completed, 1);
+    let next = rig.snapshot("counter").next_update.unwrap();
+    assert_eq!(next.saturating_since(rig.now()), seconds(7));
+}

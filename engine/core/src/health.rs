@@ -137,6 +137,8 @@ pub(crate) struct HealthRecord {
     pub(crate) is_due: bool,
     /// Whether the state is Error for no longer than until the next restart.
     pub(crate) waits_for_restart: bool,
+    /// Whether there is a generation before that takes over again before a policy disposes of this one.
+    pub(crate) on_probation: bool,
 }
 
 impl HealthRecord {
@@ -156,12 +158,20 @@ impl HealthRecord {
             well_since: None,
             is_due: false,
             waits_for_restart: false,
+            on_probation: false,
         }
     }
 
     /// As of a plugin that has just become known; a restart that it waits for is off.
     pub(crate) fn forget(&mut self) {
         *self = Self::new(self.policy);
+    }
+
+    /// [`HealthRecord::forget`], for the same generation: if it is on probation, it stays so.
+    pub(crate) fn begin_anew(&mut self) {
+        let on_probation = self.on_probation;
+        self.forget();
+        self.on_probation = on_probation;
     }
 
     pub(crate) fn set_policy(&mut self, policy: HealthPolicy) {

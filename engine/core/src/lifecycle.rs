@@ -76,7 +76,8 @@ causes! {
     LimitPassed = "limit_passed",
     /// It uses no more than it should again.
     LimitsKept = "limits_kept",
-    /// A due update was not started, because the limit of threads is reached or something that the plugin requires is not there.
+    /// A due update was not started, because the limit of threads is reached or something that the plugin requires is not there; or a due
+    /// restart, for want of threads.
     CallRefused = "call_refused",
     /// An abandoned call returned; its result was discarded.
     ReturnedLate = "returned_late",
@@ -173,7 +174,8 @@ pub const fn next_state(from: PluginState, cause: Cause) -> Option<PluginState> 
             Cause::TurnedUnhealthy | Cause::Recovered | Cause::BreakerOpened | Cause::BreakerClosed,
         ) => Enabled,
         (Enabled | Running, Cause::LimitPassed | Cause::LimitsKept) => from,
-        (Enabled, Cause::DisplayFailed | Cause::CallRefused) => Enabled,
+        (Enabled, Cause::DisplayFailed) => Enabled,
+        (Enabled | Error, Cause::CallRefused) => from,
 
         (Enabled | Disabled | Error, Cause::Reset) => Enabled,
         (Disabled | Error, Cause::SwitchedOn) => Enabled,

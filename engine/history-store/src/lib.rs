@@ -34,6 +34,7 @@
 //! reader. What lies to the left knows nothing of what lies to the right, and neither of the last two of the other.
 
 mod batch;
+mod batch_entries;
 mod connection;
 mod engine_runs;
 mod error;

@@ -322,7 +322,7 @@ impl<'a> Walk<'a> {
 }
 
 /// Makes of an entry what is asked for.
-fn unfold(
+pub(crate) fn unfold(
     found: &mut Vec<HistoryEntry>,
     id: &PluginId,
     generation: u32,

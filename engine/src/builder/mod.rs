@@ -327,6 +327,8 @@ impl EngineBuilder {
         crate::durable::start(&shared).map_err(Error::Supervise)?;
         let engine = Engine::new(shared);
         engine.start()?;
+        // Not before: of an engine that is not built nobody learns what was found.
+        engine.shared().board.crashes.taken_over()?;
         Ok(engine)
     }
 }

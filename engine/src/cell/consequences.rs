@@ -52,11 +52,27 @@ impl Cell {
             guarded.probation = None;
             self.set_loaded(guarded, None);
         }
-        if guarded.instance.is_some() {
+        if guarded.has_leftover() {
             // Nobody is about to give it back, so the next cycle is to find it.
             let interval = guarded.machine.schedule().interval();
             ledger.rearm(self.index, Some(now), interval);
         }
+    }
+
+    /// The generation is on probation no more. A policy that was held back for that is applied, which is to be logged.
+    pub(crate) fn end_probation(
+        &self,
+        ledger: &Ledger,
+        guarded: &mut Guarded,
+        now: Moment,
+    ) -> Applied {
+        guarded.probation = None;
+        guarded.machine.end_probation();
+        let mut applied = Applied::nothing();
+        if guarded.machine.has_more_to_say() {
+            self.follow_up(ledger, guarded, now, &mut applied);
+        }
+        applied
     }
 
     /// What the snapshot says of the health beyond its plain fields, if that is not what it said before.

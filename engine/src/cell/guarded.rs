@@ -132,6 +132,11 @@ impl Guarded {
             .map(|requires| Arc::clone(&requires.list))
     }
 
+    /// Whether there is an instance that is not the plugin's any more, as a policy has disposed of that while no worker had it.
+    pub(crate) fn has_leftover(&self) -> bool {
+        self.instance.is_some() && !self.machine.has_instance()
+    }
+
     /// The plain fields of the snapshot.
     #[inline]
     pub(super) fn plain(&self) -> Plain {

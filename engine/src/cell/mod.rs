@@ -196,6 +196,7 @@ impl Cell {
         event: Event,
     ) -> Result<Applied, RejectReason> {
         let wall = ledger.time.wall_at(now);
+        let had_leftover = guarded.has_leftover();
         let ending = Ending::of(&guarded.machine, &event);
         let step = guarded.machine.apply(now, wall, event)?;
         guarded.usage.follow(ending, &step, now);
@@ -228,8 +229,10 @@ impl Cell {
         // A restart that came due while this call was in the way is offered again: its ticker has gone on meanwhile.
         let restart_may_wait = effects.settled && guarded.machine.waits_for_restart();
         if effects.rearm || restart_may_wait {
+            // What was left before this event is nobody's business but the next cycle's.
+            let now = (had_leftover && guarded.has_leftover()).then_some(now);
             let schedule = guarded.machine.schedule();
-            ledger.rearm(self.index, schedule.next(), schedule.interval());
+            ledger.rearm(self.index, now.or(schedule.next()), schedule.interval());
         }
         self.publish(guarded);
         if matters_to_others {
@@ -357,8 +360,9 @@ impl Cell {
     pub(crate) fn let_updates_start(&self, ledger: &Ledger, guarded: &mut Guarded) {
         guarded.waiters -= 1;
         if guarded.waiters == 0 && std::mem::take(&mut guarded.tick_waits) {
+            let now = guarded.has_leftover().then(|| ledger.time.now());
             let schedule = guarded.machine.schedule();
-            ledger.rearm(self.index, schedule.next(), schedule.interval());
+            ledger.rearm(self.index, now.or(schedule.next()), schedule.interval());
         }
     }
 

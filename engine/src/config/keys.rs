@@ -170,7 +170,7 @@ const PROBATION: Key = key(
         max: TIMEOUT_MAX,
     },
     Default::Duration(Duration::ZERO),
-    "For how long after a reload the generation before is kept: if the new one fails three times in a row, panics as often as `panic_limit` says or ends in Error, the one before takes over again, once.",
+    "For how long after a reload the generation before is kept: if the new one fails three times in a row, becomes unhealthy (as by as many panics as `panic_limit` says) or ends in Error, the one before takes over again, once, before anything that `on_unhealthy` says.",
 );
 const ALLOW_DOWNGRADE: Key = key(
     "allow_downgrade",

@@ -28,6 +28,8 @@ use counts::Counts;
 
 /// The record of calls.
 const CALLS: &str = "calls";
+/// The record of the process before, from when another one takes its place until the engine is built to which it was told.
+const CALLS_BEFORE: &str = "calls.before";
 /// How often each plugin has crashed the engine.
 const CRASHES: &str = "crashes.json";
 /// Threads that are no workers: those of replacements, the loader's, one that unmaps.
@@ -90,7 +92,12 @@ impl Crashes {
             },
         };
         let mut found = Vec::new();
-        if let Some(bytes) = dir.read(CALLS, Remains::FILE_LEN_MAX)? {
+        let (name, left) = match dir.read(CALLS_BEFORE, Remains::FILE_LEN_MAX)? {
+            // Left by a start that failed, so that no plugin was called since.
+            Some(bytes) => (CALLS_BEFORE, Some(bytes)),
+            None => (CALLS, dir.read(CALLS, Remains::FILE_LEN_MAX)?),
+        };
+        if let Some(bytes) = left {
             match Remains::read(&bytes) {
                 Ok(remains) => {
                     let before = counts.clone();
@@ -102,8 +109,11 @@ impl Crashes {
                     if let Some(what) = found::elsewhere(&remains) {
                         tracing::warn!(target: "plugin_engine", "{what}");
                     }
+                    if name == CALLS && !found.is_empty() {
+                        dir.rename(CALLS, CALLS_BEFORE)?;
+                    }
                 }
-                Err(why) => set_aside(&dir, CALLS, &why)?,
+                Err(why) => set_aside(&dir, name, &why)?,
             }
         }
         let start = Start {
@@ -125,6 +135,14 @@ impl Crashes {
         };
         crashes.follow(time);
         Ok(crashes)
+    }
+
+    /// The engine is built that knows of what was [found](Self::found); until then every start finds it again.
+    pub(crate) fn taken_over(&self) -> Result<(), StateError> {
+        match &self.kept {
+            Some(kept) if !kept.found.is_empty() => kept.dir.remove(CALLS_BEFORE),
+            _ => Ok(()),
+        }
     }
 
     /// Whether anything is kept.

@@ -182,6 +182,13 @@ impl Rig {
     }
 
     fn open(&self) -> (Arc<StateDir>, Crashes) {
+        let (dir, crashes) = self.begin();
+        crashes.taken_over().unwrap();
+        (dir, crashes)
+    }
+
+    /// The beginning of a start, which fails if nothing more follows.
+    fn begin(&self) -> (Arc<StateDir>, Crashes) {
         let dir = Arc::new(StateDir::open(self.dir.path()).unwrap());
         let time = TimeSource::new(Arc::new(self.clock.clone()));
         let crashes = Crashes::open(Arc::clone(&dir), 2, &time).unwrap();
@@ -236,6 +243,31 @@ fn crashes_are_counted_on_the_disk_until_they_are_forgotten() {
     dir.release();
     let (_dir, later) = rig.open();
     assert!(!later.has(&id("a")));
+}
+
+#[test]
+fn a_start_that_fails_leaves_what_it_has_found_to_the_next_and_counts_it_once() {
+    let _marking = MARKING.lock();
+    for (mark, crashes) in [(Some(How::Exit(3)), 1), (None, 0)] {
+        let rig = Rig::new();
+        rig.leave(mark);
+        for _ in 0..3 {
+            let (dir, begun) = rig.begin();
+            let [found] = begun.found() else {
+                panic!("{:?}", begun.found());
+            };
+            assert_eq!((found.crashed, found.crashes), (mark.is_some(), crashes));
+            begun.end();
+            dir.release();
+            rig.clock.advance(Duration::from_secs(1));
+        }
+        let (dir, built) = rig.open();
+        assert_eq!(built.found().len(), 1);
+        dir.release();
+        let (_dir, after) = rig.open();
+        assert!(after.found().is_empty());
+        assert!(!rig.dir.path().join(CALLS_BEFORE).exists());
+    }
 }
 
 #[test]

@@ -50,6 +50,9 @@ impl Durable {
         }
         let mut entries = memory.entries;
         entries.retain(|entry| entry.seq > floor);
+        if filter.newest_first {
+            entries.truncate(filter.limit());
+        }
         let mut answer = HistoryAnswer {
             entries,
             marks: Vec::new(),

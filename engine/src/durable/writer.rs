@@ -173,11 +173,14 @@ impl Writer {
         if Instant::now() < self.trim_at {
             return None;
         }
-        self.trim_at = Instant::now() + TRIM_EVERY;
         let store = self.store.as_mut()?;
-        match store.retain(Some(KEPT_FOR), Some(BYTES_MAX), now) {
-            Ok(_) => None,
-            Err(error) => Some(error.to_string()),
+        match store.retain(KEPT_FOR, BYTES_MAX, now) {
+            // One step at a time, so that what is new does not wait for what is old.
+            Ok(retained) if !retained.done => None,
+            trimmed => {
+                self.trim_at = Instant::now() + TRIM_EVERY;
+                trimmed.err().map(|error| error.to_string())
+            }
         }
     }
 }

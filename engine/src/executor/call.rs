@@ -230,7 +230,7 @@ impl Caller<'_> {
             unmet = self.executor.board.first_unmet(&requires);
             guarded = self.cell.lock();
         }
-        if !guarded.machine.has_instance() && guarded.instance.is_some() {
+        if guarded.has_leftover() {
             drop(guarded);
             return self.clear_away(now);
         }
@@ -246,6 +246,11 @@ impl Caller<'_> {
                 PluginState::Enabled => RejectReason::NotDue,
                 state => RejectReason::Illegal(state),
             };
+            if !matches!(machine.state(), PluginState::Enabled | PluginState::Running) {
+                // Who has taken away what was left here was faster: from now on it ticks when it waits for something.
+                let (schedule, ledger) = (machine.schedule(), &self.executor.board.ledger);
+                ledger.rearm(self.cell.index, schedule.next(), schedule.interval());
+            }
             drop(guarded);
             return self.skip(now, reason);
         }

@@ -432,13 +432,18 @@ fn refuse_all(executor: &Arc<Executor>, batch: &Batch, (low, high): (u32, u32)) 
     }
 }
 
-/// Records that a due update was not made because there is no thread for it.
+/// Records that a due update or restart was not made because there is no thread for it.
 fn refuse(executor: &Executor, cell: &PluginCell) {
     let (threads, slow) = executor.threads();
+    let now = executor.board.ledger.time.now();
+    let what = match cell.lock().machine.restart_is_due(now) {
+        true => "restarted",
+        false => "called",
+    };
     let report = FaultReport::new(
         FaultKind::Refused,
         format!(
-            "not called: {slow} of {threads} threads are in calls that do not return, and the limit is {}",
+            "not {what}: {slow} of {threads} threads are in calls that do not return, and the limit is {}",
             executor.threads_max
         ),
     );

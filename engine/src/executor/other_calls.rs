@@ -101,8 +101,13 @@ impl Caller<'_> {
         let (ended, applied) = self.end(&mut guarded, ticket.id, outcome);
         let in_time = ended == CallEnd::InTime;
         let mut unwanted = instance;
-        // A policy may have disposed of it in the same moment.
-        if in_time && guarded.machine.has_instance() {
+        // A policy may have disposed of it in the same moment: then nothing that could be called came of it.
+        let is_there = guarded.machine.has_instance();
+        let verdict = match verdict {
+            Verdict::Completed if !is_there => Verdict::Failed,
+            verdict => verdict,
+        };
+        if in_time && is_there {
             // What a policy has left in its place, if anything, goes.
             std::mem::swap(&mut guarded.instance, &mut unwanted);
         }

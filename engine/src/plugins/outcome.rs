@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use plugin_engine_core::{Fault, PluginId, PluginState, Unmet, escape_control};
+use plugin_engine_core::{CallKind, Fault, PluginId, PluginState, Unmet, escape_control};
 
 use crate::code::Code;
 use crate::config::ConfigError;
@@ -31,7 +31,7 @@ pub enum LoadOutcome {
         /// Its file.
         file: PathBuf,
     },
-    /// The file is a plugin, but its instance could not be created.
+    /// The file is a plugin, but its instance could not be created, or a policy has disposed of it as soon as it was.
     Failed {
         /// The plugin.
         id: PluginId,
@@ -181,11 +181,11 @@ impl fmt::Display for LoadOutcome {
                 write!(f, "{id}: loaded and switched off, from {}", file.display())
             }
             Self::Failed { id, file, fault } => {
-                write!(
-                    f,
-                    "{id}: could not be created, from {}: {fault}",
-                    file.display()
-                )
+                let what = match fault.call {
+                    Some(CallKind::Create) => "could not be created",
+                    _ => "does not run",
+                };
+                write!(f, "{id}: {what}, from {}: {fault}", file.display())
             }
             Self::Unmet { id, file, unmet } => {
                 write!(f, "{id}: not started, from {}: {unmet}", file.display())

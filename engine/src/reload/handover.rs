@@ -203,6 +203,12 @@ fn put_back(hold: &Hold<'_>, before: &Before, saved: &Saved, failure: Failure) -
                 old.give_up();
                 return Stop::Failed(Failure::ShutDown);
             }
+            if guarded.machine.state() != PluginState::Enabled {
+                // A policy was faster, and this one is not wanted either.
+                drop(guarded);
+                old.give_up();
+                return error.into();
+            }
             guarded.instance = old.instance.take();
             old.setup.loaded.host.take_over();
             cell.set_loaded(&mut guarded, Some(old.setup.loaded));

@@ -88,11 +88,12 @@ fn take(
         library,
         rollback: None,
     };
-    let outcome = activate(engine, cell, &next, trigger)?;
+    let outcome = activate(engine, cell, &next, trigger);
+    // It may have taken over whatever came of switching it.
     if cell.lock().probation.is_some() {
         probation::watch(engine, cell);
     }
-    Ok(outcome)
+    outcome
 }
 
 /// Brings the plugins of one file in line with the file and the configurations as they are now: those that are loaded are reloaded where

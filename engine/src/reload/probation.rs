@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use plugin_engine_core::{CallKind, FaultKind, FaultReport, Moment, PluginState};
+use plugin_engine_core::{CallKind, FaultKind, FaultReport, Health, Moment, PluginState};
 
 use super::activate::activate;
 use super::next::{Next, Rollback, Trigger};
-use crate::cell::{Cell, Guarded, Probation, RolledBack, Source};
+use crate::cell::{Applied, Cell, Guarded, Probation, RolledBack, Source};
 use crate::probations::Probations;
 use crate::shared::Shared;
 use crate::supervisor::{IfTaken, SuperviseError, TaskContext};
@@ -24,7 +24,7 @@ pub(super) fn watch(engine: &Arc<Shared>, cell: &Arc<Cell>) {
     }
     if let Err(error) = start(engine) {
         bell.forget_all();
-        cell.lock().probation = None;
+        end(engine, cell, &mut cell.lock());
         tracing::error!(target: "plugin_engine", %error, "cannot start a thread; reloads are not rolled back");
     }
 }
@@ -63,7 +63,7 @@ fn look(engine: &Arc<Shared>, context: &TaskContext) -> Option<Moment> {
             continue;
         };
         // Not in the lock of the cell, which a roll-back takes.
-        let verdict = judge(&mut cell.lock(), ledger.time.now());
+        let verdict = judge(engine, cell);
         match verdict {
             Verdict::Over => ledger.probations.remove(index),
             Verdict::Good { until } => {
@@ -126,36 +126,52 @@ enum Verdict {
     },
 }
 
-fn judge(guarded: &mut Guarded, now: Moment) -> Verdict {
+/// Judges a plugin on probation, which ends here if it is over.
+fn judge(engine: &Arc<Shared>, cell: &Cell) -> Verdict {
+    let mut guarded = cell.lock();
+    let verdict = verdict_on(&guarded, engine.board.ledger.time.now());
+    if let Verdict::Over = verdict {
+        let applied = end(engine, cell, &mut guarded);
+        drop(guarded);
+        applied.log();
+    }
+    verdict
+}
+
+fn end(engine: &Shared, cell: &Cell, guarded: &mut Guarded) -> Applied {
+    let ledger = &engine.board.ledger;
+    cell.end_probation(ledger, guarded, ledger.time.now())
+}
+
+fn verdict_on(guarded: &Guarded, now: Moment) -> Verdict {
     let Some(probation) = &guarded.probation else {
         return Verdict::Over;
     };
-    let (until, panics) = (probation.until, probation.panics);
+    let until = probation.until;
     let machine = &guarded.machine;
     if probation.generation != machine.generation() {
-        guarded.probation = None;
         return Verdict::Over;
     }
     let row = machine
         .error()
         .filter(|fault| fault.call == Some(CallKind::Update) && !is_of_others(fault.kind))
         .map_or(0, |fault| fault.consecutive);
-    let panicked = machine.counts().panics - panics;
+    let panicked = machine.counts().panics - probation.panics;
     // A plugin with no limit of its own must not be rolled back for none.
     let panic_limit = machine.health_policy().panic_limit.unwrap_or(FAILURES);
     let last = machine.error().map(ToString::to_string).unwrap_or_default();
     let why = match machine.state() {
         PluginState::Error => format!("it ended in Error: {last}"),
         PluginState::Disabled | PluginState::Unloaded | PluginState::Loaded => {
-            guarded.probation = None;
             return Verdict::Over;
         }
         _ if row >= FAILURES => format!("it failed {row} times in a row, the last time: {last}"),
         _ if panicked >= u64::from(panic_limit) => format!("it panicked {panicked} times: {last}"),
-        _ if now >= until => {
-            guarded.probation = None;
-            return Verdict::Over;
+        _ if machine.health() == Health::Unhealthy => {
+            let reason = machine.health_reason().unwrap_or_default();
+            format!("it became unhealthy: {reason}")
         }
+        _ if now >= until => return Verdict::Over,
         _ => return Verdict::Good { until },
     };
     Verdict::Bad { why }
@@ -172,10 +188,14 @@ fn roll_back(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Option<Moment> {
     let _reload = cell.take_reload();
     let mut guarded = cell.lock();
     // Judged again: what failed may have been replaced while this waited for its turn.
-    let why = match judge(&mut guarded, engine.board.ledger.time.now()) {
+    let why = match verdict_on(&guarded, engine.board.ledger.time.now()) {
         Verdict::Bad { why } => why,
         Verdict::Good { until } => return Some(until),
-        Verdict::Over => return None,
+        Verdict::Over => {
+            drop(guarded);
+            judge(engine, cell);
+            return None;
+        }
     };
     let (Some(probation), Some(loaded), Some(bad)) = (
         guarded.probation.take(),
@@ -214,6 +234,11 @@ fn roll_back(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Option<Moment> {
     };
     if let Err(error) = activate(engine, cell, &next, Trigger::Changed) {
         tracing::error!(target: "plugin_engine", plugin = %cell.id, %error, "cannot roll back");
+        // What is wrong with it is the policy's business now.
+        let mut guarded = cell.lock();
+        let applied = end(engine, cell, &mut guarded);
+        drop(guarded);
+        applied.log();
     }
     None
 }

@@ -69,6 +69,9 @@ pub(super) fn take_over(
     requirements::change(engine, cell, &mut guarded, next.requires());
     let source = guarded.source.replace(next.source());
     guarded.probation = probation.map(|begun| Probation { source, ..begun });
+    if guarded.probation.is_some() {
+        guarded.machine.begin_probation();
+    }
     guarded.rolled_back = next.rollback.as_ref().map(|rollback| rollback.from.clone());
     guarded.misconfigured = None;
     let old = std::mem::replace(&mut guarded.instance, replacement.instance.take());

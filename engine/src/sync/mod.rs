@@ -234,6 +234,8 @@ impl Sync<'_> {
                     tracing::warn!(target: "plugin_engine", %file, %error, "the plugin of a file that is gone cannot be unloaded");
                 }
             }
+            // Where a policy had unloaded it, nothing is left that is unhealthy.
+            cell.record(&self.engine.board.ledger, Event::FileRemoved);
             // Whatever comes next under this name was dropped in since.
             cell.lock().unloaded_by_hand = None;
         }

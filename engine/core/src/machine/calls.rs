@@ -154,14 +154,14 @@ impl Machine {
         let cause = match reason {
             CreateReason::Load => Cause::Created,
             CreateReason::SwitchedOn => {
-                self.health.forget();
+                self.health.begin_anew();
                 Cause::SwitchedOn
             }
             CreateReason::RequirementMet => Cause::RequirementMet,
             CreateReason::Restart => Cause::Restarted,
             CreateReason::Reset => {
                 self.faults.clear();
-                self.health.forget();
+                self.health.begin_anew();
                 Cause::Reset
             }
             // The schedule goes on: an update is waiting for exactly this.

@@ -168,7 +168,7 @@ pub enum Event {
     SwitchedOff,
     /// Unloaded by command.
     Unloaded,
-    /// Unloaded because its file was removed.
+    /// Unloaded because its file was removed. Where a policy has unloaded it before, its unhealthy episode ends.
     FileRemoved,
     /// Unloaded because the engine shuts down.
     ShutDown,

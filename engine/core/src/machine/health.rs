@@ -40,6 +40,18 @@ impl Machine {
         }
     }
 
+    /// The generation that has taken over is on probation from now on: should it become unhealthy, it is no longer called, and a policy
+    /// that disposes of it is held back until the generation before takes over again, or until [`Machine::end_probation`].
+    pub fn begin_probation(&mut self) {
+        self.health.on_probation = true;
+    }
+
+    /// There is nothing that could take over again. If a policy was held back for that, it is to be applied now: see
+    /// [`Machine::has_more_to_say`].
+    pub fn end_probation(&mut self) {
+        self.health.on_probation = false;
+    }
+
     /// The policies.
     #[must_use]
     pub fn health_policy(&self) -> &HealthPolicy {
@@ -155,7 +167,7 @@ impl Machine {
         let here = match self.state {
             // Where the instance was destroyed for another that is about to come, that one is waited for.
             PluginState::Enabled => self.has_instance || self.poisoned,
-            PluginState::Error => true,
+            PluginState::Error => !self.health.on_probation,
             _ => false,
         };
         here && self.check_settled().is_ok()
@@ -169,7 +181,8 @@ impl Machine {
             // It is restarted as it is, until it is given up.
             (_, OnUnhealthy::Restart) => false,
             (state, OnUnhealthy::Disable | OnUnhealthy::Unload) => {
-                state == PluginState::Error && self.health.waits_for_restart
+                let may_return = self.health.waits_for_restart || self.health.on_probation;
+                state == PluginState::Error && may_return
             }
         }
     }
@@ -356,10 +369,15 @@ impl Machine {
     }
 
     fn apply_policy(&mut self, now: Moment, wall: WallTime) -> Result<Step, RejectReason> {
-        self.health.is_due = false;
         let why = self.health.episode.clone();
         let why = why.as_ref().map_or("unhealthy", |fault| &*fault.message);
-        let (cause, message, delay) = match self.health.policy.on_unhealthy {
+        let on_unhealthy = self.health.policy.on_unhealthy;
+        let disposes = matches!(on_unhealthy, OnUnhealthy::Disable | OnUnhealthy::Unload);
+        // While the generation before may take over again, that comes first, and the policy stays due.
+        let is_held_back = disposes && self.health.on_probation;
+        self.health.is_due = is_held_back;
+        let (cause, message, delay) = match on_unhealthy {
+            _ if is_held_back => (Cause::Unhealthy, format!("to be rolled back: {why}"), None),
             OnUnhealthy::Disable => (Cause::SwitchedOff, format!("switched off: {why}"), None),
             OnUnhealthy::Unload => (Cause::Unloaded, format!("unloaded: {why}"), None),
             OnUnhealthy::Restart | OnUnhealthy::None => {
@@ -452,6 +470,6 @@ impl Machine {
 }
 
 /// Delays are said to the millisecond, as nobody reads more of them.
-fn to_the_millisecond(delay: Duration) -> Duration {
+pub(super) fn to_the_millisecond(delay: Duration) -> Duration {
     Duration::from_millis(u64::try_from(delay.as_millis()).unwrap_or(u64::MAX))
 }

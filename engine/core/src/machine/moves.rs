@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use super::health::to_the_millisecond;
 use super::{Machine, PastCall, RejectReason, Step};
-use crate::{Cause, Fault, FaultReport, Moment, WallTime};
+use crate::{Cause, Fault, FaultReport, Moment, PluginState, WallTime};
 
 impl Machine {
     pub(super) fn skip_ticks(&mut self, now: Moment) -> Step {
@@ -21,6 +22,9 @@ impl Machine {
         report: &FaultReport,
     ) -> Result<Step, RejectReason> {
         self.check(Cause::CallRefused)?;
+        if self.state == PluginState::Error {
+            return self.put_off_restart(now, wall, report);
+        }
         self.skip_come(now);
         // Said once, not once per tick.
         if self
@@ -34,6 +38,35 @@ impl Machine {
         let error = self.fault_of_update(report, wall, true);
         self.faults.update = Some(Arc::clone(&error));
         self.go(wall, Cause::CallRefused, Some(error), None)
+    }
+
+    /// A restart whose moment has come is made later, for a reason that has nothing to do with the plugin: it does not count.
+    fn put_off_restart(
+        &mut self,
+        now: Moment,
+        wall: WallTime,
+        report: &FaultReport,
+    ) -> Result<Step, RejectReason> {
+        if !self.restart_is_due(now) {
+            return Err(RejectReason::NotDue);
+        }
+        self.check_settled()?;
+        let delay = self.health.policy.restart.first_delay;
+        self.schedule.wait(now, delay);
+        let after = humantime::format_duration(to_the_millisecond(delay));
+        let report = FaultReport {
+            message: format!("{}; tried again in {after}", report.message),
+            ..report.clone()
+        };
+        // Said once, not once per try.
+        let state = self.faults.state.as_ref();
+        if state.is_some_and(|fault| fault.says(&report)) {
+            return Ok(Step::silent().rearmed());
+        }
+        let error = Arc::new(Fault::new(&report, wall, None, true, 1));
+        self.faults.state = Some(Arc::clone(&error));
+        self.go(wall, Cause::CallRefused, Some(error), None)
+            .map(Step::rearmed)
     }
 
     pub(super) fn map(&mut self, wall: WallTime) -> Result<Step, RejectReason> {
@@ -111,11 +144,20 @@ impl Machine {
         let step = self.go(wall, Cause::SwitchedOff, None, None)?;
         self.faults.state = None;
         self.let_go();
+        // Nothing of it runs that could turn out badly.
+        self.health.on_probation = false;
         Ok(step.rearmed())
     }
 
     pub(super) fn unload(&mut self, wall: WallTime, cause: Cause) -> Result<Step, RejectReason> {
         self.check_settled()?;
+        let by_policy = self.state == PluginState::Unloaded && self.health.episode.is_some();
+        if by_policy && cause == Cause::FileRemoved {
+            // A policy has unloaded it before, so there is nothing to enter, and nothing left that is unhealthy.
+            self.faults.clear();
+            self.health.forget();
+            return Ok(Step::silent());
+        }
         let step = self.go(wall, cause, None, None)?;
         self.faults.clear();
         self.let_go();

@@ -28,7 +28,7 @@ breaker_opened     | -        | -        | Enabled  | -       | -        | -
 breaker_closed     | -        | -        | Enabled  | -       | -        | -
 limit_passed       | -        | -        | Enabled  | Running | -        | -
 limits_kept        | -        | -        | Enabled  | Running | -        | -
-call_refused       | -        | -        | Enabled  | -       | -        | -
+call_refused       | -        | -        | Enabled  | -       | Error    | -
 returned_late      | Unloaded | Loaded   | Enabled  | Running | Error    | Disabled
 thread_panicked    | Unloaded | Loaded   | Enabled  | Running | Error    | Disabled
 switched_on        | -        | -        | -        | -       | Enabled  | Enabled

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plugin_engine_core::{
     CallOutcome, CreateReason, Event, FaultKind, Health, HealthPolicy, OnUnhealthy, PluginState,
-    RestartPolicy,
+    RejectReason, RestartPolicy,
 };
 
 use crate::rig::{INTERVAL_MS, Rig, failed, panicked, report};
@@ -302,4 +302,23 @@ fn a_delay_for_ever_is_none() {
     assert!(rig.next_ms().is_some(), "it comes some day");
     restart(&mut rig);
     assert_eq!(rig.state(), PluginState::Enabled);
+}
+
+#[test]
+fn a_restart_for_which_there_is_no_thread_is_tried_again_after_the_first_delay_and_does_not_count()
+{
+    let refusal = || Event::CallRefused(report(FaultKind::Refused, "not restarted: no thread"));
+    let mut rig = Rig::under(policy(Some(5)));
+    assert_eq!(delays(&mut rig, 3), [1, 2, 4]);
+    assert_eq!(rig.refused(refusal()), RejectReason::NotDue);
+    rig.take_entries();
+    for _ in 0..9 {
+        rig.now_ms = rig.next_ms().unwrap();
+        assert!(rig.take(refusal()).effects.rearm);
+        assert_eq!(rig.next_ms(), Some(rig.now_ms + 1_000));
+    }
+    assert_eq!(rig.take_entries(), "call_refused", "said once");
+    let text = rig.message().unwrap();
+    assert_eq!(text, "not restarted: no thread; tried again in 1s");
+    assert_eq!(delays(&mut rig, 99), [8, 16]);
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plugin_engine_core::{
     CallOutcome, CreateReason, Event, FaultKind, Health, HealthPolicy, OnUnhealthy, PluginState,
-    RestartPolicy,
+    RejectReason, RestartPolicy,
 };
 
 use crate::rig::{DUE, INTERVAL_MS, Rig, failed, failed_for_good, panicked, report, takeover};
@@ -416,4 +416,23 @@ fn taking_the_policy_away_during_a_call_leaves_it_at_saying_so() {
     rig.end(id, CallOutcome::Completed);
     assert_eq!(rig.state(), PluginState::Enabled);
     assert_eq!(rig.machine.health(), Health::Unhealthy);
+}
+
+#[test]
+fn an_episode_of_what_a_policy_has_unloaded_ends_when_its_file_is_removed() {
+    let mut rig = Rig::under(HealthPolicy {
+        panic_limit: Some(1),
+        ..policy(OnUnhealthy::Unload)
+    });
+    rig.update(panicked("oh"));
+    assert_eq!(rig.machine.health(), Health::Unhealthy);
+    rig.take_entries();
+    let step = rig.take(Event::FileRemoved);
+    assert!(step.effects.health_changed);
+    assert_eq!(rig.machine.health(), Health::Unknown);
+    assert_eq!((rig.take_entries(), rig.message()), (String::new(), None));
+    assert_eq!(
+        rig.refused(Event::FileRemoved),
+        RejectReason::Illegal(PluginState::Unloaded)
+    );
 }

@@ -6,4 +6,5 @@ mod back_off;
 mod cells;
 mod episodes;
 mod limits;
+mod probation;
 mod waiting;

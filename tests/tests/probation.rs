@@ -1,0 +1,96 @@
+//! Probation: what turns out badly after a reload is rolled back first, whatever the policy for a plugin that is unhealthy says.
+
+use plugin_engine::{Cause, Health, PluginState};
+use plugin_engine_tests::{Gate, Rig, wait_for};
+
+const POLICIES: [&str; 4] = ["none", "restart", "disable", "unload"];
+
+fn on_probation(policy: &str) -> String {
+    format!(
+        "probation = \"60s\"\ntrial_update = false\npanic_limit = 2\non_unhealthy = \"{policy}\"\n"
+    )
+}
+
+/// Reloads `p` as another plugin file with another configuration, and has it panic as often as it may.
+fn panic_on_probation(rig: &Rig, policy: &str) {
+    rig.rebuild("panics", "p");
+    rig.configure("p", &on_probation(policy));
+    rig.engine.reload("p").expect("nothing is tried");
+    assert_eq!(rig.snapshot("p").generation, 2);
+    for _ in 0..2 {
+        assert_eq!(rig.engine.run_cycle().panicked, 1);
+        rig.advance(1_000);
+    }
+}
+
+fn await_roll_back(rig: &Rig) {
+    wait_for("the roll-back", || rig.snapshot("p").generation == 3);
+    assert_eq!(rig.causes("p").last(), Some(&Cause::RolledBack));
+    let snapshot = rig.snapshot("p");
+    assert_eq!(
+        (snapshot.state, snapshot.health, snapshot.error),
+        (PluginState::Enabled, Health::Unknown, None)
+    );
+}
+
+#[test]
+fn what_panics_too_often_on_probation_is_rolled_back_by_every_policy() {
+    for policy in POLICIES {
+        let rig = Rig::new();
+        rig.drop_as("noop", "p", "");
+        rig.load();
+        panic_on_probation(&rig, policy);
+        await_roll_back(&rig);
+        let causes = rig.causes("p");
+        for disposed in [Cause::SwitchedOff, Cause::Unloaded] {
+            assert!(!causes.contains(&disposed), "{policy}: {causes:?}");
+        }
+        assert_eq!(rig.engine.run_cycle().completed, 1, "{policy}");
+    }
+}
+
+#[test]
+fn what_passes_a_limit_by_far_on_probation_is_rolled_back_by_every_policy() {
+    for policy in POLICIES {
+        let gate = Gate::new();
+        let rig = Rig::new();
+        rig.drop_as("noop", "p", "");
+        rig.load();
+        rig.rebuild("gated", "p");
+        let limits = "limits = { window = \"1s\", update_mean_unhealthy = \"50ms\" }\n";
+        let settings = gate.settings("");
+        rig.configure("p", &format!("{}{limits}{settings}", on_probation(policy)));
+        rig.engine.reload("p").expect("nothing is tried");
+        for n in 1..=2 {
+            let cycle = rig.engine.start_cycle();
+            gate.await_entry(n);
+            rig.advance(100);
+            gate.open(n);
+            assert_eq!(cycle.wait().completed, 1);
+            rig.advance(900);
+        }
+        await_roll_back(&rig);
+        let entry = rig.history("p").pop().unwrap();
+        let why = entry.error.unwrap().message.to_string();
+        assert!(why.contains("its updates took 100ms on average"), "{why}");
+    }
+}
+
+#[test]
+fn where_the_generation_before_cannot_take_over_again_the_policy_comes_after_all() {
+    for (policy, state) in [
+        ("disable", PluginState::Disabled),
+        ("unload", PluginState::Unloaded),
+    ] {
+        let gate = Gate::new();
+        let rig = Rig::new();
+        let settings = "in_call = \"display\"\ncreates = 1\n";
+        rig.drop_as("gated", "p", &gate.settings(settings));
+        rig.load();
+        panic_on_probation(&rig, policy);
+        wait_for("the policy", || rig.state("p") == state);
+        assert!(rig.causes("p").contains(&Cause::ReloadRefused), "{policy}");
+        assert_eq!(rig.snapshot("p").generation, 2);
+        assert_eq!(rig.snapshot("p").next_update, None);
+    }
+}
