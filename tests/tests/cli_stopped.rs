@@ -1,4 +1,4 @@
-//! `history` over the state directory of an engine that does not run any more.
+//! `history` and `why` over the state directory of an engine that does not run any more.
 
 use std::path::Path;
 use std::time::Duration;
@@ -89,7 +89,7 @@ fn the_history_that_a_stopped_engine_has_left_is_shown_and_said_to_be_that() {
     assert_eq!(
         err,
         format!(
-            "plugin-engine: no engine runs with the state directory {}; this is the history in it\n",
+            "plugin-engine: no engine runs with the state directory {}; this is from the history in it\n",
             dir.path().display()
         )
     );
@@ -140,6 +140,28 @@ fn what_is_no_history_is_said_to_be_unreadable_and_a_directory_without_one_has_n
     let Ended { status, out, err } = history(dir.path(), &[]);
     assert_eq!((status, &*out), (1, ""));
     assert!(err.ends_with("[PE0736]\n"), "{err}");
+}
+
+#[test]
+fn why_explains_a_plugin_of_an_engine_that_has_ended() {
+    let dir = TempDir::new().unwrap();
+    write(dir.path(), 1);
+    let why = |args: &[&str]| {
+        let mut command = command();
+        command.arg("why").args(args).arg("--state").arg(dir.path());
+        ended(&mut command)
+    };
+    let Ended { status, out, err } = why(&["clock"]);
+    assert_eq!(status, 0, "{err}");
+    assert!(out.starts_with("The engine was shut down at 2026-01-01 00:00:05Z"), "{out}");
+    let object = &objects(&why(&["clock", "--json"]).out)[0];
+    assert_eq!(object["state"], "Enabled");
+    assert_eq!(object["engine"]["is"], "stopped");
+    assert_eq!(object["next"]["kind"], "engine_start");
+
+    let Ended { status, out, err } = why(&["clokc"]);
+    assert_eq!((status, &*out), (1, ""));
+    assert!(err.ends_with("[PE0401]\n"), "{err}");
 }
 
 #[test]

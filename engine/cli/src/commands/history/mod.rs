@@ -1,7 +1,6 @@
 //! `plugin-engine history`: the transitions of plugins.
 
 mod entry;
-mod stored;
 
 use clap::Args;
 use plugin_engine::{FilterError, HistoryFilter, PluginId};
@@ -12,8 +11,8 @@ use crate::client::{ClientError, MISUSED};
 use crate::listing::Listing;
 use crate::moments::now;
 use crate::output;
+use crate::stored::Stored;
 use entry::Entry;
-use stored::Stored;
 
 /// How many entries are asked for at a time, so that a long history fits into the memory of neither side.
 const PAGE: usize = 1_000;
@@ -155,14 +154,9 @@ fn left_behind(
     shown: &mut Listing,
     absence: ClientError,
 ) -> Result<i32, ClientError> {
-    let dir = args.target.state_dir();
-    let Some(stored) = Stored::open(dir)? else {
+    let Some(stored) = Stored::open(args.target.state_dir())? else {
         return Err(absence);
     };
-    output::note(format_args!(
-        "no engine runs with the state directory {}; this is the history in it",
-        dir.display()
-    ));
     let (status, _) = past(args, filter, shown, |filter| stored.ask(filter))?;
     Ok(status)
 }
