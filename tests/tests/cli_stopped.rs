@@ -153,7 +153,10 @@ fn why_explains_a_plugin_of_an_engine_that_has_ended() {
     };
     let Ended { status, out, err } = why(&["clock"]);
     assert_eq!(status, 0, "{err}");
-    assert!(out.starts_with("The engine was shut down at 2026-01-01 00:00:05Z"), "{out}");
+    assert!(
+        out.starts_with("The engine was shut down at 2026-01-01 00:00:05Z"),
+        "{out}"
+    );
     let object = &objects(&why(&["clock", "--json"]).out)[0];
     assert_eq!(object["state"], "Enabled");
     assert_eq!(object["engine"]["is"], "stopped");
