@@ -21,6 +21,7 @@ mod server;
 mod slim;
 mod sources;
 mod stall;
+mod stand_in;
 mod watched;
 
 pub use asking::{Asked, Followed, Message, Reply, await_absence};
@@ -41,4 +42,5 @@ pub use served::Served;
 pub use server::Server;
 pub use slim::Builds;
 pub use stall::StallClock;
+pub use stand_in::{Reply, StandIn, golden};
 pub use watched::{Watched, quick_to_remove, slow_to_remove};

@@ -20,6 +20,7 @@ mod screen;
 mod show;
 mod signals;
 mod standing;
+mod stored;
 mod table;
 mod terminal;
 

@@ -32,4 +32,10 @@ super::codes! {
         example: "what listens there does not answer as an engine of this version does: cannot read its answer: missing field `id` [PE0735]",
         remedy: "Use the program that the engine was started with. Where an answer is too large, ask for less, as with `--limit`.",
     }
+    HISTORY_UNREADABLE = "PE0736", "the history of a stopped engine cannot be read" {
+        cause: "No engine runs with the state directory, and the file history.db in it is damaged, is locked by another program, or may not be read by \
+                this user.",
+        example: "no engine runs, and its history cannot be read: history state/history.db: file is not a database: it is damaged [PE0736]",
+        remedy: "Ask as the user that the engine ran as. The next start of the engine sets a damaged file aside and begins a new one.",
+    }
 }

@@ -14,6 +14,7 @@ mod engine_info;
 mod event;
 mod fault;
 mod liveness;
+mod mark;
 mod snapshot;
 mod time;
 mod transition;
@@ -28,6 +29,7 @@ pub use engine_info::{EngineInfo, HistoryInfo, MappedLibrary, RefusedFile, Stuck
 pub use event::{Event, Events};
 pub use fault::Fault;
 pub use liveness::{Livez, Readyz, Task, Tasks, Waiting};
+pub use mark::{LostNumbers, Mark};
 pub use snapshot::{FailuresInARow, InFlightCall, Plugins, Snapshot};
 pub use time::Time;
 pub use transition::{History, Lost, Transition};

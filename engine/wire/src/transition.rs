@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Fault, Time, Word};
+use crate::{Fault, Mark, Time, Word};
 
 /// One entry of the history; see [`plugin_engine::Transition`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,10 +44,16 @@ pub struct Lost {
 pub struct History {
     /// The entries, in the order that was asked for.
     pub entries: Vec<Transition>,
-    /// The number of the last transition that there was when the answer was made, asked for or not.
+    /// What stands between them, in the same order. They count towards the limit.
+    #[serde(default)]
+    pub marks: Vec<Mark>,
+    /// Everything up to this number was looked at.
     pub last_seq: u64,
-    /// How many entries that might have been in the answer are not held any more.
+    /// How many entries of the plugins that were asked for have left the history.
     pub lost: u64,
+    /// Why what is on disk is missing here, if it is.
+    #[serde(default)]
+    pub problem: Option<String>,
 }
 
 impl From<&plugin_engine::Transition> for Transition {
@@ -74,8 +80,10 @@ impl From<&plugin_engine::HistoryAnswer> for History {
     fn from(answer: &plugin_engine::HistoryAnswer) -> Self {
         Self {
             entries: answer.entries.iter().map(Transition::from).collect(),
+            marks: answer.marks.iter().map(Mark::from).collect(),
             last_seq: answer.last_seq,
             lost: answer.lost,
+            problem: answer.problem.clone(),
         }
     }
 }

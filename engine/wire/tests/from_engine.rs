@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use plugin_engine::{
-    CallKind, Cause, Engine, FaultKind, InFlightCall, PluginId, PluginState, WallTime,
+    CallKind, Cause, Engine, EngineEnd, FaultKind, InFlightCall, PluginId, PluginState, WallTime,
+    WhyInput, explain,
 };
-use plugin_engine_wire::{ErrorBody, Fault, Plugins, Snapshot, Task, Transition, Waiting};
+use plugin_engine_wire::{ErrorBody, Fault, Plugins, Snapshot, Task, Transition, Waiting, Why};
 
 const AT: WallTime = WallTime::from_unix_nanos(1_767_225_600_123_456_789);
 
@@ -118,6 +119,35 @@ fn a_task_says_whose_it_is() {
     assert!(!beats.ended && !beats.stale, "{beats:?}");
     assert_ne!(beats.kind, "engine");
     drop(task);
+}
+
+#[test]
+fn why_has_its_lines_and_the_same_in_fields() {
+    let entry = plugin_engine::Transition {
+        seq: 7,
+        at: AT,
+        id: PluginId::new("hangs").unwrap(),
+        generation: 3,
+        version: Some("0.1.0".into()),
+        from: PluginState::Running,
+        to: PluginState::Enabled,
+        cause: Cause::UpdateTimedOut,
+        error: Some(Arc::new(fault())),
+        duration: None,
+    };
+    let end = EngineEnd::Stopped { at: AT };
+    let input = WhyInput::of_ended_engine("hangs", AT, end, vec![entry], 0, []);
+    let why = explain(&input);
+    let told = Why::from(&why);
+    assert_eq!((&*told.id, &told.lines), ("hangs", &why.lines()));
+    let json = serde_json::to_value(&told).unwrap();
+    assert_eq!(json["state"], "Enabled");
+    assert_eq!(json["generation"], 3);
+    assert_eq!(json["engine"]["is"], "stopped");
+    assert_eq!(json["engine"]["at"], "2026-01-01T00:00:00.123456Z");
+    assert_eq!(json["error"]["kind"], "timeout");
+    assert_eq!(json["steps"][0]["cause"], "update_timed_out");
+    assert_eq!(json["next"]["kind"], "engine_start");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use plugin_engine_wire::{
-    CommandDone, EngineInfo, ErrorBody, Event, Events, Fault, History, Livez, Lost, Plugins,
+    CommandDone, EngineInfo, ErrorBody, Event, Events, Fault, History, Livez, Lost, Mark, Plugins,
     Readyz, Snapshot, Task, Tasks, Transition, Usage, View, Why,
 };
 use serde::Serialize;
@@ -57,6 +57,7 @@ macro_rules! for_all_with_known_fields {
             History = "history",
             Livez = "livez",
             Lost = "lost",
+            Vec<Mark> = "marks",
             Plugins = "plugins",
             Readyz = "readyz",
             Snapshot = "snapshot",
@@ -86,6 +87,12 @@ fn what_is_said_beside_the_lines_of_why_is_kept() {
     assert_eq!(why.lines.len(), 2);
     assert_eq!(why.fields["state"], "Enabled");
     assert!(!why.fields.contains_key("lines"));
+}
+
+#[test]
+fn a_mark_of_a_later_version_is_known_to_be_one() {
+    let text = r#"{"mark":"moved","seq":7}"#;
+    assert_eq!(serde_json::from_str::<Mark>(text).unwrap(), Mark::Unknown);
 }
 
 #[test]

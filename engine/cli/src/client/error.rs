@@ -49,6 +49,8 @@ pub(crate) enum ClientError {
         code: Option<String>,
         message: String,
     },
+    /// The history that a stopped engine has left cannot be read.
+    Unreadable(String),
     /// This process could not begin to ask.
     Runtime(io::Error),
 }
@@ -98,7 +100,10 @@ impl ClientError {
     fn status(&self) -> i32 {
         match self {
             Self::Refused { status, .. } if *status == StatusCode::BAD_REQUEST => MISUSED,
-            Self::Refused { .. } | Self::TooLarge { .. } | Self::Runtime(_) => REFUSED,
+            Self::Refused { .. }
+            | Self::TooLarge { .. }
+            | Self::Unreadable(_)
+            | Self::Runtime(_) => REFUSED,
             _ => UNANSWERED,
         }
     }
@@ -110,6 +115,7 @@ impl ClientError {
             Self::Silent { .. } => Code::ENGINE_SILENT,
             Self::Lost(_) => Code::CONNECTION_LOST,
             Self::Strange(_) | Self::TooLarge { .. } => Code::ANSWER_UNREADABLE,
+            Self::Unreadable(_) => Code::HISTORY_UNREADABLE,
             Self::Refused { code, .. } => return code.as_deref(),
             Self::Runtime(_) => return None,
         };
@@ -165,6 +171,9 @@ impl ClientError {
                 bytes_max >> 20
             ),
             Self::Refused { message, .. } => message.clone(),
+            Self::Unreadable(error) => {
+                format!("no engine runs, and its history cannot be read: {error}")
+            }
             Self::Runtime(error) => format!("cannot begin to ask the engine: {error}"),
         }
     }

@@ -1,6 +1,6 @@
 //! What every command to a running engine is told: which engine, and mostly which plugin.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use plugin_engine::{PluginId, PluginIdError};
@@ -36,6 +36,10 @@ impl Target {
     /// Whoever asks it.
     pub(crate) fn client(&self) -> Result<Client, ClientError> {
         Client::new(&self.state_dir)
+    }
+
+    pub(crate) fn state_dir(&self) -> &Path {
+        &self.state_dir
     }
 }
 

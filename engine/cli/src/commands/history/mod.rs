@@ -1,17 +1,18 @@
 //! `plugin-engine history`: the transitions of plugins.
 
+mod entry;
+
 use clap::Args;
-use plugin_engine::{FilterError, HistoryFilter, PluginId, PluginState, escape_control};
-use plugin_engine_wire::{History, Transition};
+use plugin_engine::{FilterError, HistoryFilter, PluginId};
+use plugin_engine_wire::History;
 
 use super::target::{self, Target, exit_status};
 use crate::client::{ClientError, MISUSED};
-use crate::columns::{Align, Cells, Titles};
-use crate::listing::{Listed, Listing};
+use crate::listing::Listing;
 use crate::moments::now;
 use crate::output;
-use crate::paint::Style;
-use crate::table::brief;
+use crate::stored::Stored;
+use entry::Entry;
 
 /// How many entries are asked for at a time, so that a long history fits into the memory of neither side.
 const PAGE: usize = 1_000;
@@ -28,7 +29,9 @@ Examples:
 Oldest first, unless told otherwise; --limit N shows the newest N. A time is RFC 3339
 (2026-01-31T12:00:00Z) or an age (10m, 2h 30m). Times are shown in UTC. States and causes
 can be said again or with commas between them. With --follow those that come are shown,
-too, until the engine stops or Ctrl-C. With --json, {\"lost\":…,\"after\":…} stands where
+too, until the engine stops or Ctrl-C. Where no engine runs, what the last one has left in
+the state directory is shown. Between transitions stand starts and stops of the engine and
+what was not kept: with --json, objects with a \"mark\"; and {\"lost\":…,\"after\":…} where
 followed entries are missing.
 ", exit_status!("also if nothing was found;")))]
 pub(crate) struct HistoryArgs {
@@ -129,14 +132,33 @@ pub(crate) fn run(args: &HistoryArgs) -> i32 {
 
 fn ask(args: &HistoryArgs, mut filter: HistoryFilter) -> Result<i32, ClientError> {
     let client = args.target.client()?;
-    let mut shown = Listing::of::<Transition>(args.json);
+    let mut shown = Listing::of::<Entry>(args.json);
     let source = |filter: &HistoryFilter| client.get::<History>(&format!("/history?{filter}"));
-    let (status, last_seq) = past(args, filter.clone(), &mut shown, source)?;
+    let (status, last_seq) = match past(args, filter.clone(), &mut shown, source) {
+        Err(absence) if absence.is_absence() && !args.follow => {
+            return left_behind(args, filter, &mut shown, absence);
+        }
+        asked => asked?,
+    };
     if !args.follow || status != 0 || output::is_closed() {
         return Ok(status);
     }
     filter.after = Some(last_seq);
-    shown.follow::<Transition>(&client, &format!("/history?{filter}&follow=true"))
+    shown.follow::<Entry>(&client, &format!("/history?{filter}&follow=true"))
+}
+
+/// Shows what an engine that does not run any more has left in its state directory.
+fn left_behind(
+    args: &HistoryArgs,
+    filter: HistoryFilter,
+    shown: &mut Listing,
+    absence: ClientError,
+) -> Result<i32, ClientError> {
+    let Some(stored) = Stored::open(args.target.state_dir())? else {
+        return Err(absence);
+    };
+    let (status, _) = past(args, filter, shown, |filter| stored.ask(filter))?;
+    Ok(status)
 }
 
 /// Shows what there is, as `source` has it. Returns the exit status, and the number up to which everything has been looked at.
@@ -149,68 +171,42 @@ fn past(
     if args.limit.is_some() || args.newest_first {
         filter.newest_first = true;
         filter.limit = args.limit;
-        let mut answer = source(&filter)?;
-        if !args.newest_first {
-            answer.entries.reverse();
-        }
-        return Ok((shown.print(&answer.entries), answer.last_seq));
+        let answer = source(&filter)?;
+        let last_seq = answer.last_seq;
+        tell_problem(&answer);
+        let status = shown.print(&Entry::all(answer, args.newest_first));
+        return Ok((status, last_seq));
     }
     filter.limit = Some(PAGE);
     loop {
         let answer = source(&filter)?;
-        let seen = answer.entries.last().map_or(0, |entry| entry.seq);
-        let status = shown.print(&answer.entries);
-        if answer.entries.is_empty()
-            || seen >= answer.last_seq
-            || status != 0
-            || output::is_closed()
-        {
-            return Ok((status, seen.max(answer.last_seq)));
+        let last_seq = answer.last_seq;
+        if filter.after == args.after {
+            tell_problem(&answer);
+            tell_lost(args, &answer);
+        }
+        let entries = Entry::all(answer, false);
+        let seen = entries.last().map_or(0, Entry::seq);
+        let status = shown.print(&entries);
+        if entries.is_empty() || seen >= last_seq || status != 0 || output::is_closed() {
+            return Ok((status, seen.max(last_seq)));
         }
         filter.after = Some(seen);
     }
 }
 
-impl Listed for Transition {
-    const TITLES: Titles = &[
-        ("number", Align::Right),
-        ("time", Align::Left),
-        ("id", Align::Left),
-        ("state", Align::Left),
-        ("cause", Align::Left),
-        ("took", Align::Right),
-        ("error", Align::Left),
-    ];
-    const MANY: &str = "entries";
+fn tell_problem(answer: &History) {
+    if let Some(problem) = &answer.problem {
+        output::note(format_args!("what is on disk is missing here: {problem}"));
+    }
+}
 
-    fn cells(&self) -> Cells {
-        let to = match self.to.parse() {
-            Ok(PluginState::Error) => Style::Bad,
-            _ if self.error.is_some() => Style::Warning,
-            Ok(PluginState::Enabled) => Style::Good,
-            Ok(PluginState::Running | PluginState::Loaded) => Style::Busy,
-            _ => Style::Faint,
-        };
-        let state = if self.from == self.to {
-            self.to.to_string()
-        } else {
-            format!("{} -> {}", self.from, self.to)
-        };
-        let took = self.duration_us.map(|micros| brief(micros as f64));
-        let error = self.error.as_ref();
-        let error = error.map(|error| match &error.location {
-            Some(location) => format!("{}: {} (at {location})", error.kind, error.message),
-            None => format!("{}: {}", error.kind, error.message),
-        });
-        let escaped = |text: &str| escape_control(text).into_owned();
-        vec![
-            (Style::Faint, self.seq.to_string()),
-            (Style::Plain, self.at.0.to_string()),
-            (Style::Strong, escaped(&self.id)),
-            (to, escaped(&state)),
-            (Style::Plain, escaped(&self.cause)),
-            (Style::Plain, took.unwrap_or_default()),
-            (to, escaped(&error.unwrap_or_default())),
-        ]
+/// Says that there was more once, to who has asked for all there is.
+fn tell_lost(args: &HistoryArgs, answer: &History) {
+    if answer.lost > 0 && args.after.is_none() && args.since.is_none() {
+        output::note(format_args!(
+            "{} older entries are not held any more",
+            answer.lost
+        ));
     }
 }
