@@ -247,17 +247,41 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
         .chain(health)
         .chain(config.limits_shown())
         .chain([("after_crashes", crashes)])
-        .map(|(key, (value, said_by))| Effective {
-            key: key.to_owned(),
-            value,
-            origin: match said_by {
-                SaidBy::File(place) => Origin::from(&place),
-                SaidBy::Manifest => Origin::Manifest,
-                SaidBy::BuiltIn => Origin::Default,
-            },
-        })
+        .map(|(key, value)| shown(key, value))
         .chain(settings)
         .collect()
+}
+
+/// What holds for a plugin that is known, the settings left out. Of one whose manifest was never read: what no manifest can say.
+pub(crate) fn policies(config: &PluginConfig, manifest: Option<&Manifest>) -> Vec<Effective> {
+    if let Some(manifest) = manifest {
+        let mut values = values(config, manifest);
+        values.retain(|value| !value.key.starts_with("settings."));
+        return values;
+    }
+    let enabled = config.enabled();
+    let after_crashes = config.after_crashes();
+    let others = [
+        ("enabled", (enabled.value.to_string(), enabled.said_by)),
+        (
+            "after_crashes",
+            (after_crashes.value.to_string(), after_crashes.said_by),
+        ),
+    ];
+    let all = others.into_iter().chain(health(config));
+    all.map(|(key, value)| shown(key, value)).collect()
+}
+
+fn shown(key: &str, (value, said_by): (String, SaidBy)) -> Effective {
+    Effective {
+        key: key.to_owned(),
+        value,
+        origin: match said_by {
+            SaidBy::File(place) => Origin::from(&place),
+            SaidBy::Manifest => Origin::Manifest,
+            SaidBy::BuiltIn => Origin::Default,
+        },
+    }
 }
 
 /// What follows from how the plugin's calls end.

@@ -96,6 +96,7 @@ mod usage;
 mod verify;
 #[cfg(feature = "watch")]
 mod watch;
+mod why;
 
 pub use builder::EngineBuilder;
 pub use census::{LiveThread, ThreadCensus, ThreadKey};
@@ -131,6 +132,7 @@ pub use verify::{
 };
 #[cfg(feature = "watch")]
 pub use watch::WatchHandle;
+pub use why::{EngineEnd, NextKind, Why, WhyInput, WhyNext, WhyPolicy, WhyStep, explain};
 
 pub use plugin_api::{View, ViewKind};
 pub use plugin_engine_core::{

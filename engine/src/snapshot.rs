@@ -59,6 +59,11 @@ pub struct Snapshot {
 impl Snapshot {
     /// What there is to say of an id that nothing is known of.
     pub(crate) fn unknown(id: &str) -> Self {
+        Self::of_facts(Facts::new(PluginId::nearest(id)))
+    }
+
+    /// What there is to say of a plugin of which only this is known.
+    pub(crate) fn of_facts(facts: Facts) -> Self {
         Self {
             state: PluginState::Unloaded,
             since: None,
@@ -76,8 +81,20 @@ impl Snapshot {
             in_flight: None,
             history_len: 0,
             seq: 0,
-            facts: Arc::new(Facts::new(PluginId::nearest(id))),
+            facts: Arc::new(facts),
         }
+    }
+
+    /// The version, of a snapshot that is put together from what is left of a history.
+    pub(crate) fn set_version(&mut self, version: &Arc<str>) {
+        Arc::make_mut(&mut self.facts).version = Some(Arc::clone(version));
+    }
+
+    /// This, with something to say of the health beside the error.
+    #[cfg(test)]
+    pub(crate) fn noting(mut self, note: &str) -> Self {
+        Arc::make_mut(&mut self.facts).health_note = Some(note.into());
+        self
     }
 
     /// The plugin.

@@ -119,6 +119,14 @@ impl Restarts {
         self.in_a_row
     }
 
+    /// How many restarts lie within the window at `now`, with one whose moment has not come.
+    #[must_use]
+    pub fn in_window(&self, now: Moment) -> u32 {
+        let window = nanos(self.policy.window);
+        let is_in = |at: &&Moment| now.as_nanos().saturating_sub(at.as_nanos()) < window;
+        u32::try_from(self.recent.iter().filter(is_in).count()).unwrap_or(u32::MAX)
+    }
+
     /// It has failed at `now`: when it is started again, or that it is not. A restart is counted by the moment at which it is made.
     pub fn after_failure(&mut self, now: Moment) -> RestartDecision {
         let window = nanos(self.policy.window);

@@ -81,7 +81,7 @@ fn source(path: &Path) -> Result<Option<Arc<Source>>, ConfigError> {
 /// "No such file or directory", in the words of the system.
 const ENOENT: i32 = rustix::io::Errno::NOENT.raw_os_error();
 
-fn read_beside_text(source: &Arc<Source>) -> Result<Layer, ConfigError> {
+pub(crate) fn read_beside_text(source: &Arc<Source>) -> Result<Layer, ConfigError> {
     read(source, |walk, table, span| {
         let found = walk.table(&keys::BESIDE, table, span);
         Layer::new(found, walk)

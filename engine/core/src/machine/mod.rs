@@ -7,6 +7,7 @@ mod cool_down;
 mod event;
 mod health;
 mod moves;
+mod outlook;
 mod reload;
 mod update;
 
