@@ -71,11 +71,11 @@ pub(super) fn steps(input: &WhyInput) -> (Vec<WhyStep>, Vec<String>) {
 
 /// The entries that may be told: the last words of an engine that has ended are told with the engine.
 fn told_of(input: &WhyInput) -> &[Transition] {
-    match input.entries.split_last() {
+    match input.left.entries.split_last() {
         Some((last, before)) if last.cause == Cause::ShutDown && input.end != EngineEnd::None => {
             before
         }
-        _ => &input.entries,
+        _ => &input.left.entries,
     }
 }
 
@@ -227,20 +227,24 @@ fn missing(input: &WhyInput, steps: &[(WhyStep, &Transition)]) -> Option<String>
         .map(|(step, _)| step.count)
         .sum();
     let in_a_row = input.snapshot.in_a_row.updates;
-    if in_a_row > failures && input.lost > 0 {
-        let reaches = input.entries.first().map_or_else(String::new, |entry| {
-            format!(
-                ", which reaches back to {}",
-                words::clock(entry.at, input.now)
-            )
-        });
+    if in_a_row > failures && input.left.lost > 0 {
+        let reaches = input
+            .left
+            .entries
+            .first()
+            .map_or_else(String::new, |entry| {
+                format!(
+                    ", which reaches back to {}",
+                    words::clock(entry.at, input.now)
+                )
+            });
         return Some(format!(
             "updates failed {in_a_row} times in a row, and not all of that is in the history any more{reaches}"
         ));
     }
-    let is_empty = steps.is_empty() && input.lost > 0;
+    let is_empty = steps.is_empty() && input.left.lost > 0;
     is_empty.then(|| {
-        let gone = match input.lost {
+        let gone = match input.left.lost {
             1 => "1 older entry is gone".to_owned(),
             lost => format!("{lost} older entries are gone"),
         };

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use plugin_engine_core::{HistoryFilter, PluginId, WallTime};
 
-use super::input::{Counted, EngineEnd, Policies, RefusedFile, WhyInput, nearest_of};
+use super::input::{Counted, EngineEnd, Left, Policies, RefusedFile, WhyInput, nearest_of};
 use super::{Why, explain};
-use crate::cell::{Cell, Guarded};
+use crate::cell::Guarded;
 use crate::clock::TimeSource;
 use crate::effective;
 use crate::engine::Engine;
@@ -35,23 +35,30 @@ fn gather(engine: &Shared, asked: &str) -> WhyInput {
     let refused = engine.refused.unshown();
     let Some(cell) = board.registry.find(asked) else {
         let ids = board.registry.all().map(|cell| &cell.id);
+        // Another process may have known it, which is told where history outlives processes.
+        let id = PluginId::new(asked).ok();
+        let left = id
+            .map(|id| entries(engine, id, u64::MAX))
+            .unwrap_or_default();
+        let is_known = !left.entries.is_empty();
         return WhyInput {
             asked: asked.to_owned(),
             now,
             end: EngineEnd::None,
-            is_known: false,
+            is_known,
             snapshot: Snapshot::unknown(asked),
             counted: Counted::default(),
-            entries: Vec::new(),
-            lost: 0,
+            nearest: nearest_of(asked, ids).filter(|_| !is_known),
+            left,
             policies: None,
             refused: refusals(&refused, |_| false, asked),
-            nearest: nearest_of(asked, ids),
         };
     };
     let guarded = cell.lock();
     // Under the lock nobody publishes another.
-    let snapshot = cell.snapshot(time);
+    let mut snapshot = cell.snapshot(time);
+    // One that was never loaded was never in another state.
+    snapshot.since = snapshot.since.filter(|since| *since > WallTime::default());
     let counted = counted(&guarded, time, moment);
     let said = guarded.source.as_ref().map(|source| {
         let loaded = guarded.loaded.as_ref();
@@ -65,7 +72,7 @@ fn gather(engine: &Shared, asked: &str) -> WhyInput {
         said: said.unwrap_or_default(),
     };
     drop(guarded);
-    let (entries, lost) = entries(engine, cell, snapshot.seq);
+    let left = entries(engine, cell.id.clone(), snapshot.seq);
     let claims =
         |error: &LoadError| matches!(error, LoadError::Duplicate { id, .. } if *id == cell.id);
     WhyInput {
@@ -75,8 +82,7 @@ fn gather(engine: &Shared, asked: &str) -> WhyInput {
         is_known: true,
         snapshot,
         counted,
-        entries,
-        lost,
+        left,
         policies: Some(policies),
         refused: refusals(&refused, claims, asked),
         nearest: None,
@@ -99,17 +105,21 @@ fn counted(guarded: &Guarded, time: &TimeSource, moment: plugin_engine_core::Mom
     }
 }
 
-/// The entries of a plugin up to the one that its snapshot is of, the oldest first, and how many are gone.
-fn entries(engine: &Shared, cell: &Cell, up_to: u64) -> (Vec<plugin_engine_core::Transition>, u64) {
+/// The entries of a plugin up to the one that its snapshot is of.
+fn entries(engine: &Shared, id: PluginId, up_to: u64) -> Left {
     let filter = HistoryFilter {
         newest_first: true,
         limit: Some(ENTRIES_MAX),
-        ..HistoryFilter::of(PluginId::clone(&cell.id))
+        ..HistoryFilter::of(id)
     };
     let mut answer = query::answer(engine, &filter);
     answer.entries.retain(|entry| entry.seq <= up_to);
     answer.entries.reverse();
-    (answer.entries, answer.lost)
+    Left {
+        entries: answer.entries,
+        lost: answer.lost,
+        problem: answer.problem,
+    }
 }
 
 /// The refused files that claim the id, or whose names look like it where nobody could read whose they are.

@@ -9,7 +9,7 @@ use plugin_engine_core::{
     PluginState, Transition, WallTime, next_state,
 };
 
-use super::input::{Counted, EngineEnd, Policies, RefusedFile, WhyInput};
+use super::input::{Counted, EngineEnd, Left, Policies, RefusedFile, WhyInput};
 use super::{Why, explain};
 use crate::code::Code;
 use crate::config::source::Source;
@@ -87,8 +87,7 @@ impl Given {
                 ..Facts::new(id)
             }),
             counted: Counted::default(),
-            entries: Vec::new(),
-            lost: 0,
+            left: Left::default(),
             policies: Some(policies("")),
             refused: Vec::new(),
             nearest: None,
@@ -126,7 +125,7 @@ impl Given {
             snapshot.health = Health::Unknown;
             snapshot.next_update = None;
         }
-        self.0.entries.push(Transition {
+        self.0.left.entries.push(Transition {
             seq: snapshot.seq,
             at,
             id: snapshot.id().clone(),

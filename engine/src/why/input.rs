@@ -42,15 +42,23 @@ pub struct WhyInput {
     pub(crate) is_known: bool,
     pub(crate) snapshot: Snapshot,
     pub(crate) counted: Counted,
-    /// Its entries, the oldest first.
-    pub(crate) entries: Vec<Transition>,
-    /// How many entries of it have left the history.
-    pub(crate) lost: u64,
+    pub(crate) left: Left,
     pub(crate) policies: Option<Policies>,
     /// The files that were refused and may have to do with it.
     pub(crate) refused: Vec<RefusedFile>,
     /// The known id that was probably meant.
     pub(crate) nearest: Option<String>,
+}
+
+/// What is left of its history.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Left {
+    /// Its entries, the oldest first.
+    pub(crate) entries: Vec<Transition>,
+    /// How many entries of it have left the history.
+    pub(crate) lost: u64,
+    /// Why what is on disk is missing, if it is.
+    pub(crate) problem: Option<String>,
 }
 
 /// What a snapshot does not have.
@@ -118,8 +126,11 @@ impl WhyInput {
             is_known,
             snapshot: as_left(id, &entries),
             counted: Counted::default(),
-            entries,
-            lost,
+            left: Left {
+                entries,
+                lost,
+                problem: None,
+            },
             policies: None,
             refused: Vec::new(),
             nearest: nearest.filter(|_| !is_known),

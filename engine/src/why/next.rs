@@ -55,13 +55,13 @@ impl Draft<'_> {
     }
 
     fn last(&self) -> Option<&Transition> {
-        self.input.entries.last()
+        self.input.left.entries.last()
     }
 
     /// The last entry that changed the state.
     fn last_change(&self) -> Option<&Transition> {
         let changes = |entry: &&Transition| entry.from != entry.to;
-        self.input.entries.iter().rev().find(changes)
+        self.input.left.entries.iter().rev().find(changes)
     }
 }
 
@@ -80,6 +80,12 @@ pub(super) fn outlook(input: &WhyInput) -> Outlook {
         draft
             .notes
             .push("which policies held is not in the history".to_owned());
+    }
+    if let Some(problem) = &input.left.problem {
+        draft.notes.push(format!(
+            "the history on disk is not here: {}",
+            words::quote(problem)
+        ));
     }
     for file in &input.refused {
         let text = words::quote(&file.message);
@@ -124,7 +130,8 @@ fn unloaded(draft: &mut Draft<'_>, id: &str) -> WhyNext {
         .last_change()
         .map(|entry| (entry.cause, entry.error.is_some()));
     let (kind, text) = match last {
-        Some((Cause::ShutDown, _)) => (
+        // Of this process; that of another one is long over.
+        Some((Cause::ShutDown, _)) if draft.input.snapshot.since.is_some() => (
             NextKind::EngineStart,
             "nothing, until the engine is started again".to_owned(),
         ),
@@ -215,6 +222,7 @@ fn disabled(draft: &mut Draft<'_>, id: &str) -> WhyNext {
     }
     let by_policy = draft
         .input
+        .left
         .entries
         .iter()
         .rev()

@@ -172,7 +172,12 @@ fn health(draft: &mut Draft<'_>, id: &str) {
         ));
     }
     let limits = |cause| matches!(cause, Cause::LimitPassed | Cause::LimitsKept);
-    let last = input.entries.iter().rev().find(|entry| limits(entry.cause));
+    let last = input
+        .left
+        .entries
+        .iter()
+        .rev()
+        .find(|entry| limits(entry.cause));
     if last.is_some_and(|entry| entry.cause == Cause::LimitPassed)
         && snapshot.health != Health::Healthy
     {

@@ -99,8 +99,8 @@ pub(super) fn called() -> Vec<(&'static str, Given)> {
         (
             "failures that have left the history",
             timed_out(2).with(|input| {
-                input.entries.drain(..6);
-                input.lost = 900;
+                input.left.entries.drain(..6);
+                input.left.lost = 900;
                 input.snapshot.in_a_row.updates = 700;
             }),
         ),

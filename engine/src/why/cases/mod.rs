@@ -149,7 +149,7 @@ fn failures_that_belong_to_an_earlier_trouble_are_not_told() {
 
 #[test]
 fn entries_of_other_plugins_explain_nothing() {
-    let mut entries = working().0.entries;
+    let mut entries = working().0.left.entries;
     for entry in &mut entries {
         entry.id = plugin_engine_core::PluginId::new("other").unwrap();
     }

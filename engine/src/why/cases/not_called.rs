@@ -3,7 +3,7 @@
 use plugin_engine_core::{CallKind, Cause, FaultKind, Health};
 
 use super::super::given::{Given, time};
-use super::super::input::{EngineEnd, WhyInput};
+use super::super::input::{EngineEnd, Left, WhyInput};
 use super::{UPDATE, timed_out, working};
 use crate::code::Code;
 
@@ -53,8 +53,8 @@ pub(super) fn not_called() -> Vec<(&'static str, Given)> {
         (
             "switched off, and what led there has left the history",
             working().on("03:26:00", Cause::SwitchedOff).with(|input| {
-                input.lost = 1;
-                input.entries.clear();
+                input.left.lost = 1;
+                input.left.entries.clear();
             }),
         ),
         (
@@ -112,6 +112,19 @@ pub(super) fn not_called() -> Vec<(&'static str, Given)> {
                 .update("03:26:01"),
         ),
         (
+            "another engine knew the id, and this one has no file of it",
+            working()
+                .on("2026-11-22 03:26:00", Cause::ShutDown)
+                .with(|input| {
+                    input.snapshot.since = None;
+                    input.snapshot.last_success = None;
+                }),
+        ),
+        (
+            "the history on disk cannot be read",
+            working().with(|input| input.left.problem = Some("disk I/O error".to_owned())),
+        ),
+        (
             "nobody has the id",
             Given::nothing().with(|input| input.is_known = false),
         ),
@@ -145,7 +158,7 @@ pub(super) fn not_called() -> Vec<(&'static str, Given)> {
 
 /// What is left of an engine that ended like this.
 fn ended(given: Given, end: EngineEnd) -> Given {
-    let WhyInput { entries, lost, .. } = given.0;
+    let Left { entries, lost, .. } = given.0.left;
     let now = time("06:00:00");
     Given(WhyInput::of_ended_engine(
         "clock",
