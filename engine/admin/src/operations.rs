@@ -213,11 +213,7 @@ async fn answer_history(
         {
             known(engine, id.as_str())?;
         }
-        Ok(json(&wire::History {
-            entries: answer.entries.iter().map(Into::into).collect(),
-            last_seq: answer.last_seq,
-            lost: answer.lost,
-        }))
+        Ok(json(&wire::History::from(&answer)))
     })
     .await?
 }
