@@ -58,6 +58,7 @@ function show(ids) {
 }
 
 function onTransition(entry) {
+  banners.heard();
   const plugin = model.plugins.get(entry.id);
   if (!plugin) {
     refresh.hear(entry.id);

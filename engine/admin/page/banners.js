@@ -2,7 +2,7 @@
 // What never comes here: anything about a single plugin, and requests.
 
 import { now } from './api.js';
-import { absolute, count, element, instant, length, mark, plain, say } from './format.js';
+import { absolute, count, element, instant, length, mark, plain, say, timeOfDay } from './format.js';
 
 const STATUS_WORDS = {
   connecting: 'Connecting', live: 'Live', lost: 'Not connected', locked: 'Token needed', paused: 'Paused',
@@ -24,7 +24,7 @@ export class Banners {
   /** Takes the answers to what is asked every few seconds. */
   takePoll({ engine, liveness, ready }) {
     this.#engine = engine;
-    this.#heardAt = Date.now();
+    this.heard();
     this.#sayFacts();
     const stale = liveness.tasks.filter((task) => task.stale && task.kind !== 'plugin');
     this.#show('stale', 'bad', stale.length > 0 && {
@@ -55,6 +55,11 @@ export class Banners {
       title: `${count(stuck.length, 'call')} past the deadline and not returned`,
       lines: stuck.map(stuckWords),
     });
+  }
+
+  /** The engine has just been heard of. */
+  heard() {
+    this.#heardAt = Date.now();
   }
 
   /** Says how the connection is. Called each second, too. */
@@ -127,8 +132,10 @@ export class Banners {
 }
 
 function staleWords({ name, last_tick_at: last, busy_since: busy, stale_reason: reason, ended, restarts }) {
-  const seen = last ? `last heard of at ${absolute(last)}` : 'never heard of';
-  const state = ended ? ', ended' : busy ? `, busy since ${absolute(busy)}` : '';
+  // Times of day, not ages: a banner that says something else each time would be read aloud each time.
+  const at = (time) => timeOfDay(instant(time), now());
+  const seen = last ? `last heard of at ${at(last)}` : 'never heard of';
+  const state = ended ? ', ended' : busy ? `, busy since ${at(busy)}` : '';
   return `${name}: ${reason ? `${reason}; ` : ''}${seen}${state}${restarts > 0 ? `, restarted ${count(restarts, 'time')}` : ''}`;
 }
 

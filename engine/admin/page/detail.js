@@ -80,6 +80,7 @@ export class Detail {
     sayBadge(parts.state, snapshot.state);
     sayBadge(parts.health, snapshot.health);
     say(parts.reason, plain(snapshot.health_reason ?? ''));
+    parts.since.hidden = snapshot.state === 'Enabled' || snapshot.state === 'Running';
     sayTime(parts.since, snapshot.since, (ms) => `since ${relative(ms, time).replace(/ ago$/, '')}`);
     this.#sayError(snapshot.error);
     this.#sayFigures(snapshot, time);

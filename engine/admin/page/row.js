@@ -117,9 +117,7 @@ export class Row {
     mark(parts.reason, 'title', snapshot.health_reason ? plain(snapshot.health_reason) : null);
     this.#sayNext(parts.next);
     sayTime(parts.last, snapshot.last_update, (ms) => relative(ms, time));
-    const inRow = snapshot.error?.consecutive ?? 0;
-    say(parts.failures, snapshot.failures > 0
-      ? `${snapshot.failures.toLocaleString('en')}${inRow > 1 ? ` (${inRow} in a row)` : ''}` : '0');
+    say(parts.failures, snapshot.failures.toLocaleString('en'));
     parts.error.hidden = !snapshot.error;
     say(parts.error, snapshot.error ? errorLine(snapshot.error) : '');
     this.#draw(parts, time, spanMs);
@@ -130,7 +128,7 @@ export class Row {
     mark(target, 'data-busy', call ? (call.abandoned ? 'abandoned' : 'running') : null);
     if (call && (call.abandoned || !next)) {
       const what = call.abandoned ? 'stuck' : 'running';
-      sayTime(target, call.since, (ms) => `${call.call} ${what} ${length(now() - ms)}`);
+      sayTime(target, call.since, (ms) => `${call.call === 'update' ? '' : `${call.call} `}${what} ${length(now() - ms)}`);
       if (call.abandoned && next) {
         target.textContent = nextWords(this.plugin, Date.parse(next));
       }
