@@ -11,10 +11,10 @@ if ! dpkg --status "${packages[@]}" >/dev/null 2>&1; then
 fi
 
 cargo build --quiet --locked --package plugin-engine-cli \
-    --package clock --package system --package hangs-awhile --package hangs --package fails --package long-text
+    --package clock --package system --package hangs-awhile --package hangs --package fails --package long-text --package noop
 target=$(realpath "${CARGO_TARGET_DIR:-target}")
 
 # Debian's Python, for which its packages are made.
 export PAGE_TARGET=$target/debug PAGE_SHOTS=$target/page-shots PYTHONDONTWRITEBYTECODE=1
 cd tests/page
-exec /usr/bin/python3 -m unittest --verbose page_test
+exec /usr/bin/python3 -m unittest --verbose modules_test page_test

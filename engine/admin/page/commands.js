@@ -92,9 +92,11 @@ export class CommandBar {
     if (error instanceof Refusal && error.status === 401) {
       this.#wantToken(command, error.message);
     } else if (error instanceof Refusal) {
-      const code = error.code ? `${plain(error.code)}: ` : '';
-      const goesOn = command === 'reload' ? ' What was loaded before goes on.' : '';
-      this.#say('refusal', `${command} refused. ${code}${plain(error.message)}.${goesOn}`.replace(/\.\./g, '.'));
+      const code = error.code ? `${error.code}: ` : '';
+      const what = error.message.includes('refused') ? '' : `${command} refused: `;
+      // The engine says which generation goes on, unless it did not get as far as looking at the file.
+      const goesOn = command !== 'reload' || error.message.includes('goes on') ? '' : '; what was loaded before goes on';
+      this.#say('refusal', plain(`${code}${what}${error.message}${goesOn}`));
     } else {
       this.#say('refusal', `${command}: ${plain(error.message)}. It is not known whether it was done; the history will tell.`);
     }

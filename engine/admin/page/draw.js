@@ -12,8 +12,8 @@ const BARS = {
   Disabled: { top: 0.75, height: 0.1 },
   Unloaded: { top: 0.75, height: 0.1, dotted: true },
 };
-/** What is narrower than a pixel is drawn as one, if the one before is at least so far away. */
-const THIN_GAP_PX = 3;
+/** Of what is narrower than a pixel, so much lies between what is drawn. */
+const TICK_GAP_PX = 3;
 
 let colours = null;
 
@@ -71,6 +71,14 @@ function drawBar(context, state, x, width, height) {
   context.restore();
 }
 
+/** A state that was there for less than a pixel: a tick on top of the bar of the state around it. */
+function drawTick(context, state, x, height) {
+  const bar = BARS[state];
+  if (!bar) return;
+  context.fillStyle = colour(`state-${state}`);
+  context.fillRect(x, height * bar.top, 1, height * Math.min(bar.height, 0.25));
+}
+
 function drawError(context, x, height) {
   const y = height * 0.2;
   context.fillStyle = colour('mark');
@@ -93,7 +101,7 @@ export function drawTimeline(canvas, track, state, start, end) {
   for (let minute = Math.ceil(start / 60_000) * 60_000; minute < end; minute += 60_000) {
     context.fillRect(x(minute), height - 4, 1, 4);
   }
-  let thinAt = -THIN_GAP_PX;
+  let tickAt = -TICK_GAP_PX;
   let carried = null;
   for (const segment of track.segments(start, end, state)) {
     const left = x(segment.from);
@@ -103,11 +111,11 @@ export function drawTimeline(canvas, track, state, start, end) {
       drawBar(context, segment.state, left, wide, height);
       carried = segment.state;
     } else if (segment.state !== carried) {
-      // Too short to see: the state around it goes on, and now and then a thin bar tells that there was another.
+      // Too short to see: the state around it goes on, and now and then a tick tells that there was another.
       if (carried) drawBar(context, carried, left, Math.max(wide, 0.5), height);
-      if (left - thinAt >= THIN_GAP_PX) {
-        drawBar(context, segment.state, left, 1, height);
-        thinAt = left;
+      if (left - tickAt >= TICK_GAP_PX) {
+        drawTick(context, segment.state, left, height);
+        tickAt = left;
       }
     } else {
       drawBar(context, segment.state, left, Math.max(wide, 0.5), height);

@@ -220,11 +220,10 @@ export class List {
   #draw() {
     this.#frame = 0;
     this.#drawnAt = performance.now();
-    for (const id of this.#dirty) {
-      const row = this.#rows.get(id);
-      if (row?.visible) row.render(this.spanMs);
-    }
+    const rows = [...this.#dirty].map((id) => this.#rows.get(id)).filter((row) => row?.visible);
     this.#dirty.clear();
+    rows.forEach((row) => row.render(this.spanMs));
+    rows.forEach((row) => row.draw());
     this.#sayChips();
     if (this.#wantsSort()) this.arrange();
   }

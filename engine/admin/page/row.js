@@ -46,6 +46,8 @@ export class Row {
   leftAt = 0;
   /** Whether its track has been asked for. */
   asked = false;
+  /** What the timeline shows, in milliseconds since 1970. */
+  span = { start: 0, end: 1 };
   #parts = null;
 
   constructor(plugin, onOpen) {
@@ -98,7 +100,7 @@ export class Row {
     return parts;
   }
 
-  /** Says what is known of the plugin. `spanMs` is how long the timeline is. */
+  /** Says what is known of the plugin. `spanMs` is how long the timeline is that `draw` draws. */
   render(spanMs) {
     this.#parts ??= this.#build();
     const parts = this.#parts;
@@ -120,7 +122,8 @@ export class Row {
     say(parts.failures, snapshot.failures.toLocaleString('en'));
     parts.error.hidden = !snapshot.error;
     say(parts.error, snapshot.error ? errorLine(snapshot.error) : '');
-    this.#draw(parts, time, spanMs);
+    say(parts.took, took(plugin.track.durations().at(-1)?.us));
+    this.span = { start: time - spanMs, end: time };
   }
 
   #sayNext(target) {
@@ -137,15 +140,16 @@ export class Row {
     }
   }
 
-  #draw(parts, time, spanMs) {
-    const { track, now: snapshot } = this.plugin;
-    this.span = { start: time - spanMs, end: time };
-    drawTimeline(parts.timeline, track, snapshot.state, time - spanMs, time);
-    mark(parts.timeline, 'aria-label', timelineWords(track, snapshot.state, time - spanMs, time));
+  /** Draws what `render` has said the time of. Apart from it, so that all rows are laid out once and not each after the other. */
+  draw() {
+    const parts = this.#parts;
+    const { track, now: { state } } = this.plugin;
+    const { start, end } = this.span;
+    drawTimeline(parts.timeline, track, state, start, end);
+    mark(parts.timeline, 'aria-label', timelineWords(track, state, start, end));
     const durations = track.durations();
     drawSparkline(parts.sparkline, durations);
     mark(parts.sparkline, 'aria-label', sparklineWords(durations));
     mark(parts.sparkline, 'title', sparklineWords(durations));
-    say(parts.took, took(durations.at(-1)?.us));
   }
 }
