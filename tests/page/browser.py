@@ -11,7 +11,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 
 SHOTS = Path(os.environ["PAGE_SHOTS"])
-WAIT_SECONDS = 30
+WAIT_SECONDS = float(os.environ.get("PAGE_WAIT", 30))
 
 # What was refused by the content security policy, and errors that nobody caught, from the first script on.
 WATCH = """

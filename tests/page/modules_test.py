@@ -28,10 +28,10 @@ class Modules(unittest.TestCase):
         return told
 
     def test_events_are_read_however_they_are_cut(self):
-        stream = "retry: 1000\\n\\n: comment\\n\\nid: 7\\nevent: transition\\ndata: {\\ndata: }\\n\\ndata: x\\r\\n\\r\\nid: 9\\rdata: y\\r\\rdata: unfinished\\n"
+        stream = "retry: 1000\\n\\n: comment\\n\\nid: 7\\nevent: transition\\ndata: {\\ndata: }\\n\\ndata: x\\r\\ndata: y\\r\\n\\r\\nid: 9\\rdata: y\\r\\rdata: unfinished\\n"
         wanted = [
             {"event": "transition", "data": "{\n}", "id": "7"},
-            {"event": "message", "data": "x", "id": "7"},
+            {"event": "message", "data": "x\ny", "id": "7"},
             {"event": "message", "data": "y", "id": "9"},
         ]
         for size in [1, 2, 3, 7, 1000]:

@@ -15,7 +15,7 @@ START_SECONDS = 60
 HOSTILE = "<img src=x onerror=\\\"document.title='owned'\\\"><script>document.title='owned'</script>\\u202egnp.exe "
 
 PLUGINS = {
-    "clock": "",
+    "clock": 'interval = "200ms"\n',
     "system": "",
     "hangs-awhile": 'interval = "4s"\ntimeout = "1500ms"\n[settings]\nms = 2500\n',
     "hangs": 'interval = "10s"\n',
