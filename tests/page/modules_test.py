@@ -72,6 +72,15 @@ class Modules(unittest.TestCase):
         self.assertEqual(told[3], 1)
         self.assertEqual(told[4], [{"us": 5, "failed": False}, {"us": 5, "failed": True}])
 
+    def test_a_pixel_of_a_timeline_shows_what_took_most_of_its_time_and_hints_at_the_rest(self):
+        told = self.ask("draw.js", """
+            const often = Array.from({ length: 100 }, (_, i) => (
+              { state: i % 2 ? 'Running' : 'Enabled', from: 100 + i, to: 101 + i - (i % 2) * 0.5 + (1 - i % 2) * 0.5 }));
+            const segments = [{ state: null, from: 0, to: 50 }, { state: 'Unloaded', from: 50, to: 100 }, ...often];
+            return m.columns(segments, 0, 200, 4).map(({ most, short }) => [most, short]);
+        """)
+        self.assertEqual(told, [[None, None], ["Unloaded", None], ["Enabled", "Running"], ["Enabled", "Running"]])
+
     def test_a_snapshot_older_than_the_history_does_not_undo_it(self):
         told = self.ask("model.js", """
             const snapshot = { id: 'a', seq: 5, state: 'Running', error: null, interval_ms: 1000, updates: 1, successes: 0, failures: 0,

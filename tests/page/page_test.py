@@ -224,7 +224,7 @@ class Page(unittest.TestCase):
         self.browser.shot("lost")
         self.engine.start()
         self.browser.until("it is live again", lambda: self.status() == "live", 60)
-        self.assertNotIn("lost", self.browser.text("#banners"))
+        self.assertNotIn("connection", self.browser.text("#banners"))
         self.assertTrue(self.browser.run("return window.loadedOnce"))
 
 

@@ -53,13 +53,14 @@ class Running:
         program += ["--config", self.config, "--http", self.address]
         self.process = subprocess.Popen(program, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, errors="replace")
         heard = threading.Event()
-        threading.Thread(target=self._listen, args=(self.process.stderr, heard), daemon=True).start()
+        self.listener = threading.Thread(target=self._listen, args=(self.process.stderr, heard), daemon=True)
+        self.listener.start()
         if not heard.wait(START_SECONDS):
             self.stop()
             raise AssertionError("it does not say where it listens:\n" + "".join(self.said))
 
-    def _listen(self, lines, heard):
-        for line in lines:
+    def _listen(self, stderr, heard):
+        for line in stderr:
             self.said.append(line)
             where = re.search(r"http://(127\.0\.0\.1:\d+)", line)
             if where and not heard.is_set():
@@ -88,6 +89,8 @@ class Running:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        self.listener.join()
+        self.process.stderr.close()
 
     def remove(self):
         self.stop()

@@ -51,7 +51,7 @@ export class Banners {
       lines: refused.map(({ path, code, message }) => `${path}: ${code ? `${code} ` : ''}${message}`),
     });
     const stuck = engine.stuck_calls ?? [];
-    this.#show('stuck', 'note', stuck.length > 0 && {
+    this.#show('stuck', 'info', stuck.length > 0 && {
       title: `${count(stuck.length, 'call')} past the deadline and not returned`,
       lines: stuck.map(stuckWords),
     });
@@ -146,5 +146,5 @@ function heldWords({ held }) {
 function stuckWords(call) {
   if (typeof call === 'string') return call;
   const { id, generation, call: kind, since } = call;
-  return [id, generation ? `generation ${generation}` : null, kind, since ? `since ${absolute(since)}` : null].filter(Boolean).join(', ');
+  return [id, generation ? `generation ${generation}` : null, kind, since ? `since ${timeOfDay(instant(since), now())}` : null].filter(Boolean).join(', ');
 }

@@ -12,7 +12,7 @@ const BARS = {
   Disabled: { top: 0.75, height: 0.1 },
   Unloaded: { top: 0.75, height: 0.1, dotted: true },
 };
-/** Of what is narrower than a pixel, so much lies between what is drawn. */
+/** Of what is too short for a bar, so much lies between what is drawn. */
 const TICK_GAP_PX = 3;
 
 let colours = null;
@@ -90,6 +90,41 @@ function drawError(context, x, height) {
   context.fill();
 }
 
+/**
+ * What each pixel of a row of `width` stands for: `most`, the state that took most of its time or `null`, and `short`, a state that was
+ * there, too. What is updated many times a second has more transitions than there are pixels.
+ */
+export function columns(segments, start, end, width) {
+  const shares = Array.from({ length: width }, () => new Map());
+  const scale = width / (end - start);
+  for (const { state, from, to } of segments) {
+    const [left, right] = [(from - start) * scale, (to - start) * scale];
+    for (let i = Math.floor(left); i < Math.min(Math.ceil(right), width); i += 1) {
+      const share = Math.min(right, i + 1) - Math.max(left, i);
+      shares[i].set(state, (shares[i].get(state) ?? 0) + share);
+    }
+  }
+  return shares.map((share) => {
+    const [[most] = [null], [short] = [null]] = [...share].sort(([, a], [, b]) => b - a);
+    return { most, short };
+  });
+}
+
+function drawColumns(context, wanted, height) {
+  let begin = 0;
+  let tickAt = -TICK_GAP_PX;
+  wanted.forEach(({ most }, i) => {
+    if (wanted[i + 1]?.most === most) return;
+    if (most !== null) drawBar(context, most, begin, i + 1 - begin, height);
+    begin = i + 1;
+  });
+  wanted.forEach(({ short }, i) => {
+    if (short === null || i - tickAt < TICK_GAP_PX) return;
+    drawTick(context, short, i, height);
+    tickAt = i;
+  });
+}
+
 /** Draws the states of a plugin from `start` to `end`. */
 export function drawTimeline(canvas, track, state, start, end) {
   const prepared = prepare(canvas);
@@ -101,26 +136,7 @@ export function drawTimeline(canvas, track, state, start, end) {
   for (let minute = Math.ceil(start / 60_000) * 60_000; minute < end; minute += 60_000) {
     context.fillRect(x(minute), height - 4, 1, 4);
   }
-  let tickAt = -TICK_GAP_PX;
-  let carried = null;
-  for (const segment of track.segments(start, end, state)) {
-    const left = x(segment.from);
-    const wide = x(segment.to) - left;
-    if (segment.state === null) continue;
-    if (wide >= 1) {
-      drawBar(context, segment.state, left, wide, height);
-      carried = segment.state;
-    } else if (segment.state !== carried) {
-      // Too short to see: the state around it goes on, and now and then a tick tells that there was another.
-      if (carried) drawBar(context, carried, left, Math.max(wide, 0.5), height);
-      if (left - tickAt >= TICK_GAP_PX) {
-        drawTick(context, segment.state, left, height);
-        tickAt = left;
-      }
-    } else {
-      drawBar(context, segment.state, left, Math.max(wide, 0.5), height);
-    }
-  }
+  drawColumns(context, columns(track.segments(start, end, state), start, end, Math.floor(width)), height);
   let lastMark = -9;
   for (const error of track.errors(start, end)) {
     if (x(error.at) - lastMark < 2) continue;

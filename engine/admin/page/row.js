@@ -129,15 +129,13 @@ export class Row {
   #sayNext(target) {
     const { in_flight: call, next_update: next } = this.plugin.now;
     mark(target, 'data-busy', call ? (call.abandoned ? 'abandoned' : 'running') : null);
-    if (call && (call.abandoned || !next)) {
-      const what = call.abandoned ? 'stuck' : 'running';
-      sayTime(target, call.since, (ms) => `${call.call === 'update' ? '' : `${call.call} `}${what} ${length(now() - ms)}`);
-      if (call.abandoned && next) {
-        target.textContent = nextWords(this.plugin, Date.parse(next));
-      }
+    if (call && !(call.abandoned && next)) {
+      const what = `${call.call === 'update' ? '' : `${call.call} `}${call.abandoned ? 'stuck' : 'running'}`;
+      sayTime(target, call.since, (ms) => `${what} ${length(now() - ms)}`);
     } else {
       sayTime(target, next, (ms) => nextWords(this.plugin, ms));
     }
+  }
   }
 
   /** Draws what `render` has said the time of. Apart from it, so that all rows are laid out once and not each after the other. */

@@ -57,8 +57,11 @@ pub(crate) async fn file(Path(name): Path<String>) -> Result<Response, Refusal> 
 
 /// Whether a path leads to a file of the page.
 pub(crate) fn is_file(path: &str) -> bool {
-    let name = path.strip_prefix('/').unwrap_or(path);
-    name.is_empty() || FILES.iter().any(|(known, _)| *known == name)
+    match path.strip_prefix('/') {
+        Some("") => true,
+        Some(name) => FILES.iter().any(|(known, _)| *known == name),
+        None => false,
+    }
 }
 
 pub(crate) async fn openapi() -> Response {
