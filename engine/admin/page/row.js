@@ -136,7 +136,6 @@ export class Row {
       sayTime(target, next, (ms) => nextWords(this.plugin, ms));
     }
   }
-  }
 
   /** Draws what `render` has said the time of. Apart from it, so that all rows are laid out once and not each after the other. */
   draw() {

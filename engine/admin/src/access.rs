@@ -37,7 +37,7 @@ pub(crate) enum Entrance {
 pub(crate) struct Rules {
     token: Token,
     hosts: Vec<String>,
-    /// Whether everything needs the token.
+    /// Whether everything but the files of the page needs the token.
     is_exposed: bool,
 }
 
