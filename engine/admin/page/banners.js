@@ -50,11 +50,6 @@ export class Banners {
       title: `${count(refused.length, 'plugin file')} refused`,
       lines: refused.map(({ path, code, message }) => `${path}: ${code ? `${code} ` : ''}${message}`),
     });
-    const stuck = engine.stuck_calls ?? [];
-    this.#show('stuck', 'info', stuck.length > 0 && {
-      title: `${count(stuck.length, 'call')} past the deadline and not returned`,
-      lines: stuck.map(stuckWords),
-    });
   }
 
   /** The engine has just been heard of. */
@@ -79,13 +74,15 @@ export class Banners {
   }
 
   #sayFacts() {
-    const { version, pid, started_at: started, plugin_dir: dir, history } = this.#engine;
+    const { version, pid, started_at: started, plugin_dir: dir, history, stuck_calls: stuck } = this.#engine;
     say(document.getElementById('version'), version ? plain(version) : '');
     const target = document.getElementById('engine-facts');
     const since = instant(started);
     const kept = history?.durable ? 'history durable' : 'history in memory';
     const up = since === null ? '' : `up ${length(Math.floor((now() - since) / 60_000) * 60_000 || now() - since)}`;
-    say(target, [up, `process ${pid}`, dir ? plain(dir) : null, kept].filter(Boolean).join(' · '));
+    // No banner: calls get stuck and return, and their rows say so; what comes and goes would move everything below it.
+    const late = stuck?.length ? `${count(stuck.length, 'call')} past the deadline` : null;
+    say(target, [up, `process ${pid}`, dir ? plain(dir) : null, kept, late].filter(Boolean).join(' · '));
     mark(target, 'title', started ? `Started ${absolute(started)}` : null);
   }
 
@@ -134,17 +131,12 @@ export class Banners {
 function staleWords({ name, last_tick_at: last, busy_since: busy, stale_reason: reason, ended, restarts }) {
   // Times of day, not ages: a banner that says something else each time would be read aloud each time.
   const at = (time) => timeOfDay(instant(time), now());
+  const why = reason && (ended || !last) ? `${reason}; ` : '';
   const seen = last ? `last heard of at ${at(last)}` : 'never heard of';
   const state = ended ? ', ended' : busy ? `, busy since ${at(busy)}` : '';
-  return `${name}: ${reason ? `${reason}; ` : ''}${seen}${state}${restarts > 0 ? `, restarted ${count(restarts, 'time')}` : ''}`;
+  return `${name}: ${why}${seen}${state}${restarts > 0 ? `, restarted ${count(restarts, 'time')}` : ''}`;
 }
 
 function heldWords({ held }) {
   return held ? `${count(held, 'entry', 'entries')} held in memory until it can be written` : null;
-}
-
-function stuckWords(call) {
-  if (typeof call === 'string') return call;
-  const { id, generation, call: kind, since } = call;
-  return [id, generation ? `generation ${generation}` : null, kind, since ? `since ${timeOfDay(instant(since), now())}` : null].filter(Boolean).join(', ');
 }

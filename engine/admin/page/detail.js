@@ -34,6 +34,7 @@ export class Detail {
     this.#plugin = plugin;
     this.#shownError = '';
     this.#whySeq = -1;
+    this.#whyAt = -Infinity;
     this.#displayOf += 1;
     this.#parts = this.#build(plugin.id);
     this.#root.hidden = false;
@@ -240,7 +241,8 @@ function figures(plugin, snapshot, time) {
     ['Last success', at(snapshot.last_success), snapshot.last_success],
     ['Interval', length(snapshot.interval_ms)],
     ['Timeout', length(snapshot.timeout_ms)],
-    ['Updates', `${n(snapshot.updates)}: ${n(snapshot.successes)} good, ${n(snapshot.failures)} failed`],
+    ['Updates', n(snapshot.updates)],
+    ['Calls', `${n(snapshot.calls)}: ${n(snapshot.successes)} good, ${n(snapshot.failures)} failed`],
     ['Of these', `${n(snapshot.timeouts)} timed out, ${n(snapshot.panics)} panicked`],
     ['Late, skipped', `${n(snapshot.late)}, ${n(snapshot.skipped)}`],
     ...(usage ? [['Updates took', percentiles

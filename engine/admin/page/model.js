@@ -79,6 +79,8 @@ export class Plugin {
       this.#startedAt = instant(entry.at);
       now.in_flight = { call: 'update', since: entry.at, abandoned: false };
       now.next_update = null;
+      now.calls += 1;
+      now.updates += 1;
       return false;
     }
     const wentWell = UPDATE_ENDS.get(entry.cause);
@@ -91,7 +93,6 @@ export class Plugin {
     const { now } = this;
     now.last_update = entry.at;
     now.error = wentWell ? null : entry.error;
-    now.updates += 1;
     const late = entry.cause === 'update_timed_out';
     now.in_flight = late && now.in_flight ? { ...now.in_flight, abandoned: true } : null;
     if (wentWell) {
