@@ -73,7 +73,7 @@ fn a_command_needs_the_token_over_http_and_none_over_the_socket() {
 }
 
 #[test]
-fn on_an_address_that_is_not_loopback_everything_needs_the_token() {
+fn on_an_address_that_is_not_loopback_everything_but_the_page_needs_the_token() {
     let served = Served::with(AdminOptions {
         http: Some(([0, 0, 0, 0], 0).into()),
         ..AdminOptions::default()
@@ -83,12 +83,15 @@ fn on_an_address_that_is_not_loopback_everything_needs_the_token() {
     for path in [
         "/plugins",
         "/metrics",
-        "/",
         "/livez",
         "/openapi.json",
         "/events",
     ] {
         assert_eq!(code(&asked.get(path)), refused(401, "PE0711"), "{path}");
+    }
+    // A browser has no token to send before it has the page that asks for it.
+    for path in ["/", "/app.js", "/style.css"] {
+        assert_eq!(asked.get(path).status, 200, "{path}");
     }
     let token = served.token();
     let with = [("authorization", &*token)];

@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::answer::{Refusal, harden};
 use crate::error::AdminError;
+use crate::page;
 use crate::query::shown;
 use crate::server::App;
 use crate::token::Token;
@@ -36,7 +37,7 @@ pub(crate) enum Entrance {
 pub(crate) struct Rules {
     token: Token,
     hosts: Vec<String>,
-    /// Whether everything needs the token.
+    /// Whether everything but the files of the page needs the token.
     is_exposed: bool,
 }
 
@@ -67,11 +68,18 @@ impl Rules {
     }
 
     /// Whether a request may be served.
-    fn check(&self, method: &Method, headers: &HeaderMap, reached: IpAddr) -> Result<(), Refusal> {
+    fn check(
+        &self,
+        method: &Method,
+        path: &str,
+        headers: &HeaderMap,
+        reached: IpAddr,
+    ) -> Result<(), Refusal> {
         let authority = self.check_host(headers, reached)?;
         check_origin(headers, authority)?;
         let reads = method == Method::GET || method == Method::HEAD;
-        if reads && !self.is_exposed {
+        // The page asks for the token, and a browser has none to send before it has the page. Nothing in it is of this engine.
+        if reads && (!self.is_exposed || page::is_file(path)) {
             return Ok(());
         }
         match bearer(headers) {
@@ -201,7 +209,8 @@ async fn admit(app: &App, request: Request) -> Result<Request, Refusal> {
     if let Some(Entrance::Http(reached)) = request.extensions().get::<Entrance>()
         && let Some(rules) = &app.rules
     {
-        rules.check(request.method(), request.headers(), reached.ip())?;
+        let path = request.uri().path();
+        rules.check(request.method(), path, request.headers(), reached.ip())?;
     }
     if app.is_stopping() {
         return Err(Refusal::stopping());
@@ -267,6 +276,29 @@ mod tests {
         for bad in ["", "http://a", "a:80", "a/b", "*", "a b", "[::1]"] {
             let error = rules(bad).err().expect(bad);
             assert_eq!(error.code(), Code::HTTP_HOST, "{bad}");
+        }
+    }
+
+    #[test]
+    fn without_the_token_only_the_page_is_read_at_an_address_that_is_not_loopback() {
+        let dir = tempfile::TempDir::new().unwrap();
+        let token = Token::open(&dir.path().join("token")).unwrap();
+        let rules = Rules::new(token, ([192, 0, 2, 1], 80).into(), &[]).unwrap();
+        let headers = HeaderMap::from_iter([(HOST, HeaderValue::from_static("192.0.2.1"))]);
+        let check = |method, path| rules.check(&method, path, &headers, [192, 0, 2, 1].into());
+        for file in ["/", "/app.js", "/style.css"] {
+            assert!(check(Method::GET, file).is_ok(), "{file}");
+            assert!(check(Method::POST, file).is_err(), "{file}");
+        }
+        for path in [
+            "/plugins",
+            "/plugins/app.js",
+            "/app.jsx",
+            "/openapi.json",
+            "//",
+            "",
+        ] {
+            assert!(check(Method::GET, path).is_err(), "{path}");
         }
     }
 }

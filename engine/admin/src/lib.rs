@@ -19,7 +19,8 @@
 //!
 //! Both ways lead to the same operations, which `/openapi.json` describes. The socket has mode 0600 and needs no token. HTTP listens
 //! wherever it is told to, by default nowhere: what changes something needs the token of the state directory, and on an address that is not
-//! loopback everything does. Anything that is told of a plugin is data: nothing of it is ever run or rendered outside a sandbox.
+//! loopback everything but the files of the status page does. Anything that is told of a plugin is data: nothing of it is ever run or
+//! rendered outside a sandbox.
 //!
 //! One thread, `admin`, serves everybody; what has to wait for a plugin waits on others, of which there is a bounded number. The thread is a
 //! task of the engine's supervisor: it is started again after a panic, and stale when it hangs.

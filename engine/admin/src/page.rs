@@ -1,65 +1,81 @@
 //! What a browser is shown, and the description of everything that is served. Files alone: what moves on the page runs in the browser.
 
-use std::sync::Arc;
-
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_FRAME_OPTIONS};
 use axum::response::Response;
 
 use crate::answer::{Refusal, content};
-use crate::server::App;
 
 /// Only what is served here may be loaded, and nobody may frame it.
 const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'none'; object-src 'none'; frame-ancestors 'none'";
 
-const HTML: &str = "text/html; charset=utf-8";
-const STYLE: &str = "text/css; charset=utf-8";
+macro_rules! files {
+    ($($name:literal,)+) => {
+        /// The files of the page, by their names.
+        const FILES: &[(&str, &[u8])] = &[$(($name, include_bytes!(concat!("../page/", $name)))),+];
+    };
+}
 
-const STYLE_SHEET: &str = "\
-body { font: 1rem/1.5 system-ui, sans-serif; margin: 2rem; color-scheme: light dark; }
-table { border-collapse: collapse; }
-th, td { text-align: left; padding: 0.25rem 1rem 0.25rem 0; vertical-align: top; }
-";
+files! {
+    "announcer.js",
+    "api.js",
+    "app.js",
+    "banners.js",
+    "commands.js",
+    "connection.js",
+    "detail.js",
+    "draw.js",
+    "format.js",
+    "history.js",
+    "icon.svg",
+    "index.html",
+    "legend.js",
+    "list.js",
+    "model.js",
+    "refresh.js",
+    "row.js",
+    "stream.js",
+    "style.css",
+    "token.js",
+    "track.js",
+}
 
-/// The files of the page, by their names.
-const FILES: &[(&str, &str, &[u8])] = &[("style.css", STYLE, STYLE_SHEET.as_bytes())];
+const INDEX: &str = "index.html";
 
 const OPENAPI: &str = include_str!("../openapi.json");
 
-pub(crate) async fn index(State(app): State<Arc<App>>) -> Result<Response, Refusal> {
-    let rows: String = app
-        .ask(|engine| {
-            let plugins = engine.snapshots();
-            let row = |one: &plugin_engine::Snapshot| {
-                let error = one.error.as_ref().map(ToString::to_string);
-                format!(
-                    "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>\n",
-                    escaped(one.id().as_str()),
-                    one.state,
-                    one.health.name(),
-                    escaped(&error.unwrap_or_default()),
-                )
-            };
-            plugins.iter().map(row).collect()
-        })
-        .await?;
-    let page = format!(
-        "<!doctype html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\"><title>Plugins</title>\
-        <meta name=\"viewport\" content=\"width=device-width\"><link rel=\"stylesheet\" href=\"/style.css\"></head>\n\
-        <body><h1>Plugins</h1>\n<table><tr><th>Plugin</th><th>State</th><th>Health</th><th>Error</th></tr>\n{rows}</table></body></html>\n"
-    );
-    Ok(guarded(content(HTML, page)))
+pub(crate) async fn index() -> Result<Response, Refusal> {
+    file(Path(INDEX.to_owned())).await
 }
 
 pub(crate) async fn file(Path(name): Path<String>) -> Result<Response, Refusal> {
-    match FILES.iter().find(|(known, ..)| *known == name) {
-        Some((_, media_type, bytes)) => Ok(guarded(content(media_type, *bytes))),
+    match FILES.iter().find(|(known, _)| *known == name) {
+        Some((name, bytes)) => Ok(guarded(content(media_type(name), *bytes))),
         None => Err(crate::operations::nothing().await),
+    }
+}
+
+/// Whether a path leads to a file of the page.
+pub(crate) fn is_file(path: &str) -> bool {
+    match path.strip_prefix('/') {
+        Some("") => true,
+        Some(name) => FILES.iter().any(|(known, _)| *known == name),
+        None => false,
     }
 }
 
 pub(crate) async fn openapi() -> Response {
     content("application/json", OPENAPI)
+}
+
+fn media_type(name: &str) -> &'static str {
+    match name.rsplit_once('.') {
+        Some((_, "html")) => "text/html; charset=utf-8",
+        Some((_, "css")) => "text/css; charset=utf-8",
+        Some((_, "js")) => "text/javascript; charset=utf-8",
+        Some((_, "svg")) => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
 }
 
 fn guarded(mut response: Response) -> Response {
@@ -69,31 +85,43 @@ fn guarded(mut response: Response) -> Response {
     response
 }
 
-/// As text of a page, in which nothing is taken for anything else.
-fn escaped(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for char in plugin_engine::escape_control(text).to_string().chars() {
-        match char {
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            '"' => out.push_str("&quot;"),
-            '\'' => out.push_str("&#39;"),
-            char => out.push(char),
-        }
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
-    use super::escaped;
+    use std::collections::BTreeSet;
+
+    use super::*;
 
     #[test]
-    fn nothing_of_a_text_is_taken_for_anything_else() {
-        assert_eq!(
-            escaped("<script>alert('x') && \"y\"</script>"),
-            "&lt;script&gt;alert(&#39;x&#39;) &amp;&amp; &quot;y&quot;&lt;/script&gt;"
-        );
+    fn every_file_of_the_page_is_served_with_a_type_of_its_own() {
+        let dir = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/page")).unwrap();
+        let there: BTreeSet<String> = dir
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        let served: BTreeSet<String> = FILES.iter().map(|(name, _)| (*name).to_owned()).collect();
+        assert_eq!(served, there);
+        for name in &served {
+            assert_ne!(media_type(name), "application/octet-stream", "{name}");
+        }
+    }
+
+    #[test]
+    fn the_page_names_no_other_host_and_makes_nothing_of_text_but_text() {
+        for (name, bytes) in FILES {
+            let text = std::str::from_utf8(bytes).unwrap();
+            // What names the kind of a drawing is no address.
+            let text = text.replace("http://www.w3.org/2000/svg", "");
+            for foreign in [
+                "http://",
+                "https://",
+                "innerHTML",
+                "outerHTML",
+                "insertAdjacentHTML",
+                "document.write",
+                "eval(",
+                " style=\"",
+            ] {
+                assert!(!text.contains(foreign), "{name} has {foreign}");
+            }
+        }
     }
 }

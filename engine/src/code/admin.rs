@@ -37,7 +37,7 @@ super::codes! {
         remedy: "Write the name alone, as it stands in the address between `//` and the port.",
     }
     TOKEN_REFUSED = "PE0711", "a request has no token, or a wrong one" {
-        cause: "Over HTTP whatever changes something needs the token of the engine, and on an address that is not loopback everything does.",
+        cause: "Over HTTP whatever changes something needs the token of the engine, and on an address that is not loopback everything but the status page itself does.",
         example: "this needs the token: send \"Authorization: Bearer\" with what is in /var/lib/engine/token [PE0711]",
         remedy: "Send the header `Authorization: Bearer TOKEN`, with what the file `token` in the state directory holds; or ask over the socket.",
     }

@@ -63,7 +63,7 @@ With --http ADDR it can be asked over HTTP, too, and shows a status page:
   plugin-engine run --plugins plugins.d --state state --http 127.0.0.1:8080
 
 Commands over HTTP need the token in the file `token` of the state directory. On an
-address that is not of this machine alone everything does.
+address that is not of this machine alone everything does, but for the page itself.
 
 SIGINT (Ctrl-C) and SIGTERM stop the plugins, within 5 seconds; a second one does not
 wait. RUST_LOG says what is logged on standard error, for example RUST_LOG=debug, and
