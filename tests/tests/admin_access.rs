@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::net::{SocketAddr, TcpStream};
 use std::os::unix::fs::MetadataExt;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use plugin_engine_admin::{Admin, AdminLimits, AdminOptions};
 use plugin_engine_tests::{Asked, Gate, Reply, Served, wait_for};
@@ -228,6 +228,7 @@ fn a_head_that_is_too_long_or_never_ends_is_not_waited_for() {
         body: Duration::from_millis(100),
         ..AdminLimits::default()
     });
+    let began = Instant::now();
     let asked = served.by_http();
     let long = "x".repeat(20_000);
     assert_eq!(get(&served, &[("x-long", &long)]).status, 431);
@@ -242,6 +243,8 @@ fn a_head_that_is_too_long_or_never_ends_is_not_waited_for() {
     }
     told.clear();
     no_body.read_to_end(&mut told).unwrap();
+    // Far less than anybody would wait who was told no time.
+    assert!(began.elapsed() < Duration::from_secs(9));
     assert!(
         told.starts_with(b"HTTP/1.1 408 "),
         "{}",
