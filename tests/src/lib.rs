@@ -42,5 +42,5 @@ pub use served::Served;
 pub use server::Server;
 pub use slim::Builds;
 pub use stall::StallClock;
-pub use stand_in::{Reply, StandIn, golden};
+pub use stand_in::{Answer, StandIn, golden};
 pub use watched::{Watched, quick_to_remove, slow_to_remove};
