@@ -249,7 +249,7 @@ fn main() {
     table.ratio(
         "plain table with an index, small",
         "append, small batches",
-        "at least 4",
+        "above 1: one update a row",
     );
     println!();
     for name in [
