@@ -209,6 +209,7 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
         ("interval", time(config.interval(manifest))),
         ("timeout", time(config.timeout(manifest))),
         ("jitter", time(config.jitter(manifest))),
+        ("required", flag(config.required())),
     ];
     let after = [
         (
@@ -372,6 +373,11 @@ impl EngineSays {
             "watch_rescan" => said("engine", name, self.watch_rescan.as_ref(), time),
             "history_bytes_max" => {
                 let bytes = self.history_bytes_max.as_ref();
+                said("engine", name, bytes, u64::to_string)
+            }
+            "history_kept_for" => said("engine", name, self.history_kept_for.as_ref(), time),
+            "history_file_bytes_max" => {
+                let bytes = self.history_file_bytes_max.as_ref();
                 said("engine", name, bytes, u64::to_string)
             }
             "backtraces" => said("engine", name, self.backtraces.as_ref(), bool::to_string),

@@ -6,9 +6,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use plugin_api::View;
-use plugin_engine_core::{Health, Moment, PluginId};
+use plugin_engine_core::{Health, Moment};
 
-use crate::cell::Cell;
 use crate::commands;
 use crate::crashes::FoundCall;
 use crate::error::{Error, LoadError};
@@ -16,6 +15,7 @@ use crate::events::{Pattern, Subscription};
 use crate::executor::CycleReport;
 use crate::library::MappedLibrary;
 use crate::plugins::{self, LoadOutcome};
+use crate::readiness;
 use crate::reload::{self, Trigger};
 use crate::scheduler::{self, Cycle, RunLimit};
 use crate::shared::Shared;
@@ -24,7 +24,6 @@ use crate::snapshot::Snapshot;
 use crate::supervisor::TaskHandle;
 use crate::sync;
 use crate::unmap;
-use crate::usage::PluginUsage;
 
 /// How long the last handle of an engine that was not shut down waits when it is dropped.
 const DROP_BUDGET: Duration = Duration::from_secs(1);
@@ -109,7 +108,9 @@ impl Engine {
     /// The directory or the engine's configuration cannot be read: nothing was told then. Or the engine was shut down, which may come
     /// between two files: those after it are not loaded, and how those before it ended is in the history.
     pub fn load_each(&self, told: impl FnMut(LoadOutcome)) -> Result<(), Error> {
-        plugins::load_all(self.shared(), told)
+        plugins::load_all(self.shared(), told)?;
+        readiness::loaded(self.shared());
+        Ok(())
     }
 
     /// Loads one file from anywhere, as the configuration beside it says. A file of the plugin directory, whichever way it is named, is
@@ -120,7 +121,9 @@ impl Engine {
     /// The configuration beside it is not good, or the engine was shut down. What is wrong with the file itself is in the
     /// outcome.
     pub fn load_file(&self, path: impl AsRef<Path>) -> Result<Vec<LoadOutcome>, Error> {
-        plugins::load_path(self.shared(), path.as_ref())
+        let outcomes = plugins::load_path(self.shared(), path.as_ref())?;
+        readiness::loaded(self.shared());
+        Ok(outcomes)
     }
 
     /// Brings what is loaded in line with the plugin directory and the configurations as they are now: a new file is loaded; one that
@@ -137,7 +140,9 @@ impl Engine {
     /// The plugin directory cannot be read, or is an empty one in place of the one before, as an unmounted file system leaves it: nothing
     /// changed then. Or the engine was shut down.
     pub fn sync(&self, mut told: impl FnMut(LoadOutcome)) -> Result<(), Error> {
-        sync::sync(self.shared(), &mut told)
+        sync::sync(self.shared(), &mut told)?;
+        readiness::loaded(self.shared());
+        Ok(())
     }
 
     /// Watches the plugin directory and the configuration, on a thread of its own, and does what [`Engine::sync`] does for each change
@@ -375,26 +380,6 @@ impl Engine {
             libraries_max: shared.libraries.limit(),
             plugins: shared.board.registry.len(),
         }
-    }
-
-    /// What the calls of a plugin have used since its id became known, up to now. `None` for an unknown id. Never waits for a
-    /// plugin.
-    #[must_use]
-    pub fn plugin_usage(&self, id: &str) -> Option<PluginUsage> {
-        let board = &self.shared().board;
-        let cell = board.registry.find(id)?;
-        Some(cell.lock().usage.report(board.ledger.time.now()))
-    }
-
-    /// [`Engine::plugin_usage`] of all plugins, in the order in which they became known. Each is of one moment; together they are not.
-    #[must_use]
-    pub fn plugin_usages(&self) -> Vec<(PluginId, PluginUsage)> {
-        let board = &self.shared().board;
-        let of = |cell: &Arc<Cell>| {
-            let usage = cell.lock().usage.report(board.ledger.time.now());
-            (cell.id.clone(), usage)
-        };
-        board.registry.all().map(of).collect()
     }
 
     /// When the next plugin is due, by the engine's own clock.

@@ -304,18 +304,22 @@ impl fmt::Debug for Subscription {
 }
 
 /// A pattern over topics, part by part: `*` stands for one part, `**` at the end for all that follow.
-pub(crate) struct Pattern {
+pub struct Pattern {
     parts: Vec<Box<str>>,
 }
 
 impl Pattern {
-    pub(crate) fn new(text: &str) -> Self {
+    /// A pattern as it is written. Any text is one.
+    #[must_use]
+    pub fn new(text: &str) -> Self {
         Self {
             parts: text.split('.').map(Into::into).collect(),
         }
     }
 
-    fn matches(&self, topic: &str) -> bool {
+    /// Whether a topic fits.
+    #[must_use]
+    pub fn matches(&self, topic: &str) -> bool {
         let mut parts = topic.split('.');
         for (at, pattern) in self.parts.iter().enumerate() {
             if &**pattern == "**" && at + 1 == self.parts.len() {

@@ -66,8 +66,10 @@ mod mailbox;
 mod manifest;
 mod plugin_log;
 mod plugins;
+mod premises;
 mod probations;
 mod query;
+mod readiness;
 mod refused;
 mod registry;
 mod reload;
@@ -93,6 +95,7 @@ mod turns;
 mod unmap;
 mod unsaved_plugins;
 mod usage;
+mod usages;
 mod verify;
 #[cfg(feature = "watch")]
 mod watch;
@@ -109,13 +112,14 @@ pub use discover::DiscoverError;
 pub use durable::{HistoryError, HistoryStatus};
 pub use engine::{Engine, Usage};
 pub use error::{Error, LoadError, ReloadError};
-pub use events::{Event, Subscription};
+pub use events::{Event, Pattern as TopicPattern, Subscription};
 pub use executor::CycleReport;
 pub use library::MappedLibrary;
 pub use liveness::{StaleTasks, TaskLiveness};
 pub use manifest::Manifest;
 pub use plugins::LoadOutcome;
 pub use query::{HistoryAnswer, HistoryMark, HistoryQuery};
+pub use readiness::{Awaited, Readiness};
 pub use scheduler::{Cycle, RunLimit};
 pub use shutdown::StuckCall;
 pub use snapshot::{FailuresInARow, InFlightCall, Snapshot};
@@ -125,7 +129,10 @@ pub use supervisor::FaultPoint;
 pub use supervisor::{
     Busy, Protected, Sleep, SuperviseError, TaskBuilder, TaskContext, TaskHandle, TaskState,
 };
-pub use usage::{CallUsage, LimitLevel, Percentiles, PluginUsage, RecentUsage};
+pub use usage::{
+    CallUsage, DURATION_BOUNDS, LimitLevel, Percentiles, PluginTallies, PluginUsage, RecentUsage,
+    UpdateDurations,
+};
 pub use verify::{
     Check, DirectoryLock, Inspection, LockedFile, Verdict, VerifyError, VerifyPolicy, inspect,
     lock_directory,

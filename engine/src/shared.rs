@@ -1,9 +1,11 @@
 //! What the façade and everything behind it share.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
+
+use plugin_engine_core::WallTime;
 
 use crate::board::Board;
 use crate::cell::Guarded;
@@ -78,6 +80,10 @@ pub(crate) struct Shared {
     /// Those who watch, to be told of the end.
     #[cfg(feature = "watch")]
     pub(crate) watches: crate::watch::Watches,
+    /// When it was built.
+    pub(crate) started_at: WallTime,
+    /// Whether a load has come to its end yet.
+    pub(crate) has_loaded: AtomicBool,
     /// How many plugins have been started.
     pub(crate) starts: AtomicU64,
 }

@@ -1,5 +1,6 @@
 //! The harness: builds plugin files once per run, drops copies of them into directories, and waits for conditions.
 
+mod asking;
 pub mod bad_files;
 mod census;
 mod contract;
@@ -16,6 +17,7 @@ mod pty;
 mod replaced;
 mod rig;
 mod scripted;
+mod served;
 mod server;
 mod slim;
 mod sources;
@@ -23,6 +25,7 @@ mod stall;
 mod stand_in;
 mod watched;
 
+pub use asking::{Asked, Followed, Message, Reply, await_absence};
 pub use census::{ThreadHooks, is_mapped, sealed_copies};
 pub use contract::{Contract, VERSION as CONTRACT_VERSION};
 pub use every_plugin::write_every_plugin;
@@ -37,6 +40,7 @@ pub use pty::OnTerminal;
 pub use replaced::write_other_build;
 pub use rig::{Rig, await_late, gated, time_out, wait_for};
 pub use scripted::{RunAs, Scripted, Step};
+pub use served::Served;
 pub use server::Server;
 pub use slim::Builds;
 pub use stall::StallClock;

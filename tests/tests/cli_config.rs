@@ -167,11 +167,12 @@ fn show_says_what_holds_and_who_said_it_and_keeps_secrets_as_they_are_written() 
         ]
     );
     assert_eq!(
-        lines[lines.len() - 25..],
+        lines[lines.len() - 26..],
         [
             "quotes-settings  interval                  \"1s\"               manifest",
             "quotes-settings  timeout                   \"5s\"               manifest",
             "quotes-settings  jitter                    \"0s\"               default",
+            "quotes-settings  required                  false              default",
             "quotes-settings  requires                  []                 default",
             "quotes-settings  reload                    \"try-activate\"     default",
             "quotes-settings  trial_update              true               default",

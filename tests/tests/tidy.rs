@@ -133,6 +133,12 @@ fn the_arrows_between_crates_point_one_way() {
         ("plugin-api", "plugin-engine-core"),
         ("engine", "plugin-engine-tests"),
         ("engine", "clap"),
+        // What opens sockets is opted into.
+        ("engine", "plugin-engine-admin"),
+        ("engine", "plugin-engine-wire"),
+        ("engine", "axum"),
+        ("engine/admin", "plugin-engine-cli"),
+        ("engine/admin", "clap"),
         // It puts functions in front of the system's, which no embedder should get without having asked for it.
         ("engine", "plugin-engine-thread-hooks"),
         ("engine/thread-hooks", "plugin-engine"),

@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod admin;
 mod census;
 mod client;
 mod columns;
@@ -16,7 +17,9 @@ mod output;
 mod paint;
 mod policy;
 mod problems;
+mod report;
 mod screen;
+mod service;
 mod show;
 mod signals;
 mod standing;

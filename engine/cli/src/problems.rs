@@ -4,6 +4,9 @@ use std::fmt::Write as _;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Origin, Renderer, Snippet};
 use plugin_engine::{ConfigError, Problem, escape_control};
+use serde_json::Value;
+
+use crate::logging;
 
 /// All problems, one after another, each ending with an empty line.
 pub(crate) fn render(error: &ConfigError, coloured: bool) -> String {
@@ -21,6 +24,28 @@ pub(crate) fn render(error: &ConfigError, coloured: bool) -> String {
     if more > 0 {
         // Writing to a string does not fail.
         let _ = writeln!(text, "and {more} more\n");
+    }
+    text
+}
+
+/// All problems, one object in each line of the log.
+pub(crate) fn json_lines(error: &ConfigError) -> String {
+    let one = |problem: &Problem| {
+        let place = |number: Option<usize>| number.map_or(Value::Null, Value::from);
+        let path = problem.path().map(|path| path.to_string_lossy());
+        let more = [
+            ("code", Value::from(problem.code().as_str())),
+            ("file", path.map_or(Value::Null, Value::from)),
+            ("line", place(problem.line())),
+            ("column", place(problem.column())),
+        ];
+        logging::json_line("WARN", &problem.to_string(), &more)
+    };
+    let mut text: String = error.problems().iter().map(one).collect();
+    let more = error.count() - error.problems().len();
+    if more > 0 {
+        let more = format!("and {more} more problems");
+        text.push_str(&logging::json_line("WARN", &more, &[]));
     }
     text
 }

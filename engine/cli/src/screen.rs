@@ -5,9 +5,11 @@ use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use plugin_engine::escape_control;
+use plugin_engine::{ConfigError, escape_control};
 
+use crate::logging::{self, LogFormat};
 use crate::paint::Line;
+use crate::problems;
 use crate::terminal::{self, Keys};
 
 /// How long leaving in a hurry waits for a thread that is writing to a terminal that does not take it.
@@ -17,6 +19,8 @@ const RESTORE_WAIT: Duration = Duration::from_millis(200);
 pub(crate) struct Screen {
     inner: Mutex<Inner>,
     coloured: bool,
+    /// How lines on standard error are written.
+    format: LogFormat,
 }
 
 #[derive(Default)]
@@ -30,11 +34,17 @@ struct Inner {
 }
 
 impl Screen {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(format: LogFormat) -> Arc<Self> {
         Arc::new(Self {
             inner: Mutex::default(),
             coloured: terminal::wants_colour(),
+            format,
         })
+    }
+
+    /// How lines on standard error are written.
+    pub(crate) fn format(&self) -> LogFormat {
+        self.format
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -79,9 +89,31 @@ impl Screen {
 
     /// One line of the program itself on standard error. What it quotes is made harmless.
     pub(crate) fn say(&self, text: impl std::fmt::Display) {
-        let line = format!("plugin-engine: {}\n", escape_control(&text.to_string()));
+        self.say_as("WARN", text);
+    }
+
+    /// [`Screen::say`] of why the program ends.
+    pub(crate) fn fail(&self, text: impl std::fmt::Display) {
+        self.say_as("ERROR", text);
+    }
+
+    fn say_as(&self, level: &str, text: impl std::fmt::Display) {
+        let text = text.to_string();
+        let line = match self.format {
+            LogFormat::Text => format!("plugin-engine: {}\n", escape_control(&text)),
+            LogFormat::Json => logging::json_line(level, &text, &[]),
+        };
         // Nobody can be told that standard error is closed.
         let _ = self.write_above(line.as_bytes());
+    }
+
+    /// What is wrong with a configuration, as a person reads it, or in an object each.
+    pub(crate) fn say_problems(&self, error: &ConfigError) {
+        let text = match self.format {
+            LogFormat::Text => problems::render(error, terminal::errors_are_coloured()),
+            LogFormat::Json => problems::json_lines(error),
+        };
+        let _ = self.write_above(text.as_bytes());
     }
 
     /// Leaves the last table where it is, and gives the terminal back as it was. What is painted after that begins below.

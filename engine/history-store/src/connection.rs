@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::{StoreError, Trouble};
@@ -18,9 +19,6 @@ pub struct StoreOptions {
     pub sync_each_append: bool,
     /// How long to wait for another writer. 1 s by default.
     pub busy_timeout: Duration,
-    /// The most bytes that the file may take; beyond that it is [`Full`](crate::StoreErrorKind::Full). No limit by default. Unlike what
-    /// [`retain`](Store::retain) does, this deletes nothing.
-    pub bytes_max: Option<u64>,
 }
 
 impl Default for StoreOptions {
@@ -28,7 +26,6 @@ impl Default for StoreOptions {
         Self {
             sync_each_append: false,
             busy_timeout: Duration::from_secs(1),
-            bytes_max: None,
         }
     }
 }
@@ -53,7 +50,7 @@ pub(crate) fn connect(path: &Path, options: &StoreOptions) -> Result<Connection,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
     connection.busy_timeout(options.busy_timeout)?;
-    connection.set_prepared_statement_cache_capacity(32);
+    keep_statements(&connection)?;
     // Looked at before anything is changed: the file may be somebody else's.
     schema::look(&connection)?;
     // Takes effect in a new file only, and there has to come before everything else.
@@ -72,17 +69,29 @@ pub(crate) fn connect(path: &Path, options: &StoreOptions) -> Result<Connection,
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?;
     connection.pragma_update(None, "cache_size", -16 * 1024)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    if let Some(bytes_max) = options.bytes_max {
-        let page_size: u64 = connection
-            .query_row("PRAGMA page_size", [], |row| row.get::<_, u32>(0))?
-            .into();
-        let pages = (bytes_max / page_size).clamp(1, u64::from(u32::MAX - 1));
-        connection.pragma_update(None, "max_page_count", pages as i64)?;
-    }
     Ok(connection)
 }
 
 pub(crate) fn synchronous(connection: &Connection, full: bool) -> Result<(), Trouble> {
     let level = if full { "FULL" } else { "NORMAL" };
     Ok(connection.pragma_update(None, "synchronous", level)?)
+}
+
+/// Statements are prepared once and stay as they are. SQLite would otherwise prepare one again whenever another value is bound that
+/// could change its plan, which takes longer than to run it.
+pub(crate) fn keep_statements(connection: &Connection) -> Result<(), Trouble> {
+    connection.set_prepared_statement_cache_capacity(32);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
+/// Lets the file take so many bytes and no more.
+pub(crate) fn limit(connection: &Connection, bytes_max: Option<u64>) -> Result<(), Trouble> {
+    let page_size: i64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+    let most = u64::from(u32::MAX - 1);
+    let pages = bytes_max.map_or(most, |bytes| {
+        (bytes / page_size.unsigned_abs()).clamp(1, most)
+    });
+    connection.pragma_update_and_check(None, "max_page_count", pages as i64, |_| Ok(()))?;
+    Ok(())
 }

@@ -13,6 +13,7 @@ use plugin_engine_core::{HistoryFilter, PluginId};
 use rusqlite::{Connection, OpenFlags};
 
 use crate::batch::PluginRow;
+use crate::connection::keep_statements;
 use crate::error::{StoreError, Trouble};
 use crate::history_entry::HistoryEntry;
 use crate::schema::{self, Found};
@@ -204,7 +205,7 @@ fn connect(path: &Path, at_rest: bool) -> Result<Connection, Trouble> {
         Connection::open_with_flags(path, flags)?
     };
     connection.busy_timeout(Duration::from_secs(1))?;
-    connection.set_prepared_statement_cache_capacity(32);
+    keep_statements(&connection)?;
     match schema::look(&connection)? {
         Found::Version(schema::VERSION) => Ok(connection),
         Found::Version(version) => Err(Trouble::Foreign(format!(

@@ -43,7 +43,7 @@ pub(crate) fn cut(
     if in_order(entries) {
         cut_ordered(entries, text, put)
     } else {
-        cut_ordered(&ordered(entries), text, put)
+        cut_ordered(&ordered(entries)?, text, put)
     }
 }
 
@@ -63,7 +63,7 @@ fn in_order(entries: &[Entry]) -> bool {
 }
 
 /// The same with updates taken apart: something was between the start and the completion of one.
-fn ordered(entries: &[Entry]) -> Vec<Entry> {
+fn ordered(entries: &[Entry]) -> Result<Vec<Entry>, Trouble> {
     let mut all = Vec::with_capacity(entries.len() * 2);
     for entry in entries {
         match entry {
@@ -81,7 +81,13 @@ fn ordered(entries: &[Entry]) -> Vec<Entry> {
         }
     }
     all.sort_by_key(Entry::seq);
-    all
+    match all.windows(2).find(|pair| pair[0].seq() == pair[1].seq()) {
+        Some(pair) => Err(Trouble::Invalid(format!(
+            "two entries of one plugin have the number {}",
+            pair[0].seq()
+        ))),
+        None => Ok(all),
+    }
 }
 
 fn cut_ordered(

@@ -10,7 +10,7 @@ use plugin_engine_core::{PluginId, WallTime};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::batch::{Batch, PluginRow, check};
-use crate::connection::{StoreOptions, connect, make, synchronous};
+use crate::connection::{StoreOptions, connect, limit, make, synchronous};
 use crate::engine_runs::{self, EngineRun};
 use crate::error::{StoreError, Trouble};
 use crate::merge::{self, RECENT_ROWS_MAX};
@@ -155,6 +155,16 @@ impl Store {
             Ok(())
         };
         reserve(self).map_err(|trouble| trouble.of(&self.path))
+    }
+
+    /// Lets the file take so many bytes and no more, or as many as there is room for on the disk. What does not fit is refused as
+    /// [`Full`](crate::StoreErrorKind::Full); unlike [`retain`](Self::retain), this deletes nothing. It holds until the store is closed. A file that
+    /// is larger already stays so.
+    ///
+    /// # Errors
+    /// Trouble with the file.
+    pub fn limit(&mut self, bytes_max: Option<u64>) -> Result<(), StoreError> {
+        limit(&self.connection, bytes_max).map_err(|trouble| trouble.of(&self.path))
     }
 
     /// Removes what is older than `max_age`, and the oldest beyond that until the file has at most `max_bytes` (1 MiB or more); gives the space back to the file

@@ -61,7 +61,7 @@ fn agree(reader: &mut Reader, random: &mut Random, all: &[plugin_engine_core::Tr
 #[test]
 fn a_thousand_random_filters_get_the_answer_of_a_plain_list() {
     // Small batches wait and are merged, large ones go to their plugins at once, and those between do both.
-    answers_agree(1, 12_000, 6, 300);
-    answers_agree(2, 20_000, 2_000, 350);
-    answers_agree(3, 20_000, 120, 350);
+    answers_agree(1, 5_000, 6, 300);
+    answers_agree(2, 8_000, 1_500, 350);
+    answers_agree(3, 8_000, 120, 350);
 }

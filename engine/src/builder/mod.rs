@@ -54,6 +54,10 @@ pub struct EngineBuilder {
     watch_rescan: Option<Duration>,
     backtraces: Option<bool>,
     history_bytes_max: Option<usize>,
+    #[cfg(feature = "history-sqlite")]
+    history_kept_for: Option<Duration>,
+    #[cfg(feature = "history-sqlite")]
+    history_file_bytes_max: Option<u64>,
     verify_policy: Option<VerifyPolicy>,
     clock: Option<Arc<dyn Clock>>,
     census: Option<Box<dyn ThreadCensus>>,
@@ -179,6 +183,20 @@ impl EngineBuilder {
         self
     }
 
+    /// How long entries of the history are kept on disk, where there is a state directory: one minute to ten years, by default 30 days.
+    #[cfg(feature = "history-sqlite")]
+    pub fn history_kept_for(mut self, time: Duration) -> Self {
+        self.history_kept_for = Some(time);
+        self
+    }
+
+    /// How many bytes the history may take on disk before its oldest entries leave: 1 MiB to 16 TiB, by default 1 GiB.
+    #[cfg(feature = "history-sqlite")]
+    pub fn history_file_bytes_max(mut self, bytes: u64) -> Self {
+        self.history_file_bytes_max = Some(bytes);
+        self
+    }
+
     /// Whether panics are recorded with a backtrace (module and offset per frame). By default as `RUST_BACKTRACE` says.
     pub fn backtraces(mut self, wanted: bool) -> Self {
         self.backtraces = Some(wanted);
@@ -242,6 +260,8 @@ impl EngineBuilder {
             workers,
             backtraces,
             history_bytes_max,
+            #[cfg(feature = "history-sqlite")]
+            history_kept,
             libraries_max,
             clock,
             census,
@@ -269,7 +289,11 @@ impl EngineBuilder {
         });
         #[cfg(feature = "history-sqlite")]
         let durable = match &state_dir {
-            Some(dir) => Some(Arc::new(crate::durable::Durable::open(dir, &board)?)),
+            Some(dir) => Some(Arc::new(crate::durable::Durable::open(
+                dir,
+                &board,
+                history_kept,
+            )?)),
             None => None,
         };
         let executor = Executor::new(Arc::clone(&board), workers, options.threads_max);
@@ -302,8 +326,10 @@ impl EngineBuilder {
                 supervisor.clock_moved();
             }
         }));
+        let started_at = board.ledger.time.wall_at(board.ledger.time.now());
         let shared = Arc::new(Shared {
             board,
+            started_at,
             executor,
             libraries,
             loader,
@@ -319,6 +345,7 @@ impl EngineBuilder {
             engine_config: ConfigInForce::new(file),
             #[cfg(feature = "watch")]
             watches: crate::watch::Watches::default(),
+            has_loaded: AtomicBool::new(false),
             starts: AtomicU64::new(0),
             options,
         });

@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::EngineBuilder;
 use crate::census::ThreadCensus;
 use crate::clock::Clock;
+#[cfg(feature = "history-sqlite")]
+use crate::config::history_keys;
 use crate::config::keys::{self, Kind};
 use crate::config::source::Said;
 use crate::config::{ConfigError, EngineSays};
@@ -21,6 +23,8 @@ pub(super) struct StartOptions {
     pub(super) workers: usize,
     pub(super) backtraces: bool,
     pub(super) history_bytes_max: usize,
+    #[cfg(feature = "history-sqlite")]
+    pub(super) history_kept: crate::durable::Kept,
     pub(super) libraries_max: usize,
     pub(super) clock: Option<Arc<dyn Clock>>,
     pub(super) census: Option<Box<dyn ThreadCensus>>,
@@ -139,6 +143,21 @@ impl EngineBuilder {
                     std::env::var_os("RUST_BACKTRACE").is_some_and(|value| value != "0")
                 }),
             libraries_max: size(libraries_max),
+            #[cfg(feature = "history-sqlite")]
+            history_kept: crate::durable::Kept {
+                kept_for: timeout(
+                    "history_kept_for",
+                    self.history_kept_for,
+                    file.history_kept_for.as_ref(),
+                    history_keys::KEPT_FOR_DEFAULT,
+                )?,
+                bytes_max: bytes(
+                    "history_file_bytes_max",
+                    self.history_file_bytes_max,
+                    file.history_file_bytes_max.as_ref(),
+                    history_keys::FILE_BYTES_DEFAULT,
+                )?,
+            },
             history_bytes_max: self
                 .history_bytes_max
                 .unwrap_or_else(|| size(said.unwrap_or(keys::HISTORY_BYTES))),
@@ -153,6 +172,17 @@ impl EngineBuilder {
 
 fn size(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
+}
+
+#[cfg(feature = "history-sqlite")]
+fn bytes(
+    key: &'static str,
+    by_code: Option<u64>,
+    by_file: Option<&Said<u64>>,
+    default: u64,
+) -> Result<u64, ConfigError> {
+    let by_code = by_code.map(|bytes| usize::try_from(bytes).unwrap_or(usize::MAX));
+    count(key, by_code, by_file, default)
 }
 
 /// A number that is said by code is checked against the same range as one in the file.

@@ -2,8 +2,9 @@
 //!
 //! A code keeps its meaning for ever: one that is no longer used is not given to anything else. The first two digits are the
 //! subject: 01 files, 02 loading, 03 configuration, 04 commands, 05 changes under a running engine, 06 health, supervision and crashes,
-//! 07 what is asked of a running engine, and its history.
+//! 07 asking a running engine, and its history.
 
+mod admin;
 mod asking;
 mod changes;
 mod commands;
@@ -111,6 +112,7 @@ impl Code {
             supervision::CODES,
             crashes::CODES,
             usage::CODES,
+            admin::CODES,
             history::CODES,
             asking::CODES,
         ];

@@ -45,6 +45,8 @@ pub(crate) struct EngineSays {
     pub(crate) watch_grace: Option<Said<Duration>>,
     pub(crate) watch_rescan: Option<Said<Duration>>,
     pub(crate) history_bytes_max: Option<Said<u64>>,
+    pub(crate) history_kept_for: Option<Said<Duration>>,
+    pub(crate) history_file_bytes_max: Option<Said<u64>>,
     pub(crate) backtraces: Option<Said<bool>>,
 }
 
@@ -139,6 +141,8 @@ impl EngineSays {
             watch_grace: found.duration("watch_grace"),
             watch_rescan: found.duration("watch_rescan"),
             history_bytes_max: found.count("history_bytes_max"),
+            history_kept_for: found.duration("history_kept_for"),
+            history_file_bytes_max: found.count("history_file_bytes_max"),
             backtraces: found.flag("backtraces"),
         }
     }

@@ -10,7 +10,9 @@ use super::choices::{ReloadWay, UnmapPolicy};
 use super::health_keys::{
     BREAKER, BREAKER_KEY, HUNG_INTERVALS, ON_HUNG, ON_UNHEALTHY, PANIC_LIMIT, RESTART, RESTART_KEY,
 };
+use super::history_keys;
 use super::limit_keys::{LIMITS, LIMITS_KEY};
+use super::readiness_keys::REQUIRED;
 
 pub(crate) use super::wanted::duration_text;
 
@@ -213,6 +215,7 @@ pub(crate) static BESIDE: Section = Section {
         PLUGIN_INTERVAL,
         PLUGIN_TIMEOUT,
         JITTER,
+        REQUIRED,
         REQUIRES,
         RELOAD,
         TRIAL_UPDATE,
@@ -247,6 +250,7 @@ pub(crate) static PLUGIN: Section = Section {
         PLUGIN_INTERVAL,
         PLUGIN_TIMEOUT,
         JITTER,
+        REQUIRED,
         REQUIRES,
         RELOAD,
         TRIAL_UPDATE,
@@ -400,6 +404,8 @@ pub(crate) static ENGINE: Section = Section {
             Default::Count(HISTORY_BYTES),
             "How much memory the histories of all plugins may take together, in bytes.",
         ),
+        history_keys::KEPT_FOR,
+        history_keys::FILE_BYTES_MAX,
         key(
             "backtraces",
             Kind::Flag,

@@ -35,6 +35,8 @@ pub(crate) struct Layer {
     interval: Option<Said<Duration>>,
     timeout: Option<Said<Duration>>,
     jitter: Option<Said<Duration>>,
+    /// Whether the engine is ready only with it.
+    pub(crate) required: Option<Said<bool>>,
     requires: Option<Said<Vec<Requirement>>>,
     reload: Option<Said<ReloadWay>>,
     trial_update: Option<Said<bool>>,
@@ -58,6 +60,7 @@ impl Layer {
             interval: found.duration("interval"),
             timeout: found.duration("timeout"),
             jitter: found.duration("jitter"),
+            required: found.flag("required"),
             requires: found.requirements("requires"),
             reload: found.choice("reload").map(|said| Said {
                 value: ReloadWay::named(said.value),
@@ -221,6 +224,11 @@ impl PluginConfig {
         said.flat_map(|said| said.value).collect()
     }
 
+    /// Whether the engine is ready only while this plugin runs.
+    pub(crate) fn required(&self) -> Holds<bool> {
+        self.value(|layer| &layer.required, None, false)
+    }
+
     /// How a replacement takes over.
     pub(crate) fn reload(&self) -> Holds<ReloadWay> {
         self.value(|layer| &layer.reload, None, ReloadWay::TryActivate)
@@ -285,6 +293,7 @@ impl PluginConfig {
                 config.allow_downgrade().value,
                 config.health().policy(id),
                 config.limits(),
+                config.required().value,
             )
         };
         values(self) == values(other) && self.has_the_settings_of(other)

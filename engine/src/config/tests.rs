@@ -71,7 +71,7 @@ fn every_problem_beside_a_plugin_is_told_with_its_place_and_what_would_be_right(
         (
             "colour = 1",
             "PE0303 a.toml:1:1: unknown key `colour` in the file beside a plugin; \
-             known here are id, enabled, interval, timeout, jitter, requires, reload, trial_update, \
+             known here are id, enabled, interval, timeout, jitter, required, requires, reload, trial_update, \
              probation, allow_downgrade, unmap, panic_limit, on_unhealthy, restart, breaker, on_hung, \
              hung_intervals, limits, after_crashes, settings"
                 .to_owned(),

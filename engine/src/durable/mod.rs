@@ -62,6 +62,13 @@ pub(crate) struct Durable {
     readers: Mutex<Vec<Reader>>,
 }
 
+/// How much is kept on disk.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Kept {
+    pub(crate) kept_for: Duration,
+    pub(crate) bytes_max: u64,
+}
+
 /// What is wanted of the writer's thread.
 #[derive(Default)]
 struct Asked {
@@ -76,10 +83,10 @@ struct Asked {
 impl Durable {
     /// Opens the history, and continues its numbers: the first of this engine is its start, which is on disk when this returns, unless the disk does not
     /// take it.
-    pub(crate) fn open(dir: &StateDir, board: &Board) -> Result<Self, StateError> {
+    pub(crate) fn open(dir: &StateDir, board: &Board, kept: Kept) -> Result<Self, StateError> {
         let mark = SequenceMark::open(&dir.file(MARK)).map_err(dir.cannot("open", MARK))?;
         let file = dir.file(FILE);
-        let mut writer = Writer::open(file.clone(), mark);
+        let mut writer = Writer::open(file.clone(), mark, kept);
         let ledger = &board.ledger;
         let base = writer.numbers_used();
         // Nothing is numbered yet.

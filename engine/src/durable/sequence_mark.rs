@@ -66,6 +66,11 @@ impl SequenceMark {
         }
     }
 
+    /// This engine begins after this number.
+    pub(super) fn begin_after(&mut self, base: u64) {
+        self.seen = base;
+    }
+
     /// Sets numbers apart ahead of `last`, the last one that was used, if fewer than half of what is wanted are left. The disk has it when this returns.
     ///
     /// # Errors
@@ -137,6 +142,20 @@ mod tests {
         let mut mark = open(&dir);
         mark.keep_ahead_of(1_000_000).unwrap();
         assert!(mark.used_before(0) >= 1_000_000 * (LOOKS_AHEAD / 2));
+    }
+
+    #[test]
+    fn who_is_killed_again_and_again_skips_the_same_each_time() {
+        let dir = TempDir::new().unwrap();
+        let mut base = 0;
+        for _ in 0..100 {
+            let mut mark = open(&dir);
+            let next = mark.used_before(0);
+            assert!(next - base <= SET_APART_MIN + 10, "{next} after {base}");
+            base = next;
+            mark.begin_after(base);
+            mark.keep_ahead_of(base + 10).unwrap();
+        }
     }
 
     #[test]

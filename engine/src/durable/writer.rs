@@ -11,17 +11,13 @@ use plugin_engine_history_store::{
     Batch, EngineRecord, PluginRow, Started, Stopped, Store, StoreError, StoreErrorKind, set_aside,
 };
 
-use super::Durable;
 use super::collect::Collector;
 use super::sequence_mark::SequenceMark;
 use super::status::HistoryError;
+use super::{Durable, Kept};
 use crate::board::Board;
 use crate::code::Code;
 
-/// How long entries are kept on disk.
-const KEPT_FOR: Duration = Duration::from_hours(30 * 24);
-/// How many bytes the file may take before the oldest entries leave.
-const BYTES_MAX: u64 = 1 << 30;
 /// How often it is looked whether entries are to leave.
 const TRIM_EVERY: Duration = Duration::from_secs(60);
 /// How soon a file is tried again that could not be opened or written to.
@@ -33,6 +29,7 @@ pub(super) struct Writer {
     /// `None` while the file cannot be opened.
     store: Option<Store>,
     mark: SequenceMark,
+    kept: Kept,
     collector: Collector,
     /// What the file remembers of plugins from before.
     pub(super) remembered: Vec<PluginRow>,
@@ -46,7 +43,7 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn open(file: PathBuf, mark: SequenceMark) -> Self {
+    pub(super) fn open(file: PathBuf, mark: SequenceMark, kept: Kept) -> Self {
         if !mark.is_readable() {
             tracing::warn!(target: "plugin_engine::history", file = %file.display(), "the mark of the numbers beside it cannot be read; numbers are skipped [{}]", Code::HISTORY_MARK);
         }
@@ -54,6 +51,7 @@ impl Writer {
             file,
             store: None,
             mark,
+            kept,
             collector: Collector::new(0),
             remembered: Vec::new(),
             last_before: 0,
@@ -76,6 +74,7 @@ impl Writer {
     /// Enters the start of this engine, which has the first number of it.
     pub(super) fn started(&mut self, seq: u64, at: WallTime) {
         self.collector = Collector::new(seq - 1);
+        self.mark.begin_after(seq - 1);
         self.collector.engine.push(EngineRecord::Started(Started {
             seq,
             at,
@@ -173,8 +172,9 @@ impl Writer {
         if Instant::now() < self.trim_at {
             return None;
         }
+        let kept = self.kept;
         let store = self.store.as_mut()?;
-        match store.retain(KEPT_FOR, BYTES_MAX, now) {
+        match store.retain(kept.kept_for, kept.bytes_max, now) {
             // One step at a time, so that what is new does not wait for what is old.
             Ok(retained) if !retained.done => None,
             trimmed => {
@@ -245,6 +245,8 @@ impl Durable {
         {
             tracing::warn!(target: "plugin_engine::history", %error, "numbers will be skipped at the next start");
         }
+        // The last connection that is closed brings all of it into one file.
+        self.readers.lock().clear();
         if let Some(store) = writer.store.take()
             && let Err(error) = store.close()
         {

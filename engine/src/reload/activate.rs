@@ -116,7 +116,8 @@ fn adjust(
     before: &Before,
 ) -> Result<LoadOutcome, Error> {
     let (schedule, limits) = plugins::times(engine, cell, next.config, next.library);
-    let mut changed = before.config.limits() != next.config.limits();
+    let mut changed = before.config.limits() != next.config.limits()
+        || before.config.required().value != next.config.required().value;
     requirements::prepare(engine, &next.requires())?;
     {
         let _turn = cell.take_turn();

@@ -24,7 +24,10 @@ use window::{Totals, Windows};
 pub(crate) use cpu::CpuMeter;
 pub use limits::LimitLevel;
 pub(crate) use limits::{Levels, UsageLimits, Verdict};
-pub use report::{CallUsage, Percentiles, PluginUsage, RecentUsage};
+pub use report::{
+    CallUsage, Percentiles, PluginTallies, PluginUsage, RecentUsage, UpdateDurations,
+};
+pub use wall::DURATION_BOUNDS;
 
 /// How much time lies between two updates that are measured with care. A little less than a second, so that of a plugin that is called
 /// each second every update is, also if one starts a little sooner after its tick than the one before.
@@ -51,6 +54,7 @@ struct Rest {
     other_cpu: SampledCpu,
     /// The calls that were abandoned and have not returned.
     overdue: Vec<Overdue>,
+    restarts: u64,
     windows: Windows,
     judge: Judge,
 }
@@ -119,6 +123,11 @@ impl UsageRecord {
 
     /// Follows the machine, which has taken a step at `now`; `ending` is the call that ended with it, if one did.
     pub(crate) fn follow(&mut self, ending: Option<Ending>, step: &Step, now: Moment) {
+        if let Some(record) = &step.record
+            && record.cause == Cause::Restarted
+        {
+            self.rest().restarts += 1;
+        }
         if let Some(record) = &step.record
             && begins_anew(record.cause)
             && let Some(rest) = &mut self.rest
@@ -243,6 +252,21 @@ impl UsageRecord {
             cpu_sampled_calls: rest.update_cpu.calls + rest.other_cpu.calls,
             recent,
             limits: rest.judge.level(),
+        }
+    }
+
+    /// What is counted, for a monitoring system.
+    pub(crate) fn tallies(&self) -> PluginTallies {
+        let Wall {
+            calls, total_ns, ..
+        } = self.updates.wall;
+        PluginTallies {
+            updates: UpdateDurations {
+                calls,
+                total: Duration::from_nanos(total_ns),
+                below: self.updates.below(),
+            },
+            restarts: self.rest.as_ref().map_or(0, |rest| rest.restarts),
         }
     }
 

@@ -1,6 +1,9 @@
 //! What an embedder is told of what a plugin uses. A copy, with the unit of each number in its name.
 
+use std::time::Duration;
+
 use super::limits::LimitLevel;
+use super::wall::BOUNDS;
 
 /// What the calls of a plugin have used since its id became known, also before a reload.
 ///
@@ -63,6 +66,28 @@ pub struct Percentiles {
     pub p99_us: f64,
     /// 999 in 1,000.
     pub p999_us: f64,
+}
+
+/// What is counted of a plugin since its id became known, for a monitoring system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PluginTallies {
+    /// Its updates.
+    pub updates: UpdateDurations,
+    /// How often a policy has restarted it.
+    pub restarts: u64,
+}
+
+/// How the updates of a plugin are spread over times, since its id became known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UpdateDurations {
+    /// Updates that returned or passed their deadline.
+    pub calls: u64,
+    /// How long they took together. One that passed its deadline counts up to that moment.
+    pub total: Duration,
+    /// How many of them took less than each of [`DURATION_BOUNDS`](crate::DURATION_BOUNDS).
+    pub below: [u64; BOUNDS],
 }
 
 /// What calls have used in the last one to two windows (see `limits.window` in the configuration); what is older is forgotten.

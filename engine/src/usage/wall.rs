@@ -1,5 +1,7 @@
 //! How long calls took by the engine's clock: how many, in all, the longest, and how they are spread. Never whose calls they were.
 
+use std::time::Duration;
+
 use histogram::{Config, Histogram};
 
 /// An eighth of a power of two a bucket, up to 39 hours: longer than any call is waited for. 360 buckets, less than 3 KiB.
@@ -9,6 +11,21 @@ const BUCKETS: Config = match Config::new(3, 47) {
 };
 /// What is longer counts as so long.
 const NANOS_MAX: u64 = (1 << 47) - 1;
+
+/// How many bounds there are that calls are counted below.
+pub(crate) const BOUNDS: usize = 10;
+/// The powers of two that the bounds are, in nanoseconds: there the buckets have edges, so counts are exact.
+const BOUND_POWERS: [u32; BOUNDS] = [10, 13, 16, 19, 22, 25, 28, 31, 34, 37];
+/// The durations below which updates are counted in [`UpdateDurations`](crate::UpdateDurations): from 1 µs to 137 s, each eight times the one before.
+pub const DURATION_BOUNDS: [Duration; BOUNDS] = {
+    let mut bounds = [Duration::ZERO; BOUNDS];
+    let mut at = 0;
+    while at < BOUNDS {
+        bounds[at] = Duration::from_nanos(1 << BOUND_POWERS[at]);
+        at += 1;
+    }
+    bounds
+};
 
 /// Calls, by how long they took.
 #[derive(Debug, Clone, Copy, Default)]
@@ -77,6 +94,26 @@ impl SpreadWall {
             .get_or_insert_with(|| Box::new(Histogram::with_config(&BUCKETS)));
     }
 
+    /// How many calls took less than each of [`DURATION_BOUNDS`].
+    pub(super) fn below(&self) -> [u64; BOUNDS] {
+        let mut below = [0; BOUNDS];
+        let Some(spread) = self.spread.as_deref() else {
+            return below;
+        };
+        let waiting = &self.waiting[..usize::from(self.waiting_len)];
+        let (mut sum, mut summed) = (0, 0);
+        for (below, power) in below.iter_mut().zip(BOUND_POWERS) {
+            // Eight buckets for each power of two from 8 on, and as many for what is smaller.
+            let edge = (power as usize - 2) * 8;
+            sum += spread.as_slice()[summed..edge].iter().sum::<u64>();
+            summed = edge;
+            let bound = 1 << power;
+            let shorter = waiting.iter().filter(|nanos| u64::from(**nanos) < bound);
+            *below = sum + shorter.count() as u64;
+        }
+        below
+    }
+
     /// How long at most such shares of all calls took, to an eighth; a share is from 0 to 1. `None` if there were none.
     pub(super) fn quantiles_ns<const N: usize>(&self, shares: [f64; N]) -> Option<[u64; N]> {
         let mut buckets = [const { None }; N];
@@ -122,6 +159,26 @@ mod tests {
             (calls.wall.calls, calls.wall.total_ns),
             (1_000, 500_500_000)
         );
+    }
+
+    #[test]
+    fn calls_are_counted_below_exactly_the_bounds_whether_they_wait_or_not() {
+        let mut calls = SpreadWall::default();
+        assert_eq!(calls.below(), [0; BOUNDS]);
+        calls.spread_from_now_on();
+        let bounds = DURATION_BOUNDS.map(|bound| bound.as_nanos() as u64);
+        for bound in bounds {
+            calls.add(bound - 1);
+            calls.add(bound);
+        }
+        for _ in 0..2 {
+            let below = calls.below();
+            for (at, below) in below.into_iter().enumerate() {
+                assert_eq!(below, 2 * at as u64 + 1, "{:?}", DURATION_BOUNDS[at]);
+            }
+            // Everything that waited is entered.
+            calls.enter(u64::MAX);
+        }
     }
 
     #[test]

@@ -3,25 +3,31 @@
 //! Six threads besides the engine's own: this one decides, one loads, one runs the cycles, one shows, one takes signals, one reads
 //! everything again when told to. Each tells this one what has happened; nothing of a plugin ever runs on any of them.
 
-use std::error::Error as _;
+mod failure;
+
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use clap::Args;
 use plugin_engine::{
-    ConfigError, Engine, Error, LoadOutcome, PluginState, RunLimit, WallTime, WatchHandle,
-    escape_control, install_crash_marks, mark_exit,
+    Engine, Error, LoadOutcome, PluginState, RunLimit, WatchHandle, install_crash_marks, mark_exit,
 };
 
+use failure::Failure;
+
+use crate::admin::{self, AdminArgs};
 use crate::census::ThreadHooks;
+use crate::logging::{self, LogArgs};
+use crate::report::{name_found_calls, name_stuck_calls, report};
 use crate::screen::Screen;
+use crate::service::Service;
 use crate::show::{Form, Loaded, Presenter};
+use crate::signals;
 use crate::standing::Standing;
-use crate::{logging, problems, signals, table, terminal};
 
 /// How long plugins get to end their calls and to be destroyed.
 const SHUTDOWN_BUDGET: Duration = Duration::from_secs(5);
@@ -50,10 +56,21 @@ standard error and keeps no other from running.
 
 With --state DIR (or PLUGIN_ENGINE_STATE) the directory says after a crash which plugin was
 being called. The next start names it; one that has crashed the engine twice
-(`after_crashes`) is not loaded until its file is another one or it is reset.
+(`after_crashes`) is not loaded until its file is another one or it is reset. The engine
+can be asked through it: plugin-engine status, history, why, disable, reload and more.
+With --http ADDR it can be asked over HTTP, too, and shows a status page:
+
+  plugin-engine run --plugins plugins.d --state state --http 127.0.0.1:8080
+
+Commands over HTTP need the token in the file `token` of the state directory. On an
+address that is not of this machine alone everything does, but for the page itself.
 
 SIGINT (Ctrl-C) and SIGTERM stop the plugins, within 5 seconds; a second one does not
-wait. RUST_LOG says what is logged on standard error, for example RUST_LOG=debug.
+wait. RUST_LOG says what is logged on standard error, for example RUST_LOG=debug, and
+--log-format json writes each line there as an object.
+
+Under systemd (Type=notify-reload, or notify) it says when the directory is loaded or read
+again, how the plugins stand, and, where WatchdogSec is set, that its own tasks are well.
 Exit status: 0 after a run, 1 if it could not begin, 2 for a wrong command line.")]
 pub(crate) struct RunArgs {
     /// The directory of the plugin files
@@ -72,6 +89,9 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DIR", env = "PLUGIN_ENGINE_STATE")]
     state: Option<PathBuf>,
 
+    #[command(flatten)]
+    admin: AdminArgs,
+
     /// Stop after so many cycles in which a plugin was due
     #[arg(long, value_name = "N", conflicts_with = "duration", value_parser = clap::value_parser!(u64).range(1..))]
     cycles: Option<u64>,
@@ -87,6 +107,9 @@ pub(crate) struct RunArgs {
     /// One JSON object per transition on standard output, and one of all plugins at the end
     #[arg(long)]
     json: bool,
+
+    #[command(flatten)]
+    log: LogArgs,
 }
 
 /// What this thread waits for.
@@ -106,85 +129,35 @@ enum Event {
     OutputFailed(io::Error),
 }
 
-/// Why a run did not begin, or not end, as it should: one line, and what is wrong with the configuration, if that is why.
-struct Failure {
-    text: String,
-    config: Option<ConfigError>,
-}
-
-impl From<String> for Failure {
-    fn from(text: String) -> Self {
-        Self { text, config: None }
-    }
-}
-
-impl From<Error> for Failure {
-    fn from(error: Error) -> Self {
-        let error = match error {
-            Error::Config(error) => return Self::misconfigured(error),
-            error => error,
-        };
-        let mut text = error.to_string();
-        let mut source = error.source();
-        while let Some(error) = source {
-            let more = error.to_string();
-            // Some messages quote their source themselves.
-            if !text.contains(&more) {
-                text = format!("{text}: {more}");
-            }
-            source = error.source();
-        }
-        if matches!(error, Error::Discover(_)) {
-            text.push_str("; create it, or name another with --plugins");
-        }
-        let code = error.code();
-        format!("{text} [{code}]").into()
-    }
-}
-
-impl Failure {
-    fn misconfigured(error: ConfigError) -> Self {
-        let path = error.problems()[0].path();
-        let of = path.map(|path| path.display().to_string());
-        let text = format!(
-            "{}: {} problem{}; correct it, or run without --config",
-            of.unwrap_or_default(),
-            error.count(),
-            if error.count() == 1 { "" } else { "s" }
-        );
-        Self {
-            text,
-            config: Some(error),
-        }
-    }
-}
-
-/// Shows what is wrong with a configuration, above the table if there is one.
-fn show_problems(screen: &Screen, error: &ConfigError) {
-    let text = problems::render(error, terminal::errors_are_coloured());
-    // Nobody can be told that standard error is closed.
-    let _ = screen.write_above(text.as_bytes());
+fn cannot_start(error: io::Error) -> Failure {
+    format!("cannot start a thread: {error}").into()
 }
 
 /// Runs, and returns the exit status.
 pub(crate) fn run(args: &RunArgs) -> i32 {
-    let screen = Screen::new();
+    let screen = Screen::new(args.log.log_format);
     let form = Form::choose(args.json);
     logging::start(&screen, form.default_log());
-    match serve(args, form, &screen) {
+    let service = Service::of_environment();
+    match serve(args, form, &screen, &service) {
         Ok(()) => 0,
         Err(Failure { text, config }) => {
             screen.close();
             if let Some(error) = config {
-                show_problems(&screen, &error);
+                screen.say_problems(&error);
             }
-            screen.say(text);
+            screen.fail(text);
             1
         }
     }
 }
 
-fn serve(args: &RunArgs, form: Form, screen: &Arc<Screen>) -> Result<(), Failure> {
+fn serve(
+    args: &RunArgs,
+    form: Form,
+    screen: &Arc<Screen>,
+    service: &Service,
+) -> Result<(), Failure> {
     let mut builder = Engine::builder()
         .plugin_dir(&args.plugins)
         .thread_census(ThreadHooks);
@@ -198,8 +171,9 @@ fn serve(args: &RunArgs, form: Form, screen: &Arc<Screen>) -> Result<(), Failure
     }
     let engine = builder.build()?;
     name_found_calls(&engine, screen);
+    service.follow(&engine).map_err(cannot_start)?;
+    let served = admin::serve(&engine, &args.admin, screen)?;
     let (events, inbox) = mpsc::channel();
-    let cannot_start = |error| Failure::from(format!("cannot start a thread: {error}"));
 
     let told = events.clone();
     // One that waits is enough, however often somebody asks.
@@ -222,12 +196,15 @@ fn serve(args: &RunArgs, form: Form, screen: &Arc<Screen>) -> Result<(), Failure
     let changes = Changes {
         watches: !args.no_watch,
         asked,
+        service: service.clone(),
     };
     start_runner(&engine, args.limit(), changes, events).map_err(cannot_start)?;
 
     let mut end = wait_for_end(args, &engine, &inbox, &presenter, screen)?;
+    service.is_stopping();
     presenter.stopping(Standing::of_all(&engine));
     engine.shutdown(SHUTDOWN_BUDGET)?;
+    drop(served);
     let shown = presenter.finish(OUTPUT_BUDGET);
     name_stuck_calls(&engine, screen);
     while let Ok(event) = inbox.try_recv() {
@@ -287,6 +264,7 @@ fn start_runner(
             if !runs {
                 return;
             }
+            changes.service.is_ready();
             // Not before: what is being loaded is no change.
             let _watch = changes.follow(&engine, &events);
             match limit {
@@ -312,6 +290,7 @@ struct Changes {
     watches: bool,
     /// Told when everything is to be read again.
     asked: Receiver<()>,
+    service: Service,
 }
 
 impl Changes {
@@ -323,13 +302,17 @@ impl Changes {
                 let _ = told.send(Event::Changed(outcome));
             })
         });
-        let (engine, told, asked) = (engine.clone(), events.clone(), self.asked);
+        let (engine, told) = (engine.clone(), events.clone());
+        let (asked, service) = (self.asked, self.service);
         let reader = thread::Builder::new().name("read-again".to_owned());
         let reader = reader.spawn(move || {
             for () in asked {
+                service.is_reloading();
                 let synced = engine.sync(|outcome| {
                     let _ = told.send(Event::Changed(outcome));
                 });
+                // Also where it could not be read: what was there goes on.
+                service.is_ready();
                 match synced {
                     Ok(()) => {}
                     Err(Error::ShutDown) => return,
@@ -425,53 +408,6 @@ fn name_empty_directory(args: &RunArgs, screen: &Screen) {
     screen.say(format_args!(
         "no plugin files in {dir}; a plugin file is named *{suffix}{waits}"
     ));
-}
-
-/// Says on standard error why a file or plugin does not run; returns the line of one that does, for where the run is shown.
-fn report(outcome: &LoadOutcome, screen: &Screen) -> Option<String> {
-    match outcome {
-        good if good.is_good() => return Some(format!("{}\n", escape_control(&good.to_string()))),
-        LoadOutcome::Misconfigured { error, .. } => show_problems(screen, error),
-        outcome => screen.say(outcome),
-    }
-    None
-}
-
-/// How many plugins are named that were only being called when the process before ended.
-const INTERRUPTED_NAMED_MAX: usize = 8;
-
-/// Says in a line each who has crashed the process before, and in one who was only being called.
-fn name_found_calls(engine: &Engine, screen: &Screen) {
-    let (crashed, interrupted): (Vec<_>, Vec<_>) =
-        engine.found_calls().iter().partition(|call| call.crashed);
-    for call in crashed {
-        screen.say(call);
-    }
-    if interrupted.is_empty() {
-        return;
-    }
-    let named = interrupted.iter().take(INTERRUPTED_NAMED_MAX);
-    let named: Vec<_> = named.map(|call| call.id.as_str()).collect();
-    let more = match interrupted.len() - named.len() {
-        0 => String::new(),
-        more => format!(" and {more} more"),
-    };
-    screen.say(format_args!(
-        "being called when the process before ended, and not counted: {}{more}",
-        named.join(", ")
-    ));
-}
-
-fn name_stuck_calls(engine: &Engine, screen: &Screen) {
-    let now: WallTime = SystemTime::now().into();
-    for stuck in engine.stuck_calls() {
-        screen.say(format_args!(
-            "{}: its {} has not returned for {} and was left behind",
-            stuck.id,
-            stuck.call,
-            table::span(now.saturating_since(stuck.since)),
-        ));
-    }
 }
 
 #[cfg(test)]

@@ -82,7 +82,7 @@ impl Engine {
         self.seq += 1;
         // Now and then the wall clock is set back.
         if random.one_in(200) {
-            self.at -= random.below(5_000_000_000);
+            self.at -= random.below(200_000_000);
         } else {
             self.at += random.below(3_000_000);
         }
