@@ -3,9 +3,10 @@
 use plugin_engine_tests::{Ended, command, ended};
 use tempfile::TempDir;
 
-const COMMANDS: [&str; 22] = [
+const COMMANDS: [&str; 23] = [
     "run",
     "status",
+    "top",
     "history",
     "why",
     "events",

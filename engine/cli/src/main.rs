@@ -9,6 +9,7 @@ mod columns;
 mod commands;
 mod details;
 mod follow;
+mod history_entry;
 mod listing;
 mod logging;
 mod moments;
@@ -41,6 +42,7 @@ fn main() {
         Command::Why(args) => commands::why::run(&args),
         Command::Events(args) => commands::events::run(&args),
         Command::Liveness(args) => commands::liveness::run(&args),
+        Command::Top(args) => commands::top::run(&args),
         Command::Display(args) => commands::display::run(&args),
         Command::Plugin(command) => commands::plugin_commands::run(&command),
         Command::Lock(args) => commands::lock::run(&args),

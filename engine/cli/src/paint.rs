@@ -47,6 +47,11 @@ impl Line {
         self.pieces.push((style, text.into()));
     }
 
+    /// What it is made of.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = (Style, &str)> {
+        self.pieces.iter().map(|(style, text)| (*style, &**text))
+    }
+
     /// How many columns it takes.
     pub(crate) fn width(&self) -> usize {
         self.pieces.iter().map(|(_, text)| width(text)).sum()

@@ -15,6 +15,7 @@ pub(crate) mod plugin_commands;
 pub(crate) mod run;
 pub(crate) mod status;
 mod target;
+pub(crate) mod top;
 pub(crate) mod why;
 
 use std::time::Duration;
@@ -58,6 +59,8 @@ pub(crate) enum Command {
     Events(events::EventsArgs),
     /// Say whether the engine's own tasks make progress
     Liveness(liveness::LivenessArgs),
+    /// Watch the plugins of a running engine live on a terminal
+    Top(top::TopArgs),
     /// Show what a plugin shows of itself
     Display(display::DisplayArgs),
     #[command(flatten)]

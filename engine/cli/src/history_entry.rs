@@ -12,14 +12,14 @@ use crate::table::brief;
 /// One line.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(untagged)]
-pub(super) enum Entry {
+pub(crate) enum HistoryEntry {
     Mark(Mark),
     Transition(Box<Transition>),
 }
 
-impl Entry {
+impl HistoryEntry {
     /// The number by which it stands in order.
-    pub(super) fn seq(&self) -> u64 {
+    pub(crate) fn seq(&self) -> u64 {
         match self {
             Self::Mark(mark) => mark.seq(),
             Self::Transition(entry) => entry.seq,
@@ -27,10 +27,10 @@ impl Entry {
     }
 
     /// What an answer has, in its order.
-    pub(super) fn all(answer: History, newest_first: bool) -> Vec<Self> {
+    pub(crate) fn all(answer: History, newest_first: bool) -> Vec<Self> {
         let entries = answer.entries.into_iter();
         let mut all: Vec<_> = entries
-            .map(|entry| Self::Transition(Box::new(entry)))
+            .map(Self::from)
             .chain(answer.marks.into_iter().map(Self::Mark))
             .collect();
         all.sort_by_key(Self::seq);
@@ -41,7 +41,13 @@ impl Entry {
     }
 }
 
-impl Listed for Entry {
+impl From<Transition> for HistoryEntry {
+    fn from(entry: Transition) -> Self {
+        Self::Transition(Box::new(entry))
+    }
+}
+
+impl Listed for HistoryEntry {
     const TITLES: Titles = &[
         ("number", Align::Right),
         ("time", Align::Left),

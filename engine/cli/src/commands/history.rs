@@ -1,18 +1,16 @@
 //! `plugin-engine history`: the transitions of plugins.
 
-mod entry;
-
 use clap::Args;
 use plugin_engine::{FilterError, HistoryFilter, PluginId};
 use plugin_engine_wire::History;
 
 use super::target::{self, Target, exit_status};
 use crate::client::{ClientError, MISUSED};
+use crate::history_entry::HistoryEntry;
 use crate::listing::Listing;
 use crate::moments::now;
 use crate::output;
 use crate::stored::Stored;
-use entry::Entry;
 
 /// How many entries are asked for at a time, so that a long history fits into the memory of neither side.
 const PAGE: usize = 1_000;
@@ -132,7 +130,7 @@ pub(crate) fn run(args: &HistoryArgs) -> i32 {
 
 fn ask(args: &HistoryArgs, mut filter: HistoryFilter) -> Result<i32, ClientError> {
     let client = args.target.client()?;
-    let mut shown = Listing::of::<Entry>(args.json);
+    let mut shown = Listing::of::<HistoryEntry>(args.json);
     let source = |filter: &HistoryFilter| client.get::<History>(&format!("/history?{filter}"));
     let (status, last_seq) = match past(args, filter.clone(), &mut shown, source) {
         Err(absence) if absence.is_absence() && !args.follow => {
@@ -144,7 +142,7 @@ fn ask(args: &HistoryArgs, mut filter: HistoryFilter) -> Result<i32, ClientError
         return Ok(status);
     }
     filter.after = Some(last_seq);
-    shown.follow::<Entry>(&client, &format!("/history?{filter}&follow=true"))
+    shown.follow::<HistoryEntry>(&client, &format!("/history?{filter}&follow=true"))
 }
 
 /// Shows what an engine that does not run any more has left in its state directory.
@@ -174,7 +172,7 @@ fn past(
         let answer = source(&filter)?;
         let last_seq = answer.last_seq;
         tell_problem(&answer);
-        let status = shown.print(&Entry::all(answer, args.newest_first));
+        let status = shown.print(&HistoryEntry::all(answer, args.newest_first));
         return Ok((status, last_seq));
     }
     filter.limit = Some(PAGE);
@@ -185,8 +183,8 @@ fn past(
             tell_problem(&answer);
             tell_lost(args, &answer);
         }
-        let entries = Entry::all(answer, false);
-        let seen = entries.last().map_or(0, Entry::seq);
+        let entries = HistoryEntry::all(answer, false);
+        let seen = entries.last().map_or(0, HistoryEntry::seq);
         let status = shown.print(&entries);
         if entries.is_empty() || seen >= last_seq || status != 0 || output::is_closed() {
             return Ok((status, seen.max(last_seq)));
