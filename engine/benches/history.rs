@@ -119,7 +119,8 @@ impl PlainTable {
                 ))
             })
             .expect("it answers");
-        rows.inspect(|row| assert!(row.is_ok(), "it answers")).count()
+        rows.inspect(|row| assert!(row.is_ok(), "it answers"))
+            .count()
     }
 }
 
