@@ -80,13 +80,7 @@ fn on_an_address_that_is_not_loopback_everything_but_the_page_needs_the_token() 
     });
     let addr: SocketAddr = ([127, 0, 0, 1], served.admin.http_addr().unwrap().port()).into();
     let asked = Asked::Http(addr);
-    for path in [
-        "/plugins",
-        "/metrics",
-        "/livez",
-        "/openapi.json",
-        "/events",
-    ] {
+    for path in ["/plugins", "/metrics", "/livez", "/openapi.json", "/events"] {
         assert_eq!(code(&asked.get(path)), refused(401, "PE0711"), "{path}");
     }
     // A browser has no token to send before it has the page that asks for it.
