@@ -17,7 +17,7 @@ pub struct HistoryAnswer {
     /// The entries, in the order that was asked for.
     pub entries: Vec<Transition>,
     /// What stands between them, in the same order: starts and stops of the engine, and what is left of entries that could not be kept. Only where history is on
-    /// disk. They count towards the limit.
+    /// disk.
     pub marks: Vec<HistoryMark>,
     /// Everything up to this number was looked at. Whoever follows asks for what comes [`after`](HistoryFilter::after) it, or after the last entry
     /// if a limit cut the answer short.

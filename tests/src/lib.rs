@@ -44,5 +44,5 @@ pub use served::Served;
 pub use server::Server;
 pub use slim::Builds;
 pub use stall::StallClock;
-pub use stand_in::{Response, StandIn, golden};
+pub use stand_in::{Answer, StandIn, golden};
 pub use watched::{Watched, quick_to_remove, slow_to_remove};

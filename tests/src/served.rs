@@ -19,6 +19,23 @@ pub struct Served {
 }
 
 impl Served {
+    /// An engine with a plugin that is well, one that panics and a file that was refused, after one cycle.
+    #[must_use]
+    pub fn with_one_of_each() -> Self {
+        let served = Self::new();
+        served.rig.drop_in("clock");
+        served.rig.drop_as(
+            "panics",
+            "panics",
+            "panic_limit = 1\non_unhealthy = \"none\"",
+        );
+        std::fs::write(served.rig.dir().join("broken.so"), "no library")
+            .expect("a file can be written");
+        served.rig.load_any();
+        served.rig.engine.run_cycle();
+        served
+    }
+
     /// Over the socket and over HTTP on this machine, with the machine's clock.
     pub fn new() -> Self {
         Self::with(AdminOptions::default())

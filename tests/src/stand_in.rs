@@ -21,7 +21,7 @@ pub struct StandIn {
 }
 
 /// What a stand-in does about a request.
-pub enum Response {
+pub enum Answer {
     /// These bytes, and the end of the connection.
     Bytes(Vec<u8>),
     /// The first of several that come one after another; the connection stays open after the last.
@@ -30,7 +30,7 @@ pub enum Response {
     Silence,
 }
 
-impl Response {
+impl Answer {
     /// An answer with a status and a body.
     pub fn new(status: &str, media_type: &str, body: impl AsRef<[u8]>) -> Self {
         let body = body.as_ref();
@@ -67,7 +67,7 @@ impl Response {
 
 impl StandIn {
     /// Answers by `answer`, which is told a request's first line and its headers.
-    pub fn new(answer: impl Fn(&str) -> Response + Send + 'static) -> Self {
+    pub fn new(answer: impl Fn(&str) -> Answer + Send + 'static) -> Self {
         let dir = TempDir::new().expect("a directory can be made");
         let listener = UnixListener::bind(dir.path().join("admin.sock")).expect("it is free");
         let stop = Arc::new(AtomicBool::new(false));
@@ -84,12 +84,12 @@ impl StandIn {
                 heard.lock().unwrap().push(request.clone());
                 // A client that has seen enough may hang up before the end.
                 match answer(&request) {
-                    Response::Bytes(bytes) => drop(stream.write_all(&bytes)),
-                    Response::Open(bytes) => {
+                    Answer::Bytes(bytes) => drop(stream.write_all(&bytes)),
+                    Answer::Open(bytes) => {
                         drop(stream.write_all(&bytes));
                         open.push(stream);
                     }
-                    Response::Silence => open.push(stream),
+                    Answer::Silence => open.push(stream),
                 }
             }
         });

@@ -1,230 +1,13 @@
 //! What the admin server answers, and that it answers as it is described.
 
-use std::collections::BTreeSet;
-
 use plugin_engine::Engine;
 use plugin_engine_admin::{Admin, AdminError, AdminOptions};
-use plugin_engine_tests::{Asked, Reply, Rig, Served, wait_for};
+use plugin_engine_tests::{Asked, Rig, Served, wait_for};
 use serde_json::{Value, json};
-
-/// A served engine with a plugin that is well, one that panics and one that was refused.
-fn served() -> Served {
-    let served = Served::new();
-    served.rig.drop_in("clock");
-    served.rig.drop_as(
-        "panics",
-        "panics",
-        "panic_limit = 1\non_unhealthy = \"none\"",
-    );
-    std::fs::write(served.rig.dir().join("broken.so"), "no library").unwrap();
-    served.rig.load_any();
-    served.rig.engine.run_cycle();
-    served
-}
-
-fn is_described(described: &Value, reply: &Reply, schemas: &Value) {
-    let status = reply.status.to_string();
-    let mut answer = &described["responses"][&status];
-    assert!(
-        answer.is_object(),
-        "{status} is described: {}",
-        reply.text()
-    );
-    if let Some(name) = answer["$ref"].as_str() {
-        let name = name.rsplit('/').next().unwrap();
-        answer = &schemas["responses"][name];
-    }
-    let media_type = reply.header("content-type").unwrap();
-    let media_type = media_type.split(';').next().unwrap();
-    let content = &answer["content"][media_type];
-    assert!(
-        content.is_object(),
-        "{media_type} is described for {status}"
-    );
-    if media_type == "application/json" && content["schema"].is_object() {
-        let schema = json!({"allOf": [content["schema"]], "components": schemas});
-        let validator = jsonschema::validator_for(&schema).expect("it is a schema");
-        let body = reply.json();
-        let problems: Vec<_> = validator
-            .iter_errors(&body)
-            .map(|error| format!("{}: {error}", error.instance_path()))
-            .collect();
-        assert!(problems.is_empty(), "{problems:?} in {body}");
-    }
-}
-
-#[test]
-fn every_route_is_described_and_every_description_is_kept_to() {
-    let served = served();
-    let asked = served.by_socket();
-    let openapi = asked.json("/openapi.json");
-    let described = |method: &str, path: &str| openapi["paths"][path][method].clone();
-    let mut described_routes = BTreeSet::new();
-    for (path, methods) in openapi["paths"].as_object().unwrap() {
-        for method in methods.as_object().unwrap().keys() {
-            described_routes.insert((method.clone(), path.clone()));
-        }
-    }
-    let routes = plugin_engine_admin::routes();
-    let routes: BTreeSet<_> = routes
-        .map(|(method, path)| (method.to_owned(), path.to_owned()))
-        .collect();
-    assert_eq!(described_routes, routes);
-
-    let schemas = &openapi["components"];
-    let mut answered = BTreeSet::new();
-    let mut check =
-        |method: &str, path: &str, asks: &str, headers: &[(&str, &str)], status: u16| {
-            let reply = asked.ask(&method.to_uppercase(), asks, headers, b"");
-            assert_eq!(reply.status, status, "{method} {asks}: {}", reply.text());
-            is_described(&described(method, path), &reply, schemas);
-            answered.insert((method.to_owned(), path.to_owned()));
-        };
-    let json = &[("accept", "application/json")][..];
-    for (method, path, asks, headers, status) in [
-        ("get", "/livez", "/livez", &[][..], 200),
-        ("get", "/readyz", "/readyz", &[], 200),
-        ("get", "/admin/liveness", "/admin/liveness", &[], 200),
-        ("get", "/engine", "/engine", &[], 200),
-        ("get", "/plugins", "/plugins", &[], 200),
-        ("get", "/plugins/{id}", "/plugins/clock", &[], 200),
-        ("get", "/plugins/{id}", "/plugins/panics", &[], 200),
-        ("get", "/plugins/{id}", "/plugins/nobody", &[], 404),
-        ("get", "/plugins/{id}", "/plugins/No%20Id", &[], 404),
-        (
-            "get",
-            "/plugins/{id}/display",
-            "/plugins/clock/display",
-            &[],
-            200,
-        ),
-        (
-            "get",
-            "/plugins/{id}/display",
-            "/plugins/clock/display",
-            json,
-            200,
-        ),
-        (
-            "get",
-            "/plugins/{id}/display",
-            "/plugins/nobody/display",
-            &[],
-            404,
-        ),
-        (
-            "get",
-            "/plugins/{id}/history",
-            "/plugins/panics/history",
-            &[],
-            200,
-        ),
-        (
-            "get",
-            "/plugins/{id}/history",
-            "/plugins/nobody/history",
-            &[],
-            404,
-        ),
-        (
-            "get",
-            "/plugins/{id}/history",
-            "/plugins/No%20Id/history",
-            &[],
-            404,
-        ),
-        (
-            "get",
-            "/plugins/{id}/history",
-            "/plugins/clock/history?id=panics",
-            &[],
-            400,
-        ),
-        ("get", "/plugins/{id}/why", "/plugins/panics/why", &[], 200),
-        ("get", "/plugins/{id}/why", "/plugins/nobody/why", &[], 404),
-        (
-            "get",
-            "/history",
-            "/history?errors=true&order=newest&limit=3",
-            &[],
-            200,
-        ),
-        ("get", "/history", "/history?colour=red", &[], 400),
-        ("get", "/history", "/history?limit=100001", &[], 400),
-        (
-            "get",
-            "/history",
-            "/history?follow=true&order=newest",
-            &[],
-            400,
-        ),
-        (
-            "get",
-            "/events",
-            "/events?follow=false&pattern=plugin.*.unhealthy",
-            &[],
-            200,
-        ),
-        ("get", "/events", "/events?follow=perhaps", &[], 400),
-        ("get", "/events", "/events?colour=red", &[], 400),
-        ("get", "/metrics", "/metrics", &[], 200),
-        (
-            "get",
-            "/metrics",
-            "/metrics",
-            &[("accept", "text/plain")],
-            200,
-        ),
-        ("get", "/openapi.json", "/openapi.json", &[], 200),
-        ("get", "/", "/", &[], 200),
-        ("get", "/{file}", "/style.css", &[], 200),
-        ("get", "/{file}", "/nothing.css", &[], 404),
-        (
-            "post",
-            "/plugins/{id}/{command}",
-            "/plugins/clock/enable",
-            &[],
-            200,
-        ),
-        (
-            "post",
-            "/plugins/{id}/{command}",
-            "/plugins/clock/forget",
-            &[],
-            409,
-        ),
-        (
-            "post",
-            "/plugins/{id}/{command}",
-            "/plugins/nobody/enable",
-            &[],
-            404,
-        ),
-        (
-            "post",
-            "/plugins/{id}/{command}",
-            "/plugins/clock/explode",
-            &[],
-            404,
-        ),
-        (
-            "post",
-            "/plugins/{id}/{command}",
-            "/plugins/clock/enable?now=true",
-            &[],
-            400,
-        ),
-    ] {
-        check(method, path, asks, headers, status);
-    }
-    assert_eq!(answered, routes, "each was asked");
-    let reply = asked.post("/plugins");
-    assert_eq!(reply.status, 405, "{}", reply.text());
-}
 
 #[test]
 fn both_ways_in_lead_to_the_same() {
-    let served = served();
+    let served = Served::with_one_of_each();
     let snapshot = |asked: &Asked| {
         let snapshot = asked.json("/plugins/panics");
         (snapshot["seq"].clone(), snapshot["error"].clone())
@@ -239,7 +22,7 @@ fn both_ways_in_lead_to_the_same() {
 
 #[test]
 fn each_command_is_carried_out_and_tells_how_the_plugin_stands() {
-    let served = served();
+    let served = Served::with_one_of_each();
     let asked = served.by_socket();
     for (command, state) in [
         ("disable", "Disabled"),
@@ -263,7 +46,7 @@ fn each_command_is_carried_out_and_tells_how_the_plugin_stands() {
 
 #[test]
 fn a_command_that_is_refused_says_why_and_changes_nothing() {
-    let served = served();
+    let served = Served::with_one_of_each();
     let asked = served.by_socket();
     let before = served.rig.snapshot("clock").generation;
     let reply = asked.post("/plugins/clock/forget");
@@ -300,7 +83,7 @@ fn what_a_plugin_shows_comes_as_what_it_is_and_in_a_sandbox() {
 
 #[test]
 fn nothing_of_a_plugin_is_markup_of_the_page_and_nothing_foreign_is_loaded() {
-    let served = served();
+    let served = Served::with_one_of_each();
     let page = served.by_http().get("/");
     assert!(
         page.header("content-type")
@@ -390,7 +173,7 @@ fn a_required_plugin_whose_file_is_missing_or_was_refused_is_waited_for() {
 
 #[test]
 fn the_history_is_asked_in_its_own_language() {
-    let served = served();
+    let served = Served::with_one_of_each();
     let asked = served.by_socket();
     let all = asked.json("/history");
     let entries = all["entries"].as_array().unwrap();
@@ -430,7 +213,7 @@ fn sample(text: &str, name: &str) -> f64 {
 
 #[test]
 fn the_metrics_say_what_the_snapshots_say() {
-    let served = served();
+    let served = Served::with_one_of_each();
     let reply = served.by_http().get("/metrics");
     let format = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert_eq!(reply.header("content-type"), Some(format));

@@ -2,23 +2,23 @@
 
 use std::process::Command;
 
-use plugin_engine_tests::{Ended, Response, StandIn, command, ended, golden, objects};
+use plugin_engine_tests::{Answer, Ended, StandIn, command, ended, golden, objects};
 use tempfile::TempDir;
 
 /// Answers every path with how its type is written.
 fn engine() -> StandIn {
     StandIn::new(|request| match path(request) {
-        "/plugins" => Response::json(golden("plugins")),
-        "/plugins/hangs" => Response::json(golden("snapshot")),
-        "/plugins/hangs/why" => Response::json(golden("why")),
+        "/plugins" => Answer::json(golden("plugins")),
+        "/plugins/hangs" => Answer::json(golden("snapshot")),
+        "/plugins/hangs/why" => Answer::json(golden("why")),
         "/plugins/hangs/display" if request.contains("accept: application/json") => {
-            Response::json(golden("view"))
+            Answer::json(golden("view"))
         }
-        "/plugins/hangs/display" => Response::new("200 OK", "image/png", b"\x89PNG\0"),
-        "/engine" => Response::json(golden("engine_info")),
-        "/admin/liveness" => Response::json(golden("tasks")),
-        "/events?pattern=**&follow=false" => Response::json(golden("events")),
-        _ => Response::refusal("404 Not Found", "PE0401", "no plugin \"x\" is known"),
+        "/plugins/hangs/display" => Answer::new("200 OK", "image/png", b"\x89PNG\0"),
+        "/engine" => Answer::json(golden("engine_info")),
+        "/admin/liveness" => Answer::json(golden("tasks")),
+        "/events?pattern=**&follow=false" => Answer::json(golden("events")),
+        _ => Answer::refusal("404 Not Found", "PE0401", "no plugin \"x\" is known"),
     })
 }
 
@@ -138,7 +138,7 @@ fn liveness_fails_while_a_task_is_stale() {
     assert!(lines[3].ends_with("ended: returned"), "{out}");
 
     let well = StandIn::new(|_| {
-        Response::json(golden("tasks").replace("\"stale\": true", "\"stale\": false"))
+        Answer::json(golden("tasks").replace("\"stale\": true", "\"stale\": false"))
     });
     let Ended { status, out, .. } = ask(&well, &["liveness", "--json"]);
     assert_eq!(status, 0);
@@ -269,7 +269,7 @@ fn whoever_answers_otherwise_than_an_engine_is_not_believed() {
         ("HTTP/1.1 200 OK\r\ncontent-length: 20\r\n\r\n{", "PE0734"),
         ("", "PE0734"),
     ] {
-        let stand_in = StandIn::new(move |_| Response::Bytes(answer.into()));
+        let stand_in = StandIn::new(move |_| Answer::Bytes(answer.into()));
         let (status, err) = failure(&mut asking(&stand_in, &["status"]));
         assert_eq!(status, 3, "{answer:?}: {err}");
         assert!(err.ends_with(&format!("[{code}]\n")), "{answer:?}: {err}");
@@ -280,7 +280,7 @@ fn whoever_answers_otherwise_than_an_engine_is_not_believed() {
 fn an_answer_that_is_too_large_is_not_taken_in() {
     let stand_in = StandIn::new(|_| {
         let head = "HTTP/1.1 200 OK\r\ncontent-length: 100000000\r\n\r\n";
-        Response::Bytes([head.as_bytes(), &vec![b' '; 70 << 20][..]].concat())
+        Answer::Bytes([head.as_bytes(), &vec![b' '; 70 << 20][..]].concat())
     });
     let (status, err) = failure(&mut asking(&stand_in, &["status"]));
     assert_eq!(status, 1);

@@ -2,7 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use plugin_engine_tests::{Ended, Response, Running, StandIn, command, ended, golden, objects};
+use plugin_engine_tests::{Answer, Ended, Running, StandIn, command, ended, golden, objects};
 use serde_json::{Value, json};
 
 fn ask(stand_in: &StandIn, args: &[&str]) -> Ended {
@@ -17,9 +17,9 @@ fn entry(seq: u64) -> Value {
     entry
 }
 
-fn page(seqs: impl IntoIterator<Item = u64>, last_seq: u64) -> Response {
+fn page(seqs: impl IntoIterator<Item = u64>, last_seq: u64) -> Answer {
     let entries: Vec<_> = seqs.into_iter().map(entry).collect();
-    Response::json(json!({"entries": entries, "last_seq": last_seq, "lost": 0}).to_string())
+    Answer::json(json!({"entries": entries, "last_seq": last_seq, "lost": 0}).to_string())
 }
 
 fn message(seq: u64) -> String {
@@ -36,7 +36,7 @@ fn seqs(out: &str) -> Vec<u64> {
 
 #[test]
 fn history_is_shown_in_aligned_columns() {
-    let stand_in = StandIn::new(|_| Response::json(golden("history")));
+    let stand_in = StandIn::new(|_| Answer::json(golden("history")));
     let Ended { status, out, err } = ask(&stand_in, &["history"]);
     assert_eq!(status, 0);
     assert_eq!(
@@ -153,20 +153,20 @@ fn a_history_that_is_followed_goes_on_after_a_broken_connection_and_ends_with_th
             return page([1, 2], 2);
         }
         match connections.fetch_add(1, Ordering::SeqCst) {
-            0 => Response::stream(&format!("{}{}", message(3), message(4)), false),
+            0 => Answer::stream(&format!("{}{}", message(3), message(4)), false),
             // Breaks in the middle of a message, which comes again.
-            1 => Response::stream(
+            1 => Answer::stream(
                 &format!(": still here\n\n{}{}", message(5), &message(6)[..40]),
                 false,
             ),
-            2 => Response::stream(
+            2 => Answer::stream(
                 &format!(
                     "event: lost\ndata: {{\"lost\":2,\"after\":5}}\n\n{}",
                     message(8)
                 ),
                 false,
             ),
-            _ => Response::refusal(
+            _ => Answer::refusal(
                 "503 Service Unavailable",
                 "PE0405",
                 "the engine has been shut down",
@@ -209,7 +209,7 @@ fn a_history_that_is_followed_ends_when_nobody_reads_it() {
     let stand_in = StandIn::new(|request| {
         if request.contains("follow=true") {
             let many: String = (3..5_000).map(message).collect();
-            Response::stream(&many, true)
+            Answer::stream(&many, true)
         } else {
             page([1, 2], 2)
         }
@@ -237,8 +237,8 @@ fn events_are_followed_by_their_pattern() {
     let stream = format!("{}event: lost\ndata: {{\"lost\":9}}\n\n{}", of(0), of(1));
     let begun = AtomicUsize::new(0);
     let stand_in = StandIn::new(move |_| match begun.fetch_add(1, Ordering::SeqCst) {
-        0 => Response::stream(&stream, false),
-        _ => Response::refusal(
+        0 => Answer::stream(&stream, false),
+        _ => Answer::refusal(
             "503 Service Unavailable",
             "PE0405",
             "the engine has been shut down",
@@ -261,7 +261,7 @@ fn events_are_followed_by_their_pattern() {
 
 #[test]
 fn a_stream_that_says_something_else_is_not_believed() {
-    let stand_in = StandIn::new(|_| Response::stream("data: hello\n\n", true));
+    let stand_in = StandIn::new(|_| Answer::stream("data: hello\n\n", true));
     let Ended { status, err, .. } = ask(&stand_in, &["events", "--follow"]);
     assert_eq!(status, 3);
     assert!(err.ends_with("[PE0735]\n"), "{err}");

@@ -7,7 +7,7 @@ use plugin_engine::{Cause, PluginId, PluginState, WallTime};
 use plugin_engine_history_store::{
     Batch, Change, EngineRecord, Entry, Gap, PluginEntries, Started, Stopped, Store, Update,
 };
-use plugin_engine_tests::{Ended, Response, StandIn, command, ended, objects};
+use plugin_engine_tests::{Answer, Ended, StandIn, command, ended, objects};
 use tempfile::TempDir;
 
 fn at(second: u64) -> WallTime {
@@ -169,7 +169,7 @@ fn why_explains_a_plugin_of_an_engine_that_has_ended() {
 
 #[test]
 fn an_engine_that_runs_is_asked_itself() {
-    let stand_in = StandIn::new(|_| Response::json(r#"{"entries":[],"last_seq":0,"lost":0}"#));
+    let stand_in = StandIn::new(|_| Answer::json(r#"{"entries":[],"last_seq":0,"lost":0}"#));
     write(stand_in.dir(), 1);
     let Ended { status, out, err } = history(stand_in.dir(), &["--json"]);
     assert_eq!((status, &*out, &*err), (0, "", ""));

@@ -1,6 +1,6 @@
 //! The commands that tell a running engine to do something to a plugin.
 
-use plugin_engine_tests::{Ended, Response, StandIn, command, ended, golden, objects};
+use plugin_engine_tests::{Answer, Ended, StandIn, command, ended, golden, objects};
 
 const COMMANDS: [&str; 8] = [
     "enable", "disable", "load", "reload", "reset", "unload", "update", "forget",
@@ -12,11 +12,11 @@ fn tell(stand_in: &StandIn, args: &[&str]) -> Ended {
     ended(&mut command)
 }
 
-fn done(request: &str) -> Response {
+fn done(request: &str) -> Answer {
     if request.starts_with("POST ") {
-        Response::json(golden("command_done"))
+        Answer::json(golden("command_done"))
     } else {
-        Response::json(golden("snapshot"))
+        Answer::json(golden("snapshot"))
     }
 }
 
@@ -55,7 +55,7 @@ fn a_refusal_says_why_and_what_is_possible() {
         ("400 Bad Request", 2),
     ] {
         let stand_in = StandIn::new(move |_| {
-            Response::refusal(
+            Answer::refusal(
                 answer,
                 "PE0402",
                 "clock: cannot update while Disabled; possible now: enable",
@@ -72,7 +72,7 @@ fn a_refusal_says_why_and_what_is_possible() {
 
 #[test]
 fn a_command_that_takes_longer_than_one_waits_is_said_to_go_on() {
-    let stand_in = StandIn::new(|_| Response::Silence);
+    let stand_in = StandIn::new(|_| Answer::Silence);
     let Ended { status, err, .. } = tell(&stand_in, &["update", "clock", "--wait", "50ms"]);
     assert_eq!(status, 3);
     assert_eq!(
@@ -84,7 +84,7 @@ fn a_command_that_takes_longer_than_one_waits_is_said_to_go_on() {
 
 #[test]
 fn an_engine_that_goes_away_meanwhile_is_told_from_one_that_says_no() {
-    let stand_in = StandIn::new(|_| Response::Bytes(Vec::new()));
+    let stand_in = StandIn::new(|_| Answer::Bytes(Vec::new()));
     let Ended { status, err, .. } = tell(&stand_in, &["update", "clock", "--wait", "5s"]);
     assert_eq!(status, 3);
     assert!(err.ends_with("[PE0734]\n"), "{err}");

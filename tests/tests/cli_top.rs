@@ -1,6 +1,6 @@
 //! `top` on a terminal: what it shows, and that the terminal is given back however it ends.
 
-use plugin_engine_tests::{Ended, OnTerminal, Response, StandIn, command, ended, golden};
+use plugin_engine_tests::{Answer, Ended, OnTerminal, StandIn, command, ended, golden};
 use rustix::process::Signal;
 
 const ALTERNATE_SCREEN: &str = "\u{1b}[?1049h";
@@ -9,12 +9,12 @@ const OWN_SCREEN: &str = "\u{1b}[?1049l";
 fn engine() -> StandIn {
     StandIn::new(
         |request| match request.split(' ').nth(1).unwrap_or_default() {
-            "/engine" => Response::json(golden("engine_info")),
-            "/plugins" => Response::json(golden("plugins")),
-            "/plugins/hangs/display" => Response::new("200 OK", "text/plain", "shown of itself"),
-            path if path.contains("follow=true") => Response::stream("", true),
-            path if path.starts_with("/history?") => Response::json(golden("history")),
-            path => Response::refusal("404 Not Found", "PE0401", path),
+            "/engine" => Answer::json(golden("engine_info")),
+            "/plugins" => Answer::json(golden("plugins")),
+            "/plugins/hangs/display" => Answer::new("200 OK", "text/plain", "shown of itself"),
+            path if path.contains("follow=true") => Answer::stream("", true),
+            path if path.starts_with("/history?") => Answer::json(golden("history")),
+            path => Answer::refusal("404 Not Found", "PE0401", path),
         },
     )
 }

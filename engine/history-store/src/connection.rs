@@ -19,6 +19,9 @@ pub struct StoreOptions {
     pub sync_each_append: bool,
     /// How long to wait for another writer. 1 s by default.
     pub busy_timeout: Duration,
+    /// How many rows with few entries wait before they are merged. More make merging cheaper, and questions dearer: all that wait are looked
+    /// at. 8,192 by default.
+    pub waiting_rows_max: usize,
 }
 
 impl Default for StoreOptions {
@@ -26,6 +29,7 @@ impl Default for StoreOptions {
         Self {
             sync_each_append: false,
             busy_timeout: Duration::from_secs(1),
+            waiting_rows_max: 8_192,
         }
     }
 }

@@ -30,8 +30,8 @@
 //!
 //! What lives here: the file, its format and its limits. What never will: clocks, threads, and when to write.
 //!
-//! The arrows: error, schema ← batch ← text, runs ← rows ← plugins, engine_runs, history_entry ← merge, retention ← connection ← store; walk ←
-//! reader. What lies to the left knows nothing of what lies to the right, and neither of the last two of the other.
+//! The arrows: error, schema ← batch ← text, runs ← rows ← plugins, engine_runs, history_entry ← merge, retention ← connection ← walk ← reader,
+//! store. What lies to the left knows nothing of what lies to the right, and a reader and a store nothing of each other.
 
 mod batch;
 mod batch_entries;

@@ -11,8 +11,6 @@ use crate::rows::{insert_run, put};
 use crate::runs::{self, ROW_TEXT_LEN};
 use crate::text::{self, Base};
 
-/// How many rows wait before they are merged.
-pub(crate) const RECENT_ROWS_MAX: usize = 8_192;
 /// Entries of one generation of a plugin.
 struct Group {
     generation: u32,

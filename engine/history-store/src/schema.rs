@@ -57,3 +57,53 @@ pub(crate) fn migrate(connection: &mut Connection, steps: &[&str]) -> Result<i64
     transaction.commit()?;
     Ok(before)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(connection: &Connection) -> i64 {
+        match look(connection).unwrap() {
+            Found::Nothing => 0,
+            Found::Version(version) => version,
+        }
+    }
+
+    /// A step that is not there yet: it adds a column.
+    const NEXT: &str = "ALTER TABLE state ADD COLUMN later INTEGER NOT NULL DEFAULT 7";
+
+    #[test]
+    fn a_file_takes_the_steps_that_it_lacks_and_no_other() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        assert_eq!(migrate(&mut connection, STEPS).unwrap(), 0);
+        assert_eq!(version(&connection), VERSION);
+        assert_eq!(migrate(&mut connection, STEPS).unwrap(), VERSION);
+        connection
+            .execute("UPDATE state SET last_seq = 5", [])
+            .unwrap();
+        let mut steps = STEPS.to_vec();
+        steps.push(NEXT);
+        assert_eq!(migrate(&mut connection, &steps).unwrap(), VERSION);
+        let found: (i64, i64) = connection
+            .query_row("SELECT last_seq, later FROM state", [], |row| {
+                Ok((row.get(0)?, row.get(1)?))
+            })
+            .unwrap();
+        assert_eq!(found, (5, 7));
+        assert!(matches!(
+            look(&connection),
+            Err(Trouble::NewerVersion(version)) if version == VERSION + 1
+        ));
+    }
+
+    #[test]
+    fn a_step_that_fails_leaves_the_version_before() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        migrate(&mut connection, STEPS).unwrap();
+        let mut steps = STEPS.to_vec();
+        steps.extend([NEXT, "ALTER TABLE nowhere ADD COLUMN a"]);
+        assert!(migrate(&mut connection, &steps).is_err());
+        assert_eq!(version(&connection), VERSION);
+        assert!(connection.prepare("SELECT later FROM state").is_err());
+    }
+}

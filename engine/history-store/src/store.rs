@@ -13,7 +13,7 @@ use crate::batch::{Batch, PluginRow, check};
 use crate::connection::{StoreOptions, connect, limit, make, synchronous};
 use crate::engine_runs::{self, EngineRun};
 use crate::error::{StoreError, Trouble};
-use crate::merge::{self, RECENT_ROWS_MAX};
+use crate::merge;
 use crate::retention::{Limits, Retained, Space, Sweep};
 use crate::rows::{Inserts, put, sql_seq};
 use crate::{plugins, runs, schema};
@@ -41,6 +41,7 @@ pub struct Store {
     /// How many rows wait in the table `recent`, and with how many they are merged.
     recent_rows: usize,
     merge_at_rows: usize,
+    waiting_rows_max: usize,
     sweep: Sweep,
     text: String,
 }
@@ -89,7 +90,8 @@ impl Store {
             numbers,
             last_seq: opened.last_seq,
             recent_rows,
-            merge_at_rows: RECENT_ROWS_MAX,
+            waiting_rows_max: options.waiting_rows_max,
+            merge_at_rows: options.waiting_rows_max,
             sweep: Sweep::default(),
             text: String::new(),
         };
@@ -133,7 +135,7 @@ impl Store {
     fn merge(&mut self) -> Result<(), Trouble> {
         merge::merge(&self.connection)?;
         self.recent_rows = 0;
-        self.merge_at_rows = RECENT_ROWS_MAX;
+        self.merge_at_rows = self.waiting_rows_max;
         Ok(())
     }
 

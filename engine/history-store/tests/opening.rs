@@ -194,8 +194,8 @@ fn a_damaged_file_is_set_aside_and_a_new_one_takes_its_place() {
     let (dir, path) = directory();
     let bytes = b"this was a history once, and is none any more".repeat(200);
     fs::write(&path, &bytes).unwrap();
-    fs::write(dir.path().join("history.db-wal"), b"its log").unwrap();
     assert_eq!(kind_of_opening(&path), StoreErrorKind::Corrupt);
+    fs::write(dir.path().join("history.db-wal"), b"its log").unwrap();
     let now = WallTime::from_unix_nanos(START_NS);
     let name = set_aside(&path, now).unwrap();
     assert_eq!(

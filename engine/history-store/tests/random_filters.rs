@@ -3,14 +3,19 @@
 mod support;
 
 use plugin_engine_core::HistoryFilter;
-use plugin_engine_history_store::{Batch, Reader, Store};
+use plugin_engine_history_store::{Batch, Reader, Store, StoreOptions};
 use support::{Engine, Random, expected, filter, transitions};
 
 /// Appends in batches of `batch` or fewer, asks after some of them, and again when the file is closed.
 fn answers_agree(seed: u64, count: u64, batch: u64, questions: u64) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("history.db");
-    let (mut store, _) = Store::open(&path).unwrap();
+    // Few rows wait, so that they are merged many times.
+    let options = StoreOptions {
+        waiting_rows_max: 90,
+        ..StoreOptions::default()
+    };
+    let (mut store, _) = Store::open_with(&path, &options).unwrap();
     let mut reader = Reader::open(&path).unwrap();
     let mut engine = Engine::new(seed, 7);
     let mut random = Random(seed.wrapping_mul(31) | 1);

@@ -4,11 +4,12 @@ mod support;
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
-use plugin_engine_core::{HistoryFilter, WallTime};
+use plugin_engine_core::{Cause, HistoryFilter, PluginState, WallTime};
 use plugin_engine_history_store::{
-    Batch, EngineRecord, Entry, Folded, Gap, HistoryEntry, PluginEntries, Reader, Started, Stopped,
-    Store,
+    Batch, Change, EngineRecord, Entry, Folded, Gap, HistoryEntry, PluginEntries, Reader, Started,
+    Stopped, Store, Update,
 };
 use support::{Engine, START_NS, id, transitions};
 
@@ -169,4 +170,66 @@ fn what_stands_for_several_entries_is_told_to_who_may_want_one_of_them() {
     assert_eq!(found(&[("after", "41")]), [2, 3]);
     assert_eq!(found(&[("since", "2026-01-01T00:00:15Z")]), [1, 2, 3]);
     assert_eq!(found(&[("until", "2026-01-01T00:00:15Z")]), [0, 1]);
+}
+
+#[test]
+fn what_happened_during_an_update_stands_between_its_start_and_its_completion() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("history.db");
+    let (mut store, _) = Store::open(&path).unwrap();
+    let at = WallTime::from_unix_nanos(START_NS);
+    let meanwhile = Change {
+        seq: 2,
+        at,
+        from: PluginState::Running,
+        to: PluginState::Running,
+        cause: Cause::LimitPassed,
+        error: None,
+        duration: None,
+    };
+    let update = Update {
+        start_seq: 1,
+        end_seq: 3,
+        at,
+        duration: Duration::from_millis(5),
+    };
+    for entries in [
+        vec![Entry::Change(meanwhile.clone()), Entry::Update(update)],
+        vec![Entry::Update(update), Entry::Change(meanwhile)],
+    ] {
+        let first_seq = store.last_seq() + 1;
+        let later = |entry: &Entry| match entry.clone() {
+            Entry::Update(mut update) => {
+                update.start_seq += first_seq - 1;
+                update.end_seq += first_seq - 1;
+                Entry::Update(update)
+            }
+            Entry::Change(mut change) => {
+                change.seq += first_seq - 1;
+                Entry::Change(change)
+            }
+            other => other,
+        };
+        store
+            .append(&Batch {
+                first_seq,
+                last_seq: first_seq + 2,
+                plugins: vec![PluginEntries {
+                    id: id(1),
+                    generation: 1,
+                    version: None,
+                    entries: entries.iter().map(later).collect(),
+                }],
+                engine: Vec::new(),
+                rows: Vec::new(),
+            })
+            .unwrap();
+    }
+    let mut reader = Reader::open(&path).unwrap();
+    let found = transitions(&mut reader, &HistoryFilter::default(), u64::MAX);
+    let found: Vec<_> = found.iter().map(|one| (one.seq, one.cause)).collect();
+    use Cause::{LimitPassed, UpdateCompleted, UpdateStarted};
+    let causes = [UpdateStarted, LimitPassed, UpdateCompleted];
+    let wanted: Vec<_> = (1..).zip([causes, causes].concat()).collect();
+    assert_eq!(found, wanted);
 }

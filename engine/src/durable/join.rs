@@ -102,6 +102,14 @@ impl Durable {
             *memory = transitions;
         }
         memory.truncate(limit);
+        // What stands behind the last entry belongs to the next question.
+        if let Some(last) = memory.last().filter(|_| memory.len() == limit) {
+            let is_before = |seq| match filter.newest_first {
+                true => seq > last.seq,
+                false => seq < last.seq,
+            };
+            answer.marks.retain(|mark| is_before(mark.seq()));
+        }
         answer
     }
 
@@ -124,7 +132,7 @@ impl Durable {
                 opened => opened?,
             },
         };
-        let found = reader.query(filter, up_to)?;
+        let found = with_marks(&mut reader, filter, up_to)?;
         let lost = reader.lost(filter)?;
         // One that had trouble is not kept.
         let mut readers = self.readers.lock();
@@ -132,6 +140,25 @@ impl Durable {
             readers.push(reader);
         }
         Ok((found, lost))
+    }
+}
+
+/// Asks for as many transitions as the limit says, and the marks between them, which do not count.
+fn with_marks(
+    reader: &mut Reader,
+    filter: &HistoryFilter,
+    up_to: u64,
+) -> Result<Vec<HistoryEntry>, StoreError> {
+    let mut asked = filter.clone();
+    loop {
+        let found = reader.query(&asked, up_to)?;
+        let is_mark = |entry: &&HistoryEntry| !matches!(entry, HistoryEntry::Transition(_));
+        let marks = found.iter().filter(is_mark).count();
+        let is_all = found.len() < asked.limit();
+        if is_all || found.len() - marks >= filter.limit() {
+            return Ok(found);
+        }
+        asked.limit = Some(filter.limit().saturating_add(marks));
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) fn start(engine: &Arc<Shared>) -> Result<(), SuperviseError> {
     let entry = engine.supervisor.enter(NAME, IfTaken::Succeeds, wake)?;
     let (durable, board) = (Arc::clone(durable), Arc::clone(&engine.board));
     entry.spawn(NAME, move |context| {
+        context.record_progress();
         while let Some(wishes) = durable.wait(context) {
             context.round(|| durable.write_what_is_new(&board));
             durable.fulfilled(wishes);

@@ -44,7 +44,7 @@ pub struct Lost {
 pub struct History {
     /// The entries, in the order that was asked for.
     pub entries: Vec<Transition>,
-    /// What stands between them, in the same order. They count towards the limit.
+    /// What stands between them, in the same order.
     #[serde(default)]
     pub marks: Vec<Mark>,
     /// Everything up to this number was looked at.

@@ -95,7 +95,7 @@ pub(super) fn not_called() -> Vec<(&'static str, Given)> {
                 "03:26:00",
                 Cause::Crashed,
                 FaultKind::Crash,
-                "crashed the engine in its update: SIGSEGV; once so far [PE0620]",
+                "crashed the engine in its update: SIGSEGV; once so far [PE0622]",
             ),
         ),
         (
