@@ -77,6 +77,13 @@ impl Served {
         Asked::Http(self.admin.http_addr().expect("there is one"))
     }
 
+    /// Waits until the tasks that were started have all said that they are alive.
+    pub fn await_liveness(&self) {
+        crate::wait_for("the tasks to be alive", || {
+            self.by_socket().get("/livez").status == 200
+        });
+    }
+
     /// The header with the token.
     pub fn token(&self) -> String {
         let file: &Path = self.admin.token_file().expect("there is one");

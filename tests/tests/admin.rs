@@ -283,7 +283,7 @@ fn an_engine_has_one_server_at_a_time_and_the_first_one_is_not_disturbed() {
     let served = Served::new();
     let second = Admin::serve(&served.rig.engine, AdminOptions::default()).unwrap_err();
     assert_eq!(second.code(), "PE0612");
-    assert_eq!(served.by_socket().get("/livez").status, 200);
+    served.await_liveness();
     let Served { admin, rig, .. } = &served;
     assert!(admin.socket().unwrap().exists());
     assert!(
@@ -303,7 +303,7 @@ fn a_server_that_was_stopped_can_be_started_again_and_one_of_a_stopped_engine_ca
     // The state directory is that of the engine, which is there no more.
     std::fs::create_dir_all(socket.parent().unwrap()).unwrap();
     let again = Admin::serve(&rig.engine, AdminOptions::default()).unwrap();
-    assert_eq!(Asked::Socket(socket.clone()).get("/livez").status, 200);
+    assert_eq!(Asked::Socket(socket.clone()).get("/engine").status, 200);
     rig.engine
         .shutdown(std::time::Duration::from_secs(5))
         .unwrap();

@@ -269,10 +269,10 @@ fn one_connection_too_many_is_told_so_and_those_over_the_socket_have_places_of_t
         told.starts_with("HTTP/1.1 503 ") && told.contains("PE0716"),
         "{told}"
     );
-    assert_eq!(served.by_socket().get("/livez").status, 200);
+    assert_eq!(served.by_socket().get("/engine").status, 200);
     drop(held);
     wait_for("places to be free", || {
-        let reply = served.by_http().get("/livez");
+        let reply = served.by_http().get("/engine");
         reply.status == 200
     });
 }
@@ -296,7 +296,7 @@ fn commands_that_wait_for_a_plugin_keep_nobody_from_asking_and_there_are_only_so
     let busy = asked.post("/plugins/clock/update");
     assert_eq!(code(&busy), refused(503, "PE0716"));
     assert_eq!(asked.get("/plugins/gated").json()["state"], "Running");
-    assert_eq!(asked.get("/livez").status, 200);
+    assert_eq!(asked.get("/engine").status, 200);
     gate.open_all();
     assert_eq!(waiting.join().unwrap(), 200);
     wait_for("the place to be free", || {

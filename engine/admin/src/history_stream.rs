@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
-use plugin_engine::HistoryFilter;
-use plugin_engine_wire::Transition;
+use plugin_engine::{HistoryFilter, HistoryMark};
+use plugin_engine_wire::{Mark, Transition};
 use tokio::time::{Instant, sleep};
 
 use crate::server::App;
@@ -43,6 +43,7 @@ impl Following {
     /// What is new. `None` if nobody can be asked any more.
     async fn read(&mut self) -> Option<Messages> {
         let newest = self.newest.take();
+        let from = self.seen;
         let filter = HistoryFilter {
             after: Some(self.seen),
             newest_first: newest.is_some(),
@@ -53,6 +54,7 @@ impl Following {
         let mut answer = answer.ok()?;
         if newest.is_some() {
             answer.entries.reverse();
+            answer.marks.reverse();
         }
         let is_cut = newest.is_none() && answer.entries.len() >= BATCH;
         self.seen = match answer.entries.last() {
@@ -60,14 +62,32 @@ impl Following {
             _ => answer.last_seq,
         };
         let mut messages = Messages::default();
+        let mut gone = answer.marks.iter().filter_map(gone).peekable();
+        let mut before = from;
         for entry in &answer.entries {
+            while let Some((_, count)) = gone.next_if(|(seq, _)| *seq < entry.seq) {
+                messages.add_lost(count, before);
+            }
+            before = entry.seq;
             messages.add(
                 Some("transition"),
                 Some(entry.seq),
                 &Transition::from(entry),
             );
         }
+        gone.for_each(|(_, count)| messages.add_lost(count, before));
         Some(messages)
+    }
+}
+
+/// Where entries are missing, and how many: they were folded, or left the history before they could be kept.
+fn gone(mark: &HistoryMark) -> Option<(u64, u64)> {
+    match Mark::from(mark) {
+        Mark::Folded {
+            seq, transitions, ..
+        } => Some((seq, transitions)),
+        Mark::Gap { seq, count, .. } => Some((seq, count)),
+        _ => None,
     }
 }
 

@@ -60,7 +60,7 @@ pub(crate) fn serve(
         let needs = if addr.ip().is_loopback() {
             "commands need"
         } else {
-            "everything needs"
+            "everything but the page needs"
         };
         let token = token.display();
         screen.say(format_args!("http://{addr}; {needs} the token in {token}"));
