@@ -15,6 +15,10 @@ need systemd-analyze systemd
 need yamllint yamllint
 need promtool prometheus
 need jq jq
+/usr/bin/python3 -c 'import seccomp' 2>/dev/null || {
+    [[ ${updated:-} ]] || apt-get update -q >/dev/null
+    apt-get install -q -y --no-install-recommends python3-seccomp >/dev/null
+}
 
 cargo build --quiet --locked --package plugin-engine-cli --package clock
 target=$(realpath "${CARGO_TARGET_DIR:-target}")/debug
@@ -62,7 +66,7 @@ except PermissionError:
 PYTHON
 status=0
 run=("$target/plugin-engine" run --plugins "$dir/plugins" --cycles 1 --json)
-said=$(python3 "$dir/confined.py" "${run[@]}" 2>&1) || status=$?
+said=$(/usr/bin/python3 "$dir/confined.py" "${run[@]}" 2>&1) || status=$?
 if [[ $status == 77 ]]; then
     printf 'skipped: this kernel cannot refuse memory that is written and run\n'
 elif [[ $status != 0 || $said != *'"update_completed"'* ]]; then
@@ -73,6 +77,54 @@ fi
 
 yamllint --strict -d '{extends: default, rules: {line-length: {max: 140}}}' "$docs/kubernetes.yaml"
 ok 'yamllint has nothing to say of the manifest'
+
+# Nor do the system calls that it forbids: the same set as a filter, with what a state directory and HTTP need.
+cat >"$dir/filtered.py" <<'PYTHON'
+import ctypes, os, re, subprocess, sys
+import seccomp
+
+def calls(name):
+    said = subprocess.run(["systemd-analyze", "syscall-filter", name], capture_output=True, text=True, check=True)
+    words = [line.strip() for line in said.stdout.splitlines()[1:]]
+    found = set()
+    for word in words:
+        if word.startswith("@"):
+            found |= calls(word)
+        elif word and not word.startswith("#"):
+            found.add(word)
+    return found
+
+allowed = calls("@default")
+for line in re.findall(r"^SystemCallFilter=(.*)$", open(sys.argv[1]).read(), re.M):
+    named = set().union(*(calls(name) for name in line.lstrip("~").split()))
+    allowed = allowed - named if line.startswith("~") else allowed | named
+PR_SET_NO_NEW_PRIVS, EPERM = 38, 1
+rules = seccomp.SyscallFilter(seccomp.ERRNO(EPERM))
+for name in sorted(allowed):
+    try:
+        rules.add_rule(seccomp.ALLOW, name)
+    except RuntimeError:
+        pass  # Of another kind of machine.
+ctypes.CDLL(None).prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+try:
+    rules.load()
+except Exception:
+    sys.exit(77)
+try:
+    os.nice(-1)
+    sys.exit("a call that is forbidden was made")
+except PermissionError:
+    os.execv(sys.argv[2], sys.argv[2:])
+PYTHON
+status=0
+said=$(/usr/bin/python3 "$dir/filtered.py" "$docs/plugin-engine.service" "${run[@]}" --state "$dir/state" --http 127.0.0.1:0 2>&1) || status=$?
+if [[ $status == 77 ]]; then
+    printf 'skipped: no filter of system calls can be set here\n'
+elif [[ $status != 0 || $said != *'"update_completed"'* ]]; then
+    fail 'a plugin does not run under the filter of system calls:' "$said"
+else
+    ok 'a plugin, a state directory and HTTP run under the filter of system calls'
+fi
 
 # The arguments of the manifest, the container file and the unit are such as the program takes.
 help=$("$target/plugin-engine" run --help)

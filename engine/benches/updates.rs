@@ -11,6 +11,7 @@ mod rounds;
 /// The very code that an update runs, without the engine around it.
 #[allow(
     dead_code,
+    unreachable_pub,
     unused_imports,
     reason = "the part of the engine that is measured by itself, of which the benchmark needs the half"
 )]

@@ -83,17 +83,18 @@ class Modules(unittest.TestCase):
 
     def test_a_snapshot_older_than_the_history_does_not_undo_it(self):
         told = self.ask("model.js", """
-            const snapshot = { id: 'a', seq: 5, state: 'Running', error: null, interval_ms: 1000, updates: 1, successes: 0, failures: 0,
+            const snapshot = { id: 'a', seq: 5, state: 'Running', error: null, interval_ms: 1000, updates: 1, successes: 0, failures: 0, timeouts: 0, panics: 0,
                                health: 'unknown', in_flight: { call: 'update', since: '2026-01-01T00:00:00Z', abandoned: false } };
             const plugin = new m.Plugin(snapshot);
             const error = { kind: 'timeout', message: 'late' };
             const more = plugin.takeTransition({ seq: 6, at: '2026-01-01T00:00:02Z', id: 'a', from: 'Running', to: 'Enabled',
                                                  cause: 'update_timed_out', error, duration_us: 2000000 });
+            const { failed } = plugin;
             plugin.takeSnapshot({ ...snapshot, health: 'healthy' });
             const { state, health, next_update: next, in_flight: call } = plugin.now;
-            return [more, state, plugin.now.error.kind, health, next, call.abandoned, plugin.trouble];
+            return [more, state, plugin.now.error.kind, health, next, call.abandoned, plugin.trouble, failed];
         """)
-        self.assertEqual(told, [True, "Enabled", "timeout", "healthy", "2026-01-01T00:00:03.000Z", True, 1])
+        self.assertEqual(told, [True, "Enabled", "timeout", "healthy", "2026-01-01T00:00:03.000Z", True, 1, 1])
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ class Page(unittest.TestCase):
     def open(self, fragment=""):
         self.browser.open(self.engine.url + fragment)
         self.browser.until("rows, and a live connection", self.is_live)
+        self.browser.until("what is in view is filled", lambda: self.browser.all(self.row("fails", ".sparkline")))
 
     def is_live(self):
         return self.status() == "live" and len(self.browser.all("#rows .row")) >= len(PLUGINS)
@@ -85,6 +86,7 @@ class Page(unittest.TestCase):
 
         self.browser.until("running, timed out, tried again", turns)
         self.assertTrue(self.browser.run("return window.loadedOnce"))
+        self.assertGreaterEqual(int(self.browser.text(self.row("hangs-awhile", ".failures"))), 1)
 
     def test_a_click_opens_error_why_history_and_display(self):
         self.open_row("hangs-awhile")

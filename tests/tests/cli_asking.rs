@@ -146,6 +146,36 @@ fn liveness_fails_while_a_task_is_stale() {
 }
 
 #[test]
+fn readiness_fails_while_a_required_plugin_is_waited_for_or_the_engine_stops() {
+    let body =
+        |ready: bool, waiting: &str| format!("{{\"ready\":{ready},\"waiting_for\":[{waiting}]}}");
+    let answers = |status: &'static str, body: String| {
+        StandIn::new(move |_| Answer::new(status, "application/json", body.as_bytes()))
+    };
+    let bad = "503 Service Unavailable";
+    let waiting = r#"{"id":"clock","state":"Error","message":"no\u001b disk"}"#;
+    let not_ready = answers(bad, body(false, waiting));
+    let Ended { status, out, .. } = ask(&not_ready, &["readiness"]);
+    assert_eq!(status, 1);
+    assert_eq!(out, "waits for clock, which is Error: no\\u{1b} disk\n");
+    let Ended { status, out, .. } = ask(&not_ready, &["readiness", "--json"]);
+    assert_eq!(status, 1);
+    assert_eq!(objects(&out)[0]["waiting_for"][0]["id"], "clock");
+
+    let loading = answers(bad, body(false, ""));
+    let Ended { status, out, .. } = ask(&loading, &["readiness"]);
+    assert_eq!((status, &*out), (1, "the first load is not done\n"));
+    let ready = answers("200 OK", body(true, ""));
+    let Ended { status, out, .. } = ask(&ready, &["readiness"]);
+    assert_eq!((status, &*out), (0, "ready\n"));
+
+    let stopping = StandIn::new(|_| Answer::refusal(bad, "PE0401", "the engine stops"));
+    let Ended { status, err, .. } = ask(&stopping, &["readiness"]);
+    assert_eq!(status, 1);
+    assert!(err.contains("the engine stops"), "{err}");
+}
+
+#[test]
 fn events_are_shown_with_control_characters_escaped() {
     let Ended { status, out, .. } = ask(&engine(), &["events"]);
     assert_eq!(status, 0);
@@ -204,7 +234,7 @@ fn without_an_engine_every_command_says_how_to_start_one() {
     let none = TempDir::new().unwrap();
     let absent = none.path().join("absent");
     let stale = engine().kill();
-    let every_command: [&[&str]; 15] = [
+    let every_command: [&[&str]; 16] = [
         &["status"],
         &["status", "clock"],
         &["history", "--follow"],
@@ -212,6 +242,7 @@ fn without_an_engine_every_command_says_how_to_start_one() {
         &["events"],
         &["events", "--follow"],
         &["liveness"],
+        &["readiness"],
         &["display", "clock"],
         &["enable", "clock"],
         &["disable", "clock"],

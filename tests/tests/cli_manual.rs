@@ -3,7 +3,7 @@
 use plugin_engine_tests::{Ended, command, ended};
 use tempfile::TempDir;
 
-const COMMANDS: [&str; 23] = [
+const COMMANDS: [&str; 24] = [
     "run",
     "status",
     "top",
@@ -11,6 +11,7 @@ const COMMANDS: [&str; 23] = [
     "why",
     "events",
     "liveness",
+    "readiness",
     "display",
     "enable",
     "disable",

@@ -223,11 +223,13 @@ impl Held {
             held.then(|| unsafe { libc::waitpid(thread, std::ptr::null_mut(), libc::__WALL) });
         (waited == Some(thread)).then_some(Self(thread))
     }
+}
 
-    fn let_go(self) {
+impl Drop for Held {
+    /// Also where a test fails: a process with a thread that is held cannot be ended.
+    fn drop(&mut self) {
         // SAFETY: as above; the thread was stopped by this one.
-        let answer = unsafe { libc::ptrace(libc::PTRACE_DETACH, self.0, 0, 0) };
-        assert_ne!(answer, -1);
+        unsafe { libc::ptrace(libc::PTRACE_DETACH, self.0, 0, 0) };
     }
 }
 
@@ -265,7 +267,7 @@ fn no_sign_of_life_comes_while_a_task_of_the_engine_is_wedged() {
         let message = manager.message_within(left.max(Duration::from_millis(1)));
         assert_ne!(message.as_deref(), Some("WATCHDOG=1\n"));
     }
-    held.let_go();
+    drop(held);
     manager.await_message("WATCHDOG=1\n");
     run.signal(Signal::TERM);
     assert_eq!(run.end().0, Some(0));

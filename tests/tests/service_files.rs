@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use plugin_engine_tests::Served;
 use serde_json::Value;
 
 fn root() -> PathBuf {
@@ -65,10 +66,19 @@ fn the_parts_of_the_manifest_refer_to_each_other() {
     let text = read("kubernetes.yaml");
     let port = said(&text, "containerPort")[0];
     assert!(text.contains(&format!("--http=0.0.0.0:{port}")), "{port}");
-    let probes: Vec<_> = said(&text, "path");
-    assert_eq!(probes, ["/livez", "/readyz", "/livez"]);
-    // Probes and the service name the port as the container does.
-    assert_eq!(said(&text, "port"), ["http", "http", "http", port]);
+    let state = said(&text, "mountPath");
+    assert!(state.contains(&"/state") && text.contains("- --state=/state\n"));
+    for (probe, command) in [
+        ("livenessProbe", "liveness"),
+        ("readinessProbe", "readiness"),
+        ("startupProbe", "liveness"),
+    ] {
+        let wanted = format!("[\"plugin-engine\", \"{command}\", \"--state=/state\"]");
+        let lines = text.split(&format!("{probe}:\n")).nth(1).unwrap();
+        let command = said(lines, "command")[0];
+        assert_eq!(command, wanted, "{probe}");
+    }
+    assert_eq!(said(&text, "port"), [port]);
     assert_eq!(said(&text, "targetPort"), ["http"]);
     let names: BTreeSet<_> = said(&text, "name").into_iter().collect();
     for claim in said(&text, "claimName") {
@@ -145,4 +155,37 @@ fn every_panel_of_the_dashboard_asks_something_and_has_a_place_of_its_own() {
     }
     let text = dashboard["templating"].to_string();
     assert!(metrics(&text).count() >= 2, "the variables ask, too");
+}
+
+#[test]
+fn the_dashboard_asks_for_metrics_that_are_served_and_labels_that_they_have() {
+    let served = Served::new();
+    served.rig.drop_in("noop");
+    served.rig.load();
+    served.rig.engine.run_cycle();
+    let reply = served.by_http().get("/metrics");
+    assert_eq!(reply.status, 200);
+    let page = reply.text();
+    // Names of samples, and what is said in braces after them.
+    let samples: BTreeSet<_> = page
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| metrics(line).next())
+        .collect();
+    let dashboard = read("grafana-dashboard.json");
+    for name in metrics(&dashboard) {
+        assert!(samples.contains(name), "{name} is not served: {samples:#?}");
+    }
+    let mut found = Vec::new();
+    expressions(&serde_json::from_str(&dashboard).unwrap(), &mut found);
+    for expression in found {
+        for state in ["state", "health", "breaker"] {
+            let Some(value) = expression.split(&format!("{state}=\"")).nth(1) else {
+                continue;
+            };
+            let value = value.split('"').next().unwrap();
+            let label = format!("{state}=\"{value}\"");
+            assert!(page.contains(&label), "{label} is not served");
+        }
+    }
 }

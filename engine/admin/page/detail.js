@@ -242,8 +242,8 @@ function figures(plugin, snapshot, time) {
     ['Interval', length(snapshot.interval_ms)],
     ['Timeout', length(snapshot.timeout_ms)],
     ['Updates', n(snapshot.updates)],
-    ['Calls', `${n(snapshot.calls)}: ${n(snapshot.successes)} good, ${n(snapshot.failures)} failed`],
-    ['Of these', `${n(snapshot.timeouts)} timed out, ${n(snapshot.panics)} panicked`],
+    ['Calls', `${n(snapshot.calls)}: ${n(snapshot.successes)} good, ${n(snapshot.failures)} with an error, `
+      + `${n(snapshot.timeouts)} timed out, ${n(snapshot.panics)} panicked`],
     ['Late, skipped', `${n(snapshot.late)}, ${n(snapshot.skipped)}`],
     ...(usage ? [['Updates took', percentiles
       ? `half up to ${took(percentiles.p50_us)}, 99 in 100 up to ${took(percentiles.p99_us)}, at most ${took(usage.wall_max_us)}`

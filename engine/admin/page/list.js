@@ -23,7 +23,7 @@ const ORDERS = {
   id: () => 0,
   state: (a, b) => stateRank(a) - stateRank(b),
   next: (a, b) => next(a) - next(b) || 0,
-  failures: (a, b) => b.now.failures - a.now.failures,
+  failures: (a, b) => b.failed - a.failed,
 };
 
 export class List {

@@ -14,13 +14,13 @@ export const BROKEN = 2;
 /** A plugin that fails now and then is in trouble between its failures, too: it neither jumps about nor is said anew each time. */
 const LASTING_MS = 30_000;
 
-/** The end of an update, by its cause: whether it went well. */
+/** The end of an update, by its cause: what counts it. */
 const UPDATE_ENDS = new Map([
-  ['update_completed', true],
-  ['update_failed', false],
-  ['update_timed_out', false],
-  ['update_panicked', false],
-  ['failed_permanently', false],
+  ['update_completed', 'successes'],
+  ['update_failed', 'failures'],
+  ['update_timed_out', 'timeouts'],
+  ['update_panicked', 'panics'],
+  ['failed_permanently', 'failures'],
 ]);
 
 export class Plugin {
@@ -46,6 +46,12 @@ export class Plugin {
     if (state === 'Error' || health === 'unhealthy') return BROKEN;
     const ails = error || health === 'degraded' || breaker === 'open' || breaker === 'half_open' || call?.abandoned;
     return ails ? AILING : FINE;
+  }
+
+  /** How many calls failed in whatever way: with an error, by their deadline or in a panic. */
+  get failed() {
+    const { failures, timeouts, panics } = this.now;
+    return failures + timeouts + panics;
   }
 
   /** The most trouble of the last half minute. */
@@ -83,10 +89,11 @@ export class Plugin {
       now.updates += 1;
       return false;
     }
-    const wentWell = UPDATE_ENDS.get(entry.cause);
-    if (wentWell === undefined) return true;
-    this.#endUpdate(entry, wentWell);
-    return !wentWell;
+    const counter = UPDATE_ENDS.get(entry.cause);
+    if (counter === undefined) return true;
+    now[counter] += 1;
+    this.#endUpdate(entry, counter === 'successes');
+    return counter !== 'successes';
   }
 
   #endUpdate(entry, wentWell) {
@@ -95,12 +102,7 @@ export class Plugin {
     now.error = wentWell ? null : entry.error;
     const late = entry.cause === 'update_timed_out';
     now.in_flight = late && now.in_flight ? { ...now.in_flight, abandoned: true } : null;
-    if (wentWell) {
-      now.last_success = entry.at;
-      now.successes += 1;
-    } else {
-      now.failures += 1;
-    }
+    if (wentWell) now.last_success = entry.at;
     // A guess until the next snapshot: one interval after the start of a success, or after a failure.
     const from = wentWell ? (this.#startedAt ?? instant(entry.at)) : instant(entry.at);
     const isNext = entry.to === 'Enabled' && now.interval_ms > 0;

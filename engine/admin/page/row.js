@@ -119,7 +119,7 @@ export class Row {
     mark(parts.reason, 'title', snapshot.health_reason ? plain(snapshot.health_reason) : null);
     this.#sayNext(parts.next);
     sayTime(parts.last, snapshot.last_update, (ms) => relative(ms, time));
-    say(parts.failures, snapshot.failures.toLocaleString('en'));
+    say(parts.failures, plugin.failed.toLocaleString('en'));
     parts.error.hidden = !snapshot.error;
     say(parts.error, snapshot.error ? errorLine(snapshot.error) : '');
     say(parts.took, took(plugin.track.durations().at(-1)?.us));

@@ -43,6 +43,7 @@ fn main() {
         Command::Events(args) => commands::events::run(&args),
         Command::Liveness(args) => commands::liveness::run(&args),
         Command::Top(args) => commands::top::run(&args),
+        Command::Readiness(args) => commands::readiness::run(&args),
         Command::Display(args) => commands::display::run(&args),
         Command::Plugin(command) => commands::plugin_commands::run(&command),
         Command::Lock(args) => commands::lock::run(&args),

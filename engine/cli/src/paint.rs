@@ -77,6 +77,30 @@ impl Line {
         line
     }
 
+    /// The line in as many lines as it takes where none may have more than `columns`, of which there is at least one.
+    pub(crate) fn fold(&self, columns: usize) -> Vec<Self> {
+        let columns = columns.max(1);
+        let mut lines = vec![Self::default()];
+        let mut used = 0;
+        for (style, text) in &self.pieces {
+            let mut piece = String::new();
+            for c in text.chars() {
+                let wide = char_width(c);
+                if used > 0 && used + wide > columns {
+                    let last = lines.len() - 1;
+                    lines[last].add(*style, std::mem::take(&mut piece));
+                    lines.push(Self::default());
+                    used = 0;
+                }
+                piece.push(c);
+                used += wide;
+            }
+            let last = lines.len() - 1;
+            lines[last].add(*style, piece);
+        }
+        lines
+    }
+
     /// As it is written.
     pub(crate) fn text(&self, coloured: bool) -> String {
         let mut written = String::new();
@@ -179,6 +203,23 @@ mod tests {
         assert_eq!(line.cut(6).text(false), "goodb…");
         assert_eq!(line.cut(4).text(false), "goo…");
         assert_eq!(line.cut(0).text(false), "");
+    }
+
+    #[test]
+    fn a_line_is_folded_across_its_pieces_and_nothing_is_lost() {
+        let mut line = Line::of(Style::Good, "good");
+        line.add(Style::Bad, "日本語");
+        let folded = |columns| -> Vec<String> {
+            line.fold(columns)
+                .iter()
+                .map(|line| line.text(false))
+                .collect()
+        };
+        assert_eq!(folded(10), ["good日本語"]);
+        assert_eq!(folded(7), ["good日", "本語"]);
+        assert_eq!(folded(1).concat(), "good日本語");
+        assert_eq!(line.fold(3)[2].text(true), "\x1b[31m本\x1b[0m");
+        assert_eq!(Line::default().fold(5).len(), 1);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use std::time::Duration;
 use http_body_util::{BodyExt, Empty, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{ACCEPT, CONTENT_TYPE, HOST, HeaderName};
-use hyper::{Method, Request, Response};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use plugin_engine_wire::ErrorBody;
 use serde::de::DeserializeOwned;
@@ -39,6 +39,10 @@ pub(crate) struct Client {
     state_dir: PathBuf,
     runtime: Runtime,
 }
+
+/// Marks a request whose answer is one with 503 as well.
+#[derive(Clone, Copy)]
+struct AlsoIfBad;
 
 /// An answer that is not looked into.
 pub(crate) struct Content {
@@ -74,6 +78,21 @@ impl Client {
     pub(crate) fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         let request = self.request(Method::GET, path, ACCEPT, "application/json")?;
         self.answer(request, ANSWER_LIMIT)?.read()
+    }
+
+    /// [`Client::get`] of something that comes with 503, too, where it is not as it should be.
+    pub(crate) fn get_also_if_bad<T: DeserializeOwned>(
+        &self,
+        path: &str,
+    ) -> Result<T, ClientError> {
+        let mut request = self.request(Method::GET, path, ACCEPT, "application/json")?;
+        request.extensions_mut().insert(AlsoIfBad);
+        let answer = self.answer(request, ANSWER_LIMIT)?;
+        // An engine that stops says 503 of everything.
+        match serde_json::from_slice::<ErrorBody>(&answer.bytes) {
+            Ok(body) => Err(refused(StatusCode::SERVICE_UNAVAILABLE, body)),
+            Err(_) => answer.read(),
+        }
     }
 
     /// What the engine has at this path, in a form that it `accept`s.
@@ -152,21 +171,26 @@ impl Client {
         let (mut sender, connection) = shaken.map_err(ClientError::lost)?;
         // It ends with the answer; what goes wrong with it is told by the answer, too.
         tokio::spawn(connection);
+        let also_if_bad = request.extensions().get::<AlsoIfBad>().is_some();
         let response = sender.send_request(request).await;
         let response = response.map_err(ClientError::lost)?;
-        if response.status().is_success() {
+        let status = response.status();
+        if status.is_success() || (also_if_bad && status == StatusCode::SERVICE_UNAVAILABLE) {
             return Ok(response);
         }
-        let status = response.status();
         let body = collect(response, REFUSAL_BYTES_MAX).await?;
         match serde_json::from_slice::<ErrorBody>(&body) {
-            Ok(body) => Err(ClientError::Refused {
-                status,
-                code: body.error.code.map(Into::into),
-                message: body.error.message,
-            }),
+            Ok(body) => Err(refused(status, body)),
             Err(_) => Err(ClientError::Strange(format!("it answers with {status}"))),
         }
+    }
+}
+
+fn refused(status: StatusCode, body: ErrorBody) -> ClientError {
+    ClientError::Refused {
+        status,
+        code: body.error.code.map(Into::into),
+        message: body.error.message,
     }
 }
 

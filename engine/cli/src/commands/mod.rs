@@ -12,6 +12,7 @@ pub(crate) mod lock;
 pub(crate) mod man;
 mod patience;
 pub(crate) mod plugin_commands;
+pub(crate) mod readiness;
 pub(crate) mod run;
 pub(crate) mod status;
 mod target;
@@ -61,6 +62,8 @@ pub(crate) enum Command {
     Liveness(liveness::LivenessArgs),
     /// Watch the plugins of a running engine live on a terminal
     Top(top::TopArgs),
+    /// Say whether the plugins that are required can be called
+    Readiness(readiness::ReadinessArgs),
     /// Show what a plugin shows of itself
     Display(display::DisplayArgs),
     #[command(flatten)]

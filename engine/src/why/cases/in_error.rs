@@ -42,7 +42,7 @@ pub(super) fn in_error() -> Vec<(&'static str, Given)> {
         (
             "it is in quarantine",
             Given::nothing()
-                .said("03:26:00", Cause::Crashed, FaultKind::Crash, "crashed the engine in its update: SIGSEGV; twice so far [PE0620]")
+                .said("03:26:00", Cause::Crashed, FaultKind::Crash, "crashed the engine in its update: SIGSEGV; twice so far [PE0622]")
                 .stands("03:26:01", Cause::Quarantined, (FaultKind::Crash, None), "quarantined: crashed the engine twice [PE0621]"),
         ),
         ("its settings are not good", created(Cause::CreateFailed, FaultKind::Config, "clock.toml:3:1: `start` is missing")),

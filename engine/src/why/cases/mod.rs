@@ -148,6 +148,22 @@ fn failures_that_belong_to_an_earlier_trouble_are_not_told() {
 }
 
 #[test]
+fn failures_before_the_last_success_are_not_told_where_updates_fail() {
+    let given = Given::loaded("03:00:00")
+        .fail("03:20:00", Cause::UpdateFailed, "before")
+        .update("03:21:00")
+        .fail("03:22:00", Cause::UpdateFailed, "after");
+    let why = given.why();
+    let told: Vec<_> = why
+        .steps
+        .iter()
+        .map(|step| (step.cause, step.count))
+        .collect();
+    assert_eq!(told, [(Cause::UpdateFailed, 1)]);
+    assert_eq!(why.error_since, Some(time("03:22:00")));
+}
+
+#[test]
 fn entries_of_other_plugins_explain_nothing() {
     let mut entries = working().0.left.entries;
     for entry in &mut entries {

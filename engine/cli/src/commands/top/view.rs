@@ -208,7 +208,9 @@ fn draw_detail(
         None => lines.push(paint::Line::of(paint::Style::Faint, "…")),
         Some(told) => add_told(&mut lines, told),
     }
-    let lines: Vec<_> = lines.iter().map(|line| look.line(line)).collect();
+    let columns = usize::from(area.width);
+    let lines = lines.iter().flat_map(|line| line.fold(columns));
+    let lines: Vec<_> = lines.map(|line| look.line(&line)).collect();
     let most = lines.len().saturating_sub(usize::from(area.height));
     // Kept, so that the first key in the other direction shows.
     detail.scrolled = detail.scrolled.min(u16::try_from(most).unwrap_or(u16::MAX));
