@@ -11,11 +11,11 @@ use rusqlite::{Connection, OpenFlags};
 use crate::error::{StoreError, Trouble};
 use crate::schema;
 
-/// How a [`Store`] writes.
+/// How a [`Store`](crate::Store) writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoreOptions {
     /// Whether each append waits for the disk, so that not even a loss of power takes back what was written. Off by default, see
-    /// [`Store`].
+    /// [`Store`](crate::Store).
     pub sync_each_append: bool,
     /// How long to wait for another writer. 1 s by default.
     pub busy_timeout: Duration,

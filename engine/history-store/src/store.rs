@@ -170,7 +170,7 @@ impl Store {
     }
 
     /// Removes what is older than `max_age`, and the oldest beyond that until the file has at most `max_bytes` (1 MiB or more); gives the space back to the file
-    /// system. One step of that: about [`RETAIN_STEP`] of work, so that whoever appends on the same thread is not held up for long. To be called again
+    /// system. One step of that: about [`RETAIN_STEP`](crate::RETAIN_STEP) of work, so that whoever appends on the same thread is not held up for long. To be called again
     /// soon until it is [`done`](Retained::done), and then now and then.
     ///
     /// Oldest is what has the smallest numbers, over all plugins. Rows go as a whole, so that up to a row of each plugin stays longer than it has to, and
