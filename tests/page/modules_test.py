@@ -62,7 +62,10 @@ class Modules(unittest.TestCase):
             track.load([entry(4, 70, 'Running', 'Enabled', 'update_timed_out', { kind: 'timeout', message: 'late' }),
                         entry(3, 50, 'Enabled', 'Running', 'update_started'),
                         entry(2, 30, 'Loaded', 'Enabled', 'created')], 20);
-            return [none, track.segments(0, 100, 'Enabled'), track.segments(60, 65, 'Enabled'), track.errors(0, 100).length, track.durations()];
+            const again = new m.Track();
+            again.load([entry(1, 10, 'Enabled', 'Running', 'update_started'), entry(4, 40, 'Unloaded', 'Loaded', 'mapped')], 0);
+            return [none, track.segments(0, 100, 'Enabled'), track.segments(60, 65, 'Enabled'), track.errors(0, 100).length, track.durations(),
+                    again.segments(0, 50, 'Loaded')];
         """)
         states = lambda segments: [(one["state"], one["from"], one["to"]) for one in segments]
         self.assertEqual(states(told[0]), [("Disabled", 0, 100)])
@@ -71,6 +74,8 @@ class Modules(unittest.TestCase):
         self.assertEqual(states(told[2]), [("Running", 60, 65)])
         self.assertEqual(told[3], 1)
         self.assertEqual(told[4], [{"us": 5, "failed": False}, {"us": 5, "failed": True}])
+        # An engine that was killed in an update, and started again later.
+        self.assertEqual(states(told[5]), [("Enabled", 0, 10), (None, 10, 40), ("Loaded", 40, 50)])
 
     def test_a_pixel_of_a_timeline_shows_what_took_most_of_its_time_and_hints_at_the_rest(self):
         told = self.ask("draw.js", """
@@ -80,6 +85,18 @@ class Modules(unittest.TestCase):
             return m.columns(segments, 0, 200, 4).map(({ most, short }) => [most, short]);
         """)
         self.assertEqual(told, [[None, None], ["Unloaded", None], ["Enabled", "Running"], ["Enabled", "Running"]])
+
+    def test_good_updates_in_a_row_are_folded_also_those_of_which_only_sums_are_kept(self):
+        told = self.ask("history.js", """
+            const good = (seq) => [{ seq: seq + 1, cause: 'update_completed', error: null }, { seq, cause: 'update_started', error: null }];
+            const failed = [{ seq: 11, cause: 'update_failed', error: {} }, { seq: 10, cause: 'update_started', error: null }];
+            const running = { seq: 20, cause: 'update_started', error: null };
+            const folded = { mark: 'folded', seq: 5, updates: 40 };
+            const gap = { mark: 'gap', seq: 3, count: 7 };
+            const groups = m.fold([running, ...good(14), ...good(12), ...failed, ...good(8), ...good(6), folded, gap]);
+            return groups.map(({ entry, newest, good }) => [newest.seq, entry.seq, good]);
+        """)
+        self.assertEqual(told, [[15, 12, 2], [11, 11, 0], [9, 5, 42], [3, 3, 0]])
 
     def test_a_snapshot_older_than_the_history_does_not_undo_it(self):
         told = self.ask("model.js", """

@@ -16,6 +16,7 @@ import { TokenForm } from './token.js';
 const FOLLOW_ALL_MAX = 60;
 const REFOLLOW_MS = 400;
 const TICK_MS = 1_000;
+const GAP_MIN_MS = 10_000;
 
 const model = new Model();
 const announcer = new Announcer();
@@ -36,7 +37,7 @@ const connection = new Connection({
   onEvent,
   onTransition,
   onLostEvents: () => refresh.all().catch(onProblem),
-  onGap: startOver,
+  onGap,
   followed,
   onStatus,
 });
@@ -94,6 +95,14 @@ function startOver() {
 /** A request outside of a session was not answered, or wants a token. A refusal of another kind concerns that request alone. */
 function onProblem(error) {
   if (!(error instanceof Refusal) || error.status === 401) connection.check(error);
+}
+
+/** Entries were lost on the way. Where that goes on, asking for everything anew each time would make it worse. */
+let gapAt = -Infinity;
+function onGap() {
+  if (performance.now() - gapAt < GAP_MIN_MS) return;
+  gapAt = performance.now();
+  startOver();
 }
 
 function onStatus() {

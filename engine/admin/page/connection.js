@@ -193,7 +193,7 @@ export class Connection {
   #take(event, data) {
     if (event === 'lost') {
       this.#handlers.onGap();
-    } else if (data.seq) {
+    } else if (event === 'transition') {
       this.#after = Math.max(this.#after, data.seq);
       this.#handlers.onTransition(data);
     }

@@ -2,7 +2,7 @@
 // What never comes here: timelines.
 
 import { get, now } from './api.js';
-import { element, instant, mark, plain, relative, say, sayTime, timeOfDay, took } from './format.js';
+import { count, element, instant, mark, plain, relative, say, sayTime, timeOfDay, took } from './format.js';
 import { errorLine, sayBadge, badge } from './row.js';
 
 const PAGE = 50;
@@ -79,14 +79,14 @@ export class HistoryView {
     mark(this.#older, 'aria-disabled', 'true');
     try {
       const before = this.#entries.size;
-      const { entries } = await get(`plugins/${encodeURIComponent(this.#id)}/history?${query}`);
+      const { entries, marks = [], lost, problem } = await get(`plugins/${encodeURIComponent(this.#id)}/history?${query}`);
       if (asked !== this.#asked) return;
-      for (const entry of entries) this.#entries.set(entry.seq, entry);
+      for (const entry of entries.concat(marks)) this.#entries.set(entry.seq, entry);
       // The last one again stands for "nothing older": the end of the time range is part of it.
       const more = entries.length === PAGE && this.#entries.size > before;
       this.#oldest = entries.at(-1)?.at ?? this.#oldest;
       this.#older.hidden = !more;
-      say(this.#note, more ? '' : this.#entries.size === 0 ? 'No entries.' : 'Nothing older is kept.');
+      say(this.#note, plain([more ? '' : endWords(this.#entries.size, lost), problem].filter(Boolean).join(' ')));
     } catch (error) {
       if (asked !== this.#asked) return;
       say(this.#note, plain(error.code ? `${error.code}: ${error.message}` : error.message));
@@ -123,20 +123,39 @@ export class HistoryView {
   }
 }
 
+function endWords(size, lost) {
+  if (size === 0) return 'No entries.';
+  return lost > 0 ? `Nothing older is kept: ${count(lost, 'entry has', 'entries have')} left the history.` : 'Nothing older is kept.';
+}
+
+/** What stands between entries, in words. */
+function markWords({ mark: kind, updates, count: missing }) {
+  switch (kind) {
+    case 'folded': return `${count(updates, 'good update')}, of which only sums are kept`;
+    case 'gap': return `${count(missing, 'entry is', 'entries are')} missing here`;
+    default: return 'Something that this page does not know';
+  }
+}
+
 /** Folds good updates in a row into one group. The group is known by its oldest entry, so that it stays the same while it grows. */
-function fold(entries) {
+export function fold(entries) {
   const groups = [];
   for (const entry of entries) {
-    const isGood = !entry.error && (entry.cause === 'update_completed' || entry.cause === 'update_started');
+    const isGood = !entry.error && (entry.mark === 'folded' || entry.cause === 'update_completed' || entry.cause === 'update_started');
     const last = groups.at(-1);
     if (isGood && last?.isGood) {
       last.entry = entry;
-      last.good += entry.cause === 'update_completed' ? 1 : 0;
+      last.good += goodOf(entry);
     } else if (entry.cause !== 'update_started') {
-      groups.push({ entry, isGood, newest: entry, good: isGood ? 1 : 0 });
+      groups.push({ entry, isGood, newest: entry, good: isGood ? goodOf(entry) : 0 });
     }
   }
   return groups;
+}
+
+function goodOf(entry) {
+  if (entry.mark) return entry.updates;
+  return entry.cause === 'update_completed' ? 1 : 0;
 }
 
 function itemOf({ entry, newest, good }) {
@@ -148,6 +167,7 @@ function itemOf({ entry, newest, good }) {
   }
   const when = element('time');
   sayTime(when, entry.at, (ms) => relative(ms, now()));
+  if (entry.mark) return element('li', { className: 'mark', 'data-mark': entry.mark }, when, element('span', { textContent: markWords(entry) }));
   const to = badge('state');
   sayBadge(to, entry.to);
   const cause = plain(entry.cause).replaceAll('_', ' ');

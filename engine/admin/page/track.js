@@ -75,6 +75,8 @@ export class Track {
       push(Math.min(this.knownFrom, end), next);
     }
     for (let i = first; i >= 0 && i < entries.length && entries[i].at < end; i += 1) {
+      // What leads from another state than the last one came after something that nobody could write down, such as a kill.
+      if (entries[i].from !== state) state = null;
       if (entries[i].to !== state) push(entries[i].at, entries[i].to);
     }
     push(end, state);
