@@ -54,7 +54,7 @@ super::codes! {
     BODY_TOO_LARGE = "PE0714", "the body of a request is too long" {
         cause: "Requests are at most 64 KiB long; commands need no body at all.",
         example: "the body is longer than 65536 bytes, which is the most that is read [PE0714]",
-        remedy: "Send less.",
+        remedy: "Send less than the limit that the message names.",
     }
     BAD_QUERY = "PE0715", "a request asks for something that there is not" {
         cause: "A key of the query is unknown here, or its value is none for it.",
