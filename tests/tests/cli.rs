@@ -217,7 +217,7 @@ fn a_wrong_command_line_is_status_2() {
         &["--for", "soon"],
         &["--for", "0s"],
         &["--for", "1s", "--cycles", "1"],
-        &["--http", "127.0.0.1:0"],
+        &["--http", "nowhere"],
     ] {
         let (status, stdout, _) = output(&mut run(&dir, args));
         assert_eq!((status, stdout.as_str()), (2, ""), "{args:?}");

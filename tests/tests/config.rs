@@ -241,13 +241,14 @@ fn what_holds_is_shown_with_who_said_it() {
         })
         .collect();
     assert_eq!(
-        values[..11],
+        values[..12],
         [
             ("id", "\"quotes-settings\"", at(&engine, 5)),
             ("enabled", "false", at(&engine, 6)),
             ("interval", "\"1s\"", Origin::Manifest),
             ("timeout", "\"3s\"", at(&beside, 1)),
             ("jitter", "\"100ms\"", at(&engine, 2)),
+            ("required", "false", Origin::Default),
             ("requires", "[]", Origin::Default),
             ("reload", "\"try-activate\"", Origin::Default),
             ("trial_update", "true", Origin::Default),
