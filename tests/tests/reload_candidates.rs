@@ -84,7 +84,7 @@ impl Counter {
                 assert_eq!(*said.type_name, *error.code().as_str(), "{what}: {reason}");
                 let after = self.rig.snapshot("counter");
                 assert_eq!(after.generation, before.generation, "{what}");
-                assert_eq!(after.counts, before.counts, "{what}");
+                assert_eq!(after.counts, before.counts, "{what}: {reason}");
                 assert_eq!(after.next_update, before.next_update, "{what}");
                 self.counts_on();
                 false

@@ -20,6 +20,15 @@ pub(crate) enum Next {
 }
 
 impl Follower {
+    /// A reader of all that this engine enters, and nothing of those before.
+    pub(crate) fn of(engine: &Engine) -> Self {
+        Self::after(
+            engine
+                .history_status()
+                .map_or(0, |status| status.started_seq),
+        )
+    }
+
     /// A reader that has read all entries up to `seq`.
     pub(crate) fn after(seq: u64) -> Self {
         Self { last: seq }

@@ -139,6 +139,7 @@ impl Durable {
         let last_seq = board.ledger.next_seq.load(Ordering::Acquire);
         HistoryStatus {
             file: self.file.clone(),
+            started_seq: self.started_seq,
             durable_seq,
             held: last_seq.saturating_sub(durable_seq),
             problem: self.problem.lock().clone(),

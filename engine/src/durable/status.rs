@@ -25,6 +25,8 @@ pub enum HistoryError {
 pub struct HistoryStatus {
     /// The file.
     pub file: PathBuf,
+    /// The number of the start of this engine; what has smaller ones is of engines before.
+    pub started_seq: u64,
     /// Everything up to this number is in the file: a `kill -9` takes nothing of it away.
     pub durable_seq: u64,
     /// How many numbers have been given out since: those entries are in memory only.

@@ -24,9 +24,9 @@ struct AtTheEnd {
 }
 
 impl JsonLines {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(engine: &Engine) -> Self {
         Self {
-            follower: Follower::default(),
+            follower: Follower::of(engine),
             output: BufWriter::new(io::stdout()),
             plugins: Vec::new(),
         }

@@ -105,7 +105,7 @@ impl Presenter {
         failed: impl FnOnce(io::Error) + Send + 'static,
     ) -> io::Result<Self> {
         let show: Box<dyn Show> = match form {
-            Form::Json => Box::new(json_lines::JsonLines::new()),
+            Form::Json => Box::new(json_lines::JsonLines::new(engine)),
             Form::Live => Box::new(live::Live::new(Arc::clone(screen), dir)),
             Form::Plain => Box::new(plain::Plain::default()),
         };
