@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use plugin_engine::{
-    CallKind, Cause, Engine, EngineBuilder, Error, FaultKind, FoundCall, LoadOutcome, PluginState,
-    StateError, install_crash_marks,
+    CallKind, Cause, Engine, EngineBuilder, Error, FaultKind, FoundCall, HistoryQuery, LoadOutcome,
+    PluginState, StateError, install_crash_marks,
 };
 use plugin_engine_tests::{ThreadHooks, built, wait_for, write_other_build};
 use tempfile::TempDir;
@@ -88,6 +88,12 @@ fn crash(dir: &TempDir, does: &str) {
     assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{does}: {err}");
 }
 
+/// The history of `p` since this engine was started; what was before is on disk.
+fn of_this_start(engine: &Engine) -> HistoryQuery {
+    let started = engine.history_status().unwrap().started_seq;
+    engine.history("p").after(started)
+}
+
 /// The next engine, and what it has found of `p`.
 fn next(dir: &TempDir) -> (Engine, FoundCall) {
     let engine = builder(dir.path()).build().unwrap();
@@ -97,7 +103,7 @@ fn next(dir: &TempDir) -> (Engine, FoundCall) {
     let found = found.clone();
     assert_eq!(found.id, "p");
     assert!(found.crashed, "{found}");
-    let entry = engine.history("p").into_iter().next().unwrap();
+    let entry = of_this_start(&engine).into_iter().next().unwrap();
     assert_eq!(
         (entry.cause, entry.to),
         (Cause::Crashed, PluginState::Unloaded)
@@ -237,15 +243,14 @@ fn of_several_plugins_of_one_file_only_the_one_that_crashed_is_kept_out() {
     engine.load_all();
     quarantined(&engine, "p");
     assert_eq!(engine.snapshot("q").state, PluginState::Enabled);
-    let causes: Vec<_> = engine
-        .history("p")
+    let causes: Vec<_> = of_this_start(&engine)
         .into_iter()
         .map(|entry| entry.cause)
         .collect();
     assert_eq!(causes, [Cause::Crashed, Cause::Quarantined]);
     // Said once, however often somebody looks.
     engine.load_all();
-    assert_eq!(engine.history("p").into_iter().count(), 2);
+    assert_eq!(of_this_start(&engine).into_iter().count(), 2);
     engine.reset("p").unwrap();
     assert_eq!(engine.snapshot("p").state, PluginState::Enabled);
 }
@@ -303,7 +308,7 @@ fn a_mended_file_is_loaded_under_a_running_engine_and_the_one_that_crashed_is_to
     );
     quarantined(&engine, "p");
     assert_eq!(
-        engine.history("p").into_iter().count(),
+        of_this_start(&engine).into_iter().count(),
         2,
         "it is entered once"
     );
