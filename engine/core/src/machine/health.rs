@@ -429,6 +429,14 @@ impl Machine {
         }
     }
 
+    /// The moment of a restart has come, and no call is in its way.
+    pub(super) fn check_restart(&self, now: Moment) -> Result<(), RejectReason> {
+        if !self.restart_is_due(now) {
+            return Err(RejectReason::NotDue);
+        }
+        self.check_settled()
+    }
+
     /// A restart whose moment has come cannot be made: it counts as one that failed.
     pub(super) fn refuse_restart(
         &mut self,
@@ -436,10 +444,7 @@ impl Machine {
         wall: WallTime,
         report: &FaultReport,
     ) -> Result<Step, RejectReason> {
-        if !self.restart_is_due(now) {
-            return Err(RejectReason::NotDue);
-        }
-        self.check_settled()?;
+        self.check_restart(now)?;
         self.fail_create(now, wall, Duration::ZERO, report, true)
     }
 

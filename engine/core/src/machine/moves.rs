@@ -47,10 +47,7 @@ impl Machine {
         wall: WallTime,
         report: &FaultReport,
     ) -> Result<Step, RejectReason> {
-        if !self.restart_is_due(now) {
-            return Err(RejectReason::NotDue);
-        }
-        self.check_settled()?;
+        self.check_restart(now)?;
         let delay = self.health.policy.restart.first_delay;
         self.schedule.wait(now, delay);
         let after = humantime::format_duration(to_the_millisecond(delay));
