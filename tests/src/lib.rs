@@ -1,5 +1,6 @@
 //! The harness: builds plugin files once per run, drops copies of them into directories, and waits for conditions.
 
+mod answering;
 mod asking;
 pub mod bad_files;
 mod census;

@@ -1,23 +1,18 @@
 //! Stands in for a running engine: listens in a state directory and answers what a test wants.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
-use std::thread::JoinHandle;
 
 use tempfile::TempDir;
 
+use crate::answering::Answering;
 use crate::files::root;
 
 /// Listens where an engine would. One connection after the other, one request each.
 pub struct StandIn {
     dir: TempDir,
-    stop: Arc<AtomicBool>,
-    requests: Arc<Mutex<Vec<String>>>,
-    thread: Option<JoinHandle<()>>,
+    answering: Answering,
 }
 
 /// What a stand-in does about a request.
@@ -70,35 +65,9 @@ impl StandIn {
     pub fn new(answer: impl Fn(&str) -> Answer + Send + 'static) -> Self {
         let dir = TempDir::new().expect("a directory can be made");
         let listener = UnixListener::bind(dir.path().join("admin.sock")).expect("it is free");
-        let stop = Arc::new(AtomicBool::new(false));
-        let requests = Arc::new(Mutex::new(Vec::new()));
-        let (stopped, heard) = (Arc::clone(&stop), Arc::clone(&requests));
-        let thread = std::thread::spawn(move || {
-            let mut open = Vec::new();
-            for stream in listener.incoming() {
-                if stopped.load(Ordering::SeqCst) {
-                    return;
-                }
-                let Ok(mut stream) = stream else { continue };
-                let request = head(&stream);
-                heard.lock().unwrap().push(request.clone());
-                // A client that has seen enough may hang up before the end.
-                match answer(&request) {
-                    Answer::Bytes(bytes) => drop(stream.write_all(&bytes)),
-                    Answer::Open(bytes) => {
-                        drop(stream.write_all(&bytes));
-                        open.push(stream);
-                    }
-                    Answer::Silence => open.push(stream),
-                }
-            }
-        });
-        Self {
-            dir,
-            stop,
-            requests,
-            thread: Some(thread),
-        }
+        let accept = move || listener.accept().map(|(stream, _)| stream);
+        let answering = Answering::start(accept, answer);
+        Self { dir, answering }
     }
 
     /// The state directory.
@@ -108,7 +77,7 @@ impl StandIn {
 
     /// The first lines of the requests so far, without the version.
     pub fn asked(&self) -> Vec<String> {
-        let requests = self.requests.lock().unwrap();
+        let requests = self.answering.requests();
         let lines = requests.iter().filter_map(|request| request.lines().next());
         lines
             .map(|line| line.trim_end_matches(" HTTP/1.1").to_owned())
@@ -117,7 +86,7 @@ impl StandIn {
 
     /// The requests so far, with their headers.
     pub fn requests(&self) -> Vec<String> {
-        self.requests.lock().unwrap().clone()
+        self.answering.requests()
     }
 
     /// Ends it as an engine that is killed: what listened is gone, and its socket stays.
@@ -130,12 +99,8 @@ impl StandIn {
     }
 
     fn end(&mut self) {
-        self.stop.store(true, Ordering::SeqCst);
-        // Wakes the thread, which waits for somebody to come.
-        let _ = UnixStream::connect(self.dir.path().join("admin.sock"));
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
-        }
+        let socket = self.dir.path().join("admin.sock");
+        self.answering.end(|| UnixStream::connect(socket));
     }
 }
 
@@ -143,18 +108,6 @@ impl Drop for StandIn {
     fn drop(&mut self) {
         self.end();
     }
-}
-
-/// A request up to the empty line.
-fn head(stream: &UnixStream) -> String {
-    let mut head = String::new();
-    let mut reader = BufReader::new(stream);
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).unwrap_or(0) == 0 {
-            break;
-        }
-    }
-    head
 }
 
 /// How the type of this name is written, as its crate promises.
