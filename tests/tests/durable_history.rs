@@ -9,7 +9,7 @@ use plugin_engine::{
     WallTime,
 };
 use plugin_engine_history_store::{HistoryEntry, Reader};
-use plugin_engine_tests::{built, wait_for};
+use plugin_engine_tests::{Gate, built, wait_for};
 use tempfile::TempDir;
 
 const BUDGET: Duration = Duration::from_secs(30);
@@ -159,6 +159,37 @@ fn an_engine_that_was_not_stopped_has_its_lost_numbers_named_and_used_by_nobody(
         *seq > first.last_seq(),
         "no number of the first engine is used again"
     );
+    assert_complete(&answer);
+}
+
+/// The late return is numbered, and seen by whoever still has the engine; nobody writes it any more.
+#[test]
+fn a_call_that_returns_after_the_end_of_its_engine_has_a_number_that_the_next_engine_does_not_use()
+{
+    let (site, gate) = (Site::new(), Gate::new());
+    let plugins = site.dir.path().join("plugins");
+    std::fs::copy(built("gated"), plugins.join("gated.so")).unwrap();
+    std::fs::write(plugins.join("gated.toml"), gate.settings("")).unwrap();
+    let first = site.loaded();
+    let cycle = first.start_cycle();
+    gate.await_entry(1);
+    first.shutdown(Duration::from_millis(200)).unwrap();
+    let _ = cycle.wait();
+    let stopped = first.last_seq();
+
+    let second = site.engine();
+    gate.open_all();
+    wait_for("the late return", || first.stuck_calls().is_empty());
+    let history = first.history("gated").newest_first().limit(1);
+    let late = history.into_iter().next().unwrap();
+    assert_eq!(late.cause, Cause::ReturnedLate);
+    assert!(late.seq > stopped);
+    let answer = second.query(&HistoryFilter::default());
+    let Some(HistoryMark::Started { seq, lost, .. }) = answer.marks.last() else {
+        panic!("{:?}", answer.marks);
+    };
+    assert!(*seq > late.seq, "{seq}, after {}", late.seq);
+    assert_eq!(*lost, Some((stopped + 1, seq - 1)));
     assert_complete(&answer);
 }
 

@@ -9,7 +9,7 @@
 //! # let dir = tempfile::tempdir()?;
 //! let path = dir.path().join("history.db");
 //! let (mut store, opened) = Store::open(&path)?;
-//! let seq = opened.reserved_seq + 1;
+//! let seq = opened.last_seq + 1;
 //! let started = Started { seq, at: WallTime::default(), pid: 1, version: "0.1.0".into(), lost: None };
 //! store.append(&Batch {
 //!     first_seq: seq,

@@ -1,6 +1,6 @@
 //! The one that writes: opens or makes the file, and appends to it.
 //!
-//! What lives here: opening, appending, marks of numbers. What never will: what is read for people, and what is deleted.
+//! What lives here: opening and appending. What never will: what is read for people, and what is deleted.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use plugin_engine_core::{PluginId, WallTime};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::batch::{Batch, PluginRow, check};
-use crate::connection::{StoreOptions, connect, limit, make, synchronous};
+use crate::connection::{StoreOptions, connect, limit, make};
 use crate::engine_runs::{self, EngineRun};
 use crate::error::{StoreError, Trouble};
 use crate::merge;
@@ -35,7 +35,6 @@ const DIRECT_TEXT_LEN: usize = 400;
 pub struct Store {
     connection: Connection,
     path: PathBuf,
-    sync_each_append: bool,
     numbers: HashMap<PluginId, i64>,
     last_seq: u64,
     /// How many rows wait in the table `recent`, and with how many they are merged.
@@ -55,8 +54,6 @@ pub struct Opened {
     pub migrated_from: Option<u32>,
     /// The last number in it; 0 if there is none.
     pub last_seq: u64,
-    /// The last number that was ever reserved, at least `last_seq`. Larger ones were never given out.
-    pub reserved_seq: u64,
     /// What is remembered of plugins, by id.
     pub plugins: Vec<PluginRow>,
     /// The last start of the engine.
@@ -86,7 +83,6 @@ impl Store {
         let store = Self {
             connection,
             path: path.to_owned(),
-            sync_each_append: options.sync_each_append,
             numbers,
             last_seq: opened.last_seq,
             recent_rows,
@@ -137,26 +133,6 @@ impl Store {
         self.recent_rows = 0;
         self.merge_at_rows = self.waiting_rows_max;
         Ok(())
-    }
-
-    /// Remembers that numbers up to this one may be used, and waits until that is on the disk: not even a loss of power takes it back. A
-    /// smaller one than before changes nothing.
-    ///
-    /// # Errors
-    /// Trouble with the file; the mark is as it was.
-    pub fn reserve(&mut self, seq: u64) -> Result<(), StoreError> {
-        let reserve = |store: &mut Self| -> Result<(), Trouble> {
-            let seq = sql_seq(seq)?;
-            synchronous(&store.connection, true)?;
-            let reserved = store.connection.execute(
-                "UPDATE state SET reserved_seq = max(reserved_seq, ?1)",
-                [seq],
-            );
-            synchronous(&store.connection, store.sync_each_append)?;
-            reserved?;
-            Ok(())
-        };
-        reserve(self).map_err(|trouble| trouble.of(&self.path))
     }
 
     /// Lets the file take so many bytes and no more, or as many as there is room for on the disk. What does not fit is refused as
@@ -261,9 +237,7 @@ impl Store {
                 engine_runs::write(&transaction, record)?;
             }
             transaction
-                .prepare_cached(
-                    "UPDATE state SET last_seq = ?1, reserved_seq = max(reserved_seq, ?1)",
-                )?
+                .prepare_cached("UPDATE state SET last_seq = ?1")?
                 .execute([sql_seq(batch.last_seq)?])?;
         }
         transaction.commit()?;
@@ -298,10 +272,7 @@ impl Written {
 type Found = (Opened, HashMap<PluginId, i64>, usize);
 
 fn found(connection: &Connection, created: bool, before: i64) -> Result<Found, Trouble> {
-    let (last_seq, reserved_seq) =
-        connection.query_row("SELECT last_seq, reserved_seq FROM state", [], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-        })?;
+    let last_seq: i64 = connection.query_row("SELECT last_seq FROM state", [], |row| row.get(0))?;
     let recent_rows: u32 =
         connection.query_row("SELECT count(*) FROM recent", [], |row| row.get(0))?;
     let plugins = plugins::all(connection)?;
@@ -311,7 +282,6 @@ fn found(connection: &Connection, created: bool, before: i64) -> Result<Found, T
             .ok()
             .filter(|before| (1..schema::VERSION as u32).contains(before)),
         last_seq: last_seq.unsigned_abs(),
-        reserved_seq: reserved_seq.max(last_seq).unsigned_abs(),
         plugins: plugins.iter().map(|(_, row)| row.clone()).collect(),
         last_run: engine_runs::last(connection)?,
     };

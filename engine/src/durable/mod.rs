@@ -76,8 +76,10 @@ struct Asked {
     flushes: u64,
     /// How many of these wishes are fulfilled.
     flushed: u64,
-    /// Whether there will be nothing more.
+    /// Whether there will be nothing more to write.
     ended: bool,
+    /// Whether calls are left behind, whose return is numbered although nobody writes it any more.
+    calls_left: bool,
 }
 
 impl Durable {

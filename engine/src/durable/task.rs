@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::{Durable, FLUSH_EVERY};
 use crate::shared::Shared;
+use crate::shutdown::stuck_calls;
 use crate::supervisor::{IfTaken, SuperviseError, TaskContext};
 
 const NAME: &str = "plugin-history";
@@ -30,7 +31,8 @@ pub(crate) fn start(engine: &Arc<Shared>) -> Result<(), SuperviseError> {
             context.round(|| durable.write_what_is_new(&board));
             durable.fulfilled(wishes);
         }
-        context.round(|| durable.write_the_end(&board));
+        let calls_left = durable.asked.lock().calls_left;
+        context.round(|| durable.write_the_end(&board, calls_left));
         durable.fulfilled(u64::MAX);
     })
 }
@@ -40,7 +42,11 @@ pub(crate) fn finish(engine: &Shared, until: Option<Instant>) {
     let Some(durable) = &engine.durable else {
         return;
     };
-    durable.asked.lock().ended = true;
+    {
+        let mut asked = durable.asked.lock();
+        asked.calls_left = !stuck_calls(engine).is_empty();
+        asked.ended = true;
+    }
     durable.changed.notify_all();
     if !durable.await_flush(u64::MAX, until) {
         let status = durable.status(&engine.board);

@@ -223,8 +223,9 @@ impl Durable {
         *self.problem.lock() = problem;
     }
 
-    /// Enters the end of the engine, writes all that is left, and says which number was the last.
-    pub(super) fn write_the_end(&self, board: &Board) {
+    /// Enters the end of the engine, writes all that is left, and says which number was the last, unless calls are left behind: each takes a number when it
+    /// returns, which the next engine must not use again, so that it begins above what is set apart.
+    pub(super) fn write_the_end(&self, board: &Board, calls_left: bool) {
         let ledger = &board.ledger;
         // What could not be written before and is held goes first; nothing is taken beside it.
         self.write_what_is_new(board);
@@ -240,7 +241,8 @@ impl Durable {
         self.write_what_is_new(board);
         let mut writer = self.writer.lock();
         let last = ledger.next_seq.load(Ordering::SeqCst);
-        if self.durable_seq.load(Ordering::Acquire) == last
+        if !calls_left
+            && self.durable_seq.load(Ordering::Acquire) == last
             && let Err(error) = writer.mark.end_at(last)
         {
             tracing::warn!(target: "plugin_engine::history", %error, "numbers will be skipped at the next start");

@@ -2,12 +2,11 @@
 
 -- One row about the whole file.
 CREATE TABLE state (
-    one          INTEGER PRIMARY KEY CHECK (one = 1),
-    last_seq     INTEGER NOT NULL,
-    reserved_seq INTEGER NOT NULL,
-    trimmed_seq  INTEGER NOT NULL
+    one         INTEGER PRIMARY KEY CHECK (one = 1),
+    last_seq    INTEGER NOT NULL,
+    trimmed_seq INTEGER NOT NULL
 );
-INSERT INTO state VALUES (1, 0, 0, 0);
+INSERT INTO state VALUES (1, 0, 0);
 
 -- A plugin without an id is forgotten: its entries are on their way out.
 CREATE TABLE plugin (
