@@ -65,11 +65,8 @@ fn waiting_for(engine: &Shared) -> Vec<Awaited> {
     let mut wait = |one: Awaited| {
         awaited.entry(one.name.clone()).or_insert(one);
     };
-    let mut files = Vec::new();
     for cell in engine.board.registry.all() {
-        let (is_required, file) = standing(cell);
-        files.extend(file);
-        if is_required {
+        if is_required_now(cell) {
             wait_for_cell(engine, cell, &mut wait);
         }
     }
@@ -97,7 +94,7 @@ fn waiting_for(engine: &Shared) -> Vec<Awaited> {
         let file = entry.file.as_ref();
         let file = file.map(|file| dir.unwrap_or(Path::new("")).join(&file.value));
         // The plugins of that file speak for themselves.
-        if id.is_none() && file.as_ref().is_some_and(|file| files.contains(file)) {
+        if id.is_none() && file.as_ref().is_some_and(|file| has_plugins(engine, file)) {
             continue;
         }
         let path = file.unwrap_or_default();
@@ -122,23 +119,31 @@ fn wait_for_cell(engine: &Shared, cell: &Cell, wait: &mut impl FnMut(Awaited)) {
     }
 }
 
-/// Whether a plugin that is known is required, and the file it comes from.
-fn standing(cell: &Cell) -> (bool, Option<std::path::PathBuf>) {
+/// Whether a plugin that is known is required.
+fn is_required_now(cell: &Cell) -> bool {
     let guarded = cell.lock();
-    let Some(source) = guarded.source.clone() else {
-        return (false, None);
+    let Some(source) = &guarded.source else {
+        return false;
     };
-    let is_unloaded = guarded.machine.state() == PluginState::Unloaded;
-    drop(guarded);
+    if guarded.machine.state() != PluginState::Unloaded {
+        return source.config.is_required();
+    }
     // What was said of one that is gone may be gone, too; what the engine's file says is looked at for itself.
-    let is_required = if is_unloaded {
-        let said = is_required(&source.config.beside);
-        said && config::read_beside(&source.candidate.config_path())
-            .is_ok_and(|beside| is_required(&beside))
-    } else {
-        source.config.required().value
-    };
-    (is_required, Some(source.candidate.path))
+    if !is_required(&source.config.beside) {
+        return false;
+    }
+    let path = source.candidate.config_path();
+    drop(guarded);
+    config::read_beside(&path).is_ok_and(|beside| is_required(&beside))
+}
+
+/// Whether any plugin comes from a file.
+fn has_plugins(engine: &Shared, file: &Path) -> bool {
+    engine.board.registry.all().any(|cell| {
+        let guarded = cell.lock();
+        let source = guarded.source.as_ref();
+        source.is_some_and(|source| source.candidate.path == file)
+    })
 }
 
 fn is_required(layer: &Layer) -> bool {

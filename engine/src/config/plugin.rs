@@ -229,6 +229,14 @@ impl PluginConfig {
         self.value(|layer| &layer.required, None, false)
     }
 
+    /// [`Self::required`] without who says so, for who asks often.
+    pub(crate) fn is_required(&self) -> bool {
+        let entry = self.entry.as_deref();
+        let said = entry.and_then(|layer| layer.required.as_ref());
+        let said = said.or(self.beside.required.as_ref());
+        said.is_some_and(|said| said.value)
+    }
+
     /// How a replacement takes over.
     pub(crate) fn reload(&self) -> Holds<ReloadWay> {
         self.value(|layer| &layer.reload, None, ReloadWay::TryActivate)

@@ -1,7 +1,7 @@
 //! What happens next to a plugin, when, and which key of the configuration decides that. Plugins that are called are in
 //! [`next_running`](super::next_running). Never what led there.
 
-use plugin_engine_core::{Cause, FaultKind, PluginState, Transition, WallTime};
+use plugin_engine_core::{CallKind, Cause, FaultKind, PluginState, Transition, WallTime};
 
 use super::chain::is_off_by_configuration;
 use super::input::{EngineEnd, WhyInput};
@@ -196,7 +196,7 @@ pub(super) fn waited_for(draft: &mut Draft<'_>) -> Option<WhyNext> {
         let text = format!("its {} ends, or passes its deadline", call.call);
         return Some(step(NextKind::CallEnds, None, text));
     };
-    if call.call == plugin_engine_core::CallKind::Update {
+    if call.call == CallKind::Update {
         draft.decided_by(&["timeout"]);
     }
     let deadline = call.since.saturating_add(limit);
@@ -245,6 +245,15 @@ fn disabled(draft: &mut Draft<'_>, id: &str) -> WhyNext {
 }
 
 fn error(draft: &mut Draft<'_>, id: &str) -> WhyNext {
+    // What is still being destroyed does not move the date of the restart; a create is the restart itself.
+    let is_destroyed = draft
+        .input
+        .snapshot
+        .in_flight
+        .is_some_and(|call| call.call == CallKind::Destroy);
+    if draft.input.counted.waits_for_restart && is_destroyed {
+        return restart(draft, id);
+    }
     if let Some(next) = waited_for(draft) {
         return next;
     }

@@ -28,8 +28,7 @@ const HEALTHS: [Health; 4] = [
     Health::Degraded,
     Health::Unhealthy,
 ];
-const BREAKERS: [BreakerState; 4] = [
-    BreakerState::Off,
+const BREAKERS: [BreakerState; 3] = [
     BreakerState::Closed,
     BreakerState::Open,
     BreakerState::HalfOpen,
@@ -301,7 +300,7 @@ impl Gathered {
             "state",
             "The state of a plugin: 1 for the one it is in",
             &STATES,
-            |one| one.state,
+            |one| Some(one.state),
             |state| state.name(),
         )?;
         self.one_hot(
@@ -309,15 +308,15 @@ impl Gathered {
             "health",
             "The health of a plugin: 1 for the one it has",
             &HEALTHS,
-            |one| one.health,
+            |one| Some(one.health),
             |health| health.name(),
         )?;
         self.one_hot(
             out,
             "breaker",
-            "What the circuit breaker of a plugin does: 1 for that",
+            "What the circuit breaker of a plugin does, if it has one: 1 for that",
             &BREAKERS,
-            |one| one.breaker,
+            |one| (one.breaker != BreakerState::Off).then_some(one.breaker),
             |breaker| breaker.name(),
         )?;
         for (name, help, of) in COUNTERS {
@@ -370,7 +369,7 @@ impl Gathered {
         name: &'static str,
         help: &str,
         values: &[T],
-        of: impl Fn(&Snapshot) -> T,
+        of: impl Fn(&Snapshot) -> Option<T>,
         called: impl Fn(T) -> &'static str,
     ) -> Written {
         out.family(
@@ -380,7 +379,7 @@ impl Gathered {
             MetricType::Gauge,
             |metric| {
                 for (plugin, _) in &self.plugins {
-                    let is = of(plugin);
+                    let Some(is) = of(plugin) else { continue };
                     for &value in values {
                         let labels = [("plugin", plugin.id().as_str()), (name, called(value))];
                         let hot = u32::from(is == value);

@@ -22,6 +22,17 @@ pub(super) struct Gathered {
 }
 
 impl Gathered {
+    /// About how long all of it is in words, in bytes.
+    pub(super) fn text_len(&self) -> usize {
+        let ids: usize = self
+            .plugins
+            .iter()
+            .map(|(one, _)| one.id().as_str().len())
+            .sum();
+        // Some forty samples of a plugin, each with its id.
+        16 * 1_024 + self.plugins.len() * 2_900 + ids * 45
+    }
+
     pub(super) fn from(engine: &Engine, events_lost: u64) -> Self {
         let tallies = engine.plugin_tallies();
         // Both are in the order in which plugins became known, and what is known stays so: one that came between has no tallies yet.

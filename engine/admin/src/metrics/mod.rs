@@ -31,9 +31,11 @@ pub(crate) async fn metrics(
     let events_lost = app.events.lost();
     let text = app
         .ask(move |engine| {
+            let gathered = Gathered::from(engine, events_lost);
             let mut registry = Registry::default();
-            registry.register_collector(Box::new(Gathered::from(engine, events_lost)));
-            let mut text = String::new();
+            // Grown step by step it would be copied as often.
+            let mut text = String::with_capacity(gathered.text_len());
+            registry.register_collector(Box::new(gathered));
             encode(&mut text, &registry).map(|()| text)
         })
         .await?

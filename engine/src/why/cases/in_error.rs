@@ -77,6 +77,14 @@ pub(super) fn in_error() -> Vec<(&'static str, Given)> {
             working().panics_until_unhealthy(25).unhealthy("03:25:30").next("03:26:18"),
         ),
         (
+            "it waits for its restart, while the instance that failed is being destroyed",
+            working()
+                .panics_until_unhealthy(25)
+                .unhealthy("03:25:30")
+                .next("03:26:18")
+                .call(CallKind::Destroy, "03:26:16", false),
+        ),
+        (
             "it waits for its last restart",
             working()
                 .config("restart = { max_restarts = 2 }\n")
