@@ -43,8 +43,11 @@ impl Run {
         self.dir.path().join("plugins.d").join(name)
     }
 
+    /// Puts a file in its place as a whole: on a busy machine a copy may pause for longer than a file has to be at rest.
     fn copy(&self, name: &str, file: &str) {
-        fs::copy(built(name), self.path(file)).unwrap();
+        let unfinished = self.path(&format!(".{file}"));
+        fs::copy(built(name), &unfinished).unwrap();
+        fs::rename(unfinished, self.path(file)).unwrap();
     }
 
     fn errors(&self) -> String {

@@ -9,7 +9,7 @@ pub struct AdminOptions {
     /// Whether there is a socket in the state directory. An engine without a state directory has none.
     pub socket: bool,
     /// The address on which HTTP is served; with the port 0 a free one is taken. Nowhere, if not said. On an address that is not loopback
-    /// every request needs the token.
+    /// everything needs the token but the status page's own files, which have to be there for it to be asked for.
     pub http: Option<SocketAddr>,
     /// Names of the host, beside `localhost` and its addresses, by which it may be asked over HTTP.
     pub http_hosts: Vec<String>,

@@ -1,0 +1,150 @@
+//! What history on disk costs the plugins: how late their updates start with it and without, once a second each; and how long the newest thousand
+//! entries take that one plugin has in memory.
+//!
+//! `cargo bench --package plugin-engine-bench --bench durable` runs it, for a minute.
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use plugin_engine::{Cause, Engine, HistoryFilter, PluginId};
+use plugin_engine_tests::built;
+use tempfile::TempDir;
+
+const PLUGINS: usize = 1_000;
+/// How long both engines run beside each other.
+const RUNS_FOR: Duration = Duration::from_secs(40);
+/// What is looked at in the end: as many starts of each plugin.
+const STARTS: usize = 30;
+const NEWEST: usize = 1_000;
+const QUESTIONS: usize = 2_000;
+
+/// Plugins of one file, spread over a second, of which each is updated once a second.
+struct Fleet {
+    engine: Engine,
+    _dir: TempDir,
+}
+
+impl Fleet {
+    fn new(is_durable: bool) -> Self {
+        let dir = TempDir::new().expect("a directory can be made");
+        std::fs::copy(built("noop"), dir.path().join("noop.so")).expect("a file can be copied");
+        let mut config = String::new();
+        for number in 0..PLUGINS {
+            // Writing to a string does not fail.
+            let _ = writeln!(
+                config,
+                "[[plugin]]\nid = \"p{number}\"\nfile = \"noop.so\"\ninterval = \"1s\"\njitter = \"1s\""
+            );
+        }
+        let config_file = dir.path().join("engine.toml");
+        std::fs::write(&config_file, config).expect("a file can be written");
+        let mut builder = Engine::builder()
+            .plugin_dir(dir.path())
+            .config_file(config_file);
+        if is_durable {
+            builder = builder.state_dir(dir.path().join("state"));
+        }
+        let engine = builder.build().expect("the engine can be built");
+        let loaded = engine.load_all();
+        assert!(loaded.iter().all(|outcome| outcome.is_good()));
+        Self { engine, _dir: dir }
+    }
+
+    /// By how much each update of the last ones started later than a plugin's earliest, in nanoseconds, in order. A plugin's ticks are exactly a second
+    /// apart, so what differs is how late it was.
+    fn lateness(&self) -> Vec<u64> {
+        let mut all = Vec::with_capacity(PLUGINS * STARTS);
+        for number in 0..PLUGINS {
+            let id = PluginId::new(&format!("p{number}")).expect("it is an id");
+            let mut filter = HistoryFilter::of(id);
+            filter.causes = vec![Cause::UpdateStarted];
+            (filter.newest_first, filter.limit) = (true, Some(STARTS));
+            let phases: Vec<_> = self
+                .engine
+                .query(&filter)
+                .entries
+                .iter()
+                .map(|entry| entry.at.as_unix_nanos() % 1_000_000_000)
+                .collect();
+            let Some(&first) = phases.first() else {
+                continue;
+            };
+            // Around the first one, so that none lies beyond the end of its second.
+            let around = |phase: u64| (phase + 1_500_000_000 - first) % 1_000_000_000;
+            let earliest = phases.iter().map(|&phase| around(phase)).min();
+            all.extend(
+                phases
+                    .iter()
+                    .map(|&phase| around(phase) - earliest.unwrap_or_default()),
+            );
+        }
+        all.sort_unstable();
+        all
+    }
+}
+
+fn print(name: &str, sorted: &[u64]) {
+    let at = |share: f64| {
+        let place = (sorted.len() as f64 * share) as usize;
+        sorted
+            .get(place.min(sorted.len().saturating_sub(1)))
+            .map_or(0.0, |nanos| *nanos as f64 / 1e3)
+    };
+    println!(
+        "{name:<40}{:>9} starts{:>12.1}{:>12.1}{:>12.1}{:>12.1}",
+        sorted.len(),
+        at(0.5),
+        at(0.99),
+        at(0.999),
+        at(1.0)
+    );
+}
+
+fn main() {
+    let fleets = [Fleet::new(false), Fleet::new(true)];
+    std::thread::scope(|scope| {
+        for fleet in &fleets {
+            scope.spawn(|| fleet.engine.run());
+        }
+        std::thread::sleep(RUNS_FOR);
+        for fleet in &fleets {
+            fleet.engine.stop();
+        }
+    });
+    println!(
+        "{:<40}{:>16}{:>12}{:>12}{:>12}{:>12}",
+        "later than at the earliest, in µs", "", "median", "p99", "p99.9", "most"
+    );
+    print("history in memory", &fleets[0].lateness());
+    print("history on disk, too", &fleets[1].lateness());
+    newest_in_memory();
+}
+
+/// One plugin whose history in memory is full, and who is asked for the newest of it.
+fn newest_in_memory() {
+    let dir = TempDir::new().expect("a directory can be made");
+    std::fs::copy(built("noop"), dir.path().join("noop.so")).expect("a file can be copied");
+    let engine = Engine::builder()
+        .plugin_dir(dir.path())
+        .build()
+        .expect("the engine can be built");
+    assert!(engine.load_all().iter().all(|outcome| outcome.is_good()));
+    // Good updates have a ring of their own, so the rest is filled with what is kept apart from them.
+    while engine.history("noop").limit(NEWEST).into_iter().count() < NEWEST {
+        engine.update("noop").expect("it is updated");
+        engine.disable("noop").expect("it is switched off");
+        engine.enable("noop").expect("it is switched on");
+    }
+    let mut least = Duration::MAX;
+    let began = Instant::now();
+    for _ in 0..QUESTIONS {
+        let asked = Instant::now();
+        let found = engine.history("noop").newest_first().limit(NEWEST);
+        assert_eq!(std::hint::black_box(found.into_iter().count()), NEWEST);
+        least = least.min(asked.elapsed());
+    }
+    println!(
+        "newest {NEWEST} of one plugin in memory: {:.1?} on average, {least:.1?} at least",
+        began.elapsed() / QUESTIONS as u32
+    );
+}
