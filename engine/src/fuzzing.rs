@@ -3,6 +3,12 @@
 //! Compiled only for tests and for `engine/fuzz`, whose targets call the functions of [`READERS`]. Each has its bytes read, and panics
 //! where what comes back is not what the reader promises. What lives here: promises. What never will: anything that a reader needs.
 
+mod boundary;
+mod bytes;
+mod questions;
+mod settings;
+mod stand_in;
+
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -19,11 +25,15 @@ use crate::image::{self, Image, TEXT_LEN_MAX, TEXTS_MAX};
 use crate::manifest::Manifest;
 use crate::verify::{self, Check, DirectoryLock, Inspection, Verdict, VerifyPolicy};
 
+pub use boundary::boundary;
+pub use questions::questions;
+pub use settings::settings;
+
 /// Checks what one reader makes of some bytes.
 pub type Reader = fn(&[u8]);
 
 /// Every reader by its name, which is also that of its target and of its corpus.
-pub const READERS: [(&str, Reader); 9] = [
+pub const READERS: [(&str, Reader); 12] = [
     ("manifest", manifest),
     ("image", image),
     ("loader_cache", loader_cache),
@@ -33,6 +43,9 @@ pub const READERS: [(&str, Reader); 9] = [
     ("config", config),
     ("calls", calls),
     ("crashes", crashes),
+    ("questions", questions),
+    ("settings", settings),
+    ("boundary", boundary),
 ];
 
 /// The longest message of a refusal or a warning, in bytes.

@@ -1,97 +1,25 @@
 //! Every file that fuzzing has found to matter goes through its reader again, whole, cut and spoilt. Needs no fuzzer.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
-
 use super::*;
 use crate::sequence::Sequence;
 
-/// The most files that are kept, and the most bytes of them all.
-const FILES_MAX: usize = 150;
+#[path = "../fuzz/replay.rs"]
+mod replaying;
+
+use replaying::{corpus, files, fuzz_dir, run};
+use std::panic::catch_unwind;
+
+/// Where the targets lie, and what they are fed.
+const FUZZ_DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/fuzz");
+
+/// The most files that are kept for the readers of all crates, and the most bytes of them all.
+const FILES_MAX: usize = 300;
 const LEN_MAX: usize = 300 * 1_024;
-/// At how many places each file is cut, and how often it is spoilt.
-const CUTS: usize = 16;
+/// How often each file is spoilt.
 const SPOILT: usize = 200;
 
-fn fuzz_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz")
-}
-
-/// The files of a directory by name, each with its bytes.
-fn files(dir: &Path) -> Vec<(String, Vec<u8>)> {
-    let entries =
-        std::fs::read_dir(dir).unwrap_or_else(|error| panic!("{}: {error}", dir.display()));
-    let mut files: Vec<_> = entries
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_file())
-        .map(|path| {
-            let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-            (name, std::fs::read(path).unwrap())
-        })
-        .collect();
-    files.sort();
-    files
-}
-
-fn corpus(reader: &str) -> Vec<(String, Vec<u8>)> {
-    files(&fuzz_dir().join("corpus").join(reader))
-}
-
-/// Runs a reader, and says over what it failed.
-fn run(reader: Reader, bytes: &[u8], file: &str, what: &str) {
-    if catch_unwind(AssertUnwindSafe(|| reader(bytes))).is_err() {
-        panic!("{file}, {what}: the reader does not keep its promise, see above");
-    }
-}
-
-/// The same bytes with one to four of them changed, most of them near the beginning, where headers are.
-fn spoilt(bytes: &[u8], sequence: &mut Sequence) -> Vec<u8> {
-    let mut bytes = bytes.to_vec();
-    for _ in 0..=sequence.below(4) {
-        let among = if sequence.below(2) == 0 {
-            256
-        } else {
-            bytes.len()
-        };
-        let at = sequence.below(among.min(bytes.len()));
-        bytes[at] = match sequence.below(4) {
-            0 => 0,
-            1 => 0xff,
-            2 => bytes[at] ^ (1 << sequence.below(8)),
-            _ => sequence.below(256) as u8,
-        };
-    }
-    bytes
-}
-
-/// Runs a reader over the files of its corpus: whole, cut and spoilt.
 fn replay(name: &str) {
-    let (_, reader) = READERS
-        .into_iter()
-        .find(|(known, _)| *known == name)
-        .unwrap();
-    let files = corpus(name);
-    assert!(!files.is_empty());
-    for (file, bytes) in files {
-        run(reader, &bytes, &file, "whole");
-        for share in 0..CUTS {
-            let len = bytes.len() * share / CUTS;
-            run(reader, &bytes[..len], &file, &format!("cut at {len}"));
-        }
-        if bytes.is_empty() {
-            continue;
-        }
-        let mut sequence = Sequence(0x5eed_0006);
-        for round in 0..SPOILT {
-            let bytes = spoilt(&bytes, &mut sequence);
-            run(
-                reader,
-                &bytes,
-                &file,
-                &format!("spoilt for the {round}th time"),
-            );
-        }
-    }
+    replaying::replay(&READERS, name, SPOILT);
 }
 
 #[test]
@@ -130,6 +58,31 @@ fn configurations_that_fuzzing_found_are_answered_as_promised() {
 }
 
 #[test]
+fn marks_of_calls_that_fuzzing_found_are_answered_as_promised() {
+    replay("calls");
+}
+
+#[test]
+fn counts_of_crashes_that_fuzzing_found_are_answered_as_promised() {
+    replay("crashes");
+}
+
+#[test]
+fn questions_that_fuzzing_found_are_answered_as_promised() {
+    replay("questions");
+}
+
+#[test]
+fn schemas_and_settings_that_fuzzing_found_are_judged_as_promised() {
+    replay("settings");
+}
+
+#[test]
+fn answers_of_plugins_that_fuzzing_found_are_borne_as_promised() {
+    replaying::replay(&READERS, "boundary", 5);
+}
+
+#[test]
 fn samples_of_all_formats_are_judged_as_promised() {
     let dir = fuzz_dir().join("../../fixtures/files");
     for (file, bytes) in files(&dir) {
@@ -139,24 +92,39 @@ fn samples_of_all_formats_are_judged_as_promised() {
 
 #[test]
 fn the_corpus_is_small() {
-    let files: Vec<_> = READERS.iter().flat_map(|(name, _)| corpus(name)).collect();
+    let dirs = std::fs::read_dir(fuzz_dir().join("corpus")).unwrap();
+    let names = dirs.map(|dir| dir.unwrap().file_name().into_string().unwrap());
+    let files: Vec<_> = names.flat_map(|name| corpus(&name)).collect();
     let len: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
     assert!(files.len() <= FILES_MAX, "{} files", files.len());
     assert!(len <= LEN_MAX, "{len} bytes");
 }
 
+/// The readers of other crates are looked for there.
 #[test]
 fn every_reader_has_a_target_and_every_target_a_reader() {
-    let mut readers = READERS.map(|(name, _)| name.to_owned());
-    readers.sort();
     let targets = files(&fuzz_dir().join("fuzz_targets"));
-    let stem = |name: &str| name.strip_suffix(".rs").unwrap().to_owned();
-    let names: Vec<String> = targets.iter().map(|(name, _)| stem(name)).collect();
-    assert_eq!(names, readers);
-    for (name, text) in targets {
-        let text = String::from_utf8(text).unwrap();
-        let call = format!("plugin_engine::fuzzing::{}(bytes)", stem(&name));
+    for (name, _) in READERS {
+        let text = targets
+            .iter()
+            .find(|(file, _)| *file == format!("{name}.rs"));
+        let (_, text) = text.unwrap_or_else(|| panic!("{name} has no target"));
+        let call = format!("plugin_engine::fuzzing::{name}(bytes)");
+        let text = std::str::from_utf8(text).unwrap();
         assert!(text.contains(&call), "{name} calls another reader");
+    }
+    let of_others = ["plugin_engine_admin::fuzzing::"];
+    for (file, text) in targets {
+        let name = file.strip_suffix(".rs").unwrap();
+        let text = String::from_utf8(text).unwrap();
+        let is_ours = READERS.iter().any(|(reader, _)| *reader == name);
+        let is_theirs = of_others
+            .iter()
+            .any(|path| text.contains(&format!("{path}{name}(bytes)")));
+        assert!(is_ours || is_theirs, "{file} calls no reader");
+        let manifest = include_str!("../fuzz/Cargo.toml");
+        let path = format!("path = \"fuzz_targets/{file}\"");
+        assert!(manifest.contains(&path), "{file} is not built");
     }
 }
 

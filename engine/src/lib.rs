@@ -77,7 +77,7 @@ mod requirements;
 mod scheduler;
 mod seal;
 mod secrets;
-#[cfg(test)]
+#[cfg(any(test, fuzzing))]
 mod sequence;
 mod services;
 mod shared;

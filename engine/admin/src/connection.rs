@@ -20,7 +20,7 @@ use crate::patient::Patient;
 use crate::server::App;
 
 /// The longest head of a request, in bytes, and how many headers it may have.
-const HEAD_LEN_MAX: usize = 16 * 1_024;
+pub(crate) const HEAD_LEN_MAX: usize = 16 * 1_024;
 const HEADERS_MAX: usize = 64;
 
 /// What somebody is told for whom there is no room.

@@ -28,12 +28,16 @@
 #![forbid(unsafe_code)]
 
 mod access;
+mod address;
 mod answer;
 mod connection;
 mod display;
 mod error;
 mod event_ring;
 mod event_stream;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod history_stream;
 mod metrics;
 mod operations;

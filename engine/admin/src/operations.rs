@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::Response;
 use plugin_engine::{
@@ -10,6 +10,7 @@ use plugin_engine::{
 };
 use plugin_engine_wire as wire;
 
+use crate::address::Named;
 use crate::answer::{Refusal, json, json_with};
 use crate::display;
 use crate::history_stream::Following;
@@ -113,7 +114,7 @@ pub(crate) async fn plugins(State(app): Asked) -> Answer {
     .await
 }
 
-pub(crate) async fn plugin(State(app): Asked, Path(id): Path<String>) -> Answer {
+pub(crate) async fn plugin(State(app): Asked, Named(id): Named<String>) -> Answer {
     app.ask(move |engine| {
         let found = known(engine, &id)?;
         Ok(json(&snapshot(engine, &found)))
@@ -142,7 +143,7 @@ fn known(engine: &Engine, id: &str) -> Result<plugin_engine::Snapshot, Refusal> 
 
 pub(crate) async fn display(
     State(app): Asked,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
     headers: HeaderMap,
 ) -> Answer {
     let shown = app.command(move |engine| engine.display(&id)).await?;
@@ -156,7 +157,7 @@ pub(crate) async fn history(State(app): Asked, headers: HeaderMap, uri: Uri) -> 
 
 pub(crate) async fn plugin_history(
     State(app): Asked,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
     headers: HeaderMap,
     uri: Uri,
 ) -> Answer {
@@ -243,7 +244,7 @@ fn told(outcome: plugin_engine::LoadOutcome) -> Option<String> {
 
 pub(crate) async fn command(
     State(app): Asked,
-    Path((id, command)): Path<(String, String)>,
+    Named((id, command)): Named<(String, String)>,
     uri: Uri,
 ) -> Answer {
     refuse_rest(&pairs(uri.query())?, "a command is all in its address")?;

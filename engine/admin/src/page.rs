@@ -1,9 +1,9 @@
 //! What a browser is shown, and the description of everything that is served. Files alone: what moves on the page runs in the browser.
 
-use axum::extract::Path;
 use axum::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_FRAME_OPTIONS};
 use axum::response::Response;
 
+use crate::address::Named;
 use crate::answer::{Refusal, content};
 
 /// Only what is served here may be loaded, and nobody may frame it.
@@ -45,10 +45,10 @@ const INDEX: &str = "index.html";
 const OPENAPI: &str = include_str!("../openapi.json");
 
 pub(crate) async fn index() -> Result<Response, Refusal> {
-    file(Path(INDEX.to_owned())).await
+    file(Named(INDEX.to_owned())).await
 }
 
-pub(crate) async fn file(Path(name): Path<String>) -> Result<Response, Refusal> {
+pub(crate) async fn file(Named(name): Named<String>) -> Result<Response, Refusal> {
     match FILES.iter().find(|(known, _)| *known == name) {
         Some((name, bytes)) => Ok(guarded(content(media_type(name), *bytes))),
         None => Err(crate::operations::nothing().await),

@@ -52,6 +52,18 @@ pub(crate) struct App {
 }
 
 impl App {
+    pub(crate) fn new(engine: &Engine, rules: Option<Rules>, limits: AdminLimits) -> Self {
+        Self {
+            engine: engine.clone(),
+            rules,
+            limits,
+            events: EventRing::new(engine),
+            commands: Arc::new(Semaphore::new(limits.commands)),
+            queries: Arc::new(Semaphore::new(QUERIES_MAX)),
+            stopping: watch::Sender::new(false),
+        }
+    }
+
     /// Asks the engine something, where it may take its time.
     pub(crate) async fn ask<T: Send + 'static>(
         &self,
@@ -141,15 +153,7 @@ impl Entrances {
             socket = Some((opened, listener));
         }
         let limits = options.limits;
-        let app = Arc::new(App {
-            engine: engine.clone(),
-            rules,
-            limits,
-            events: EventRing::new(engine),
-            commands: Arc::new(Semaphore::new(limits.commands)),
-            queries: Arc::new(Semaphore::new(QUERIES_MAX)),
-            stopping: watch::Sender::new(false),
-        });
+        let app = Arc::new(App::new(engine, rules, limits));
         Ok(Self {
             router: routes::router(&app),
             app,

@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use plugin_engine::Code;
 use plugin_engine_wire as wire;
 
+use crate::address::Named;
 use crate::answer::{self, Refusal};
 use crate::server::App;
 
 pub(crate) async fn why(
     State(app): State<Arc<App>>,
-    Path(id): Path<String>,
+    Named(id): Named<String>,
 ) -> Result<Response, Refusal> {
     let why = app.ask(move |engine| engine.why(&id)).await?;
     if !why.is_known {

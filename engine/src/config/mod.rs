@@ -106,6 +106,28 @@ pub(crate) fn read_text(text: &str) -> [Result<(), ConfigError>; 2] {
     ]
 }
 
+/// Holds settings, as the lines of their table, against a schema that a plugin might ship. Those that refer to something are not looked up.
+/// The outer error says why the schema is none.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn check_settings(
+    schema: &str,
+    settings: &str,
+) -> Result<Result<(), ConfigError>, String> {
+    let schema = Arc::new(SettingsSchema::compile(schema)?);
+    let path = Path::new("text");
+    let source = Source::new(path, format!("[settings]\n{settings}\n"));
+    let config = PluginConfig {
+        entry: None,
+        beside: Arc::new(read_beside_text(&source).unwrap_or_default()),
+        defaults: Arc::default(),
+    };
+    let preparation = Preparation::new(&config, Some(&schema), path);
+    if !preparation.is_constant() {
+        return Ok(Ok(()));
+    }
+    Ok(preparation.prepare().map(drop))
+}
+
 /// The tree of a text, as far as it could be read, and its mistakes.
 fn parse(text: &str) -> (toml::Spanned<DeTable<'_>>, Vec<toml::de::Error>) {
     match DeTable::parse(text) {

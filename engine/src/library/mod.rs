@@ -78,6 +78,22 @@ pub(crate) struct LoadedLibrary {
 }
 
 impl LoadedLibrary {
+    /// What there is of a file that is none: its functions are those of this program.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn stand_in(manifest: Manifest, calls: CallTable, state: StateCalls) -> Self {
+        Self {
+            number: 0,
+            calls,
+            state: Some(state),
+            manifest,
+            fingerprint: Fingerprint::default(),
+            sha256: Arc::new(LazyDigest::unknown()),
+            schema: None,
+            secrets: Arc::default(),
+            ledger: Weak::new(),
+        }
+    }
+
     /// Says what a plugin that uses this file wants to become of it. The last word of each plugin counts.
     pub(crate) fn wants(&self, id: &PluginId, unmap: UnmapPolicy) {
         if let Some(ledger) = self.ledger.upgrade() {
