@@ -24,6 +24,7 @@ mod slim;
 mod sources;
 mod stall;
 mod stand_in;
+mod unsafe_blocks;
 mod watched;
 
 pub use asking::{Asked, Followed, Message, Reply, await_absence};
@@ -46,4 +47,5 @@ pub use server::Server;
 pub use slim::Builds;
 pub use stall::StallClock;
 pub use stand_in::{Answer, StandIn, golden};
+pub use unsafe_blocks::unsafe_inventory;
 pub use watched::{Watched, quick_to_remove, slow_to_remove};
