@@ -71,8 +71,7 @@ static SERVER: LazyLock<Mutex<Server>> = LazyLock::new(|| Mutex::new(Server::new
 
 impl Server {
     fn new() -> Self {
-        let dir = std::env::temp_dir().join(format!("plugin-engine-fuzz-{}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&dir);
+        let dir = super::own_dir("requests");
         let (plugins, state) = (dir.join("plugins"), dir.join("state"));
         std::fs::create_dir_all(&plugins).expect("a directory can be made");
         std::fs::write(plugins.join("refused.so"), REFUSED).expect("a file can be written");

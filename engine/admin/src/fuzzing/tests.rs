@@ -19,6 +19,11 @@ fn requests_that_fuzzing_found_are_answered_as_promised() {
 }
 
 #[test]
+fn tokens_that_fuzzing_found_are_taken_or_refused_as_promised() {
+    replay(&READERS, "token", 50);
+}
+
+#[test]
 fn values_that_fuzzing_found_are_read_as_promised() {
     replay(&READERS, "wire", 50);
 }
