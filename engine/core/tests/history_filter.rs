@@ -121,6 +121,23 @@ fn what_cannot_be_understood_is_refused_in_words_and_changes_nothing() {
 }
 
 #[test]
+fn names_that_were_said_before_count_towards_the_most_that_there_may_be() {
+    let names = |from: usize, to: usize| {
+        let names: Vec<_> = (from..to).map(|n| format!("p{n}")).collect();
+        names.join(",")
+    };
+    let half = FILTER_NAMES_MAX / 2;
+    let mut filter = filter(&[("id", &names(0, half))]);
+    filter
+        .set("id", &names(half, FILTER_NAMES_MAX), NOW)
+        .unwrap();
+    assert_eq!(filter.ids.len(), FILTER_NAMES_MAX);
+    // One that is there already is none more.
+    filter.set("id", "p0", NOW).unwrap();
+    assert!(filter.set("id", "one-more", NOW).is_err());
+}
+
+#[test]
 fn a_filter_that_is_written_down_reads_as_the_same_filter() {
     let all = filter(&[
         ("id", "a,b"),
