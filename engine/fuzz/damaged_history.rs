@@ -125,10 +125,7 @@ pub(crate) fn history(bytes: &[u8]) {
     }
     match Store::open(path) {
         Ok((mut store, opened)) => {
-            let next = opened
-                .reserved_seq
-                .max(opened.last_seq)
-                .max(store.last_seq());
+            let next = opened.last_seq.max(store.last_seq());
             if let Some(next) = next.checked_add(1)
                 && let Some(batch) = Batch::of(&[transition(next)])
             {
