@@ -40,14 +40,15 @@ if grep -rnF '{{#' "$target/book" --include='*.html'; then
 fi
 PYTHONDONTWRITEBYTECODE=1 python3 tests/book/links.py "$target/book"
 
-# As a person who has just cloned it: nothing but what is committed. What is built is kept apart, and shares foreign crates.
+# As people who have just cloned it: nothing but what is committed. Foreign crates are those that the tests have built already.
+clone=$target/quick-start
+rm -rf "$clone"
+git clone --quiet . "$clone"
+ln -s "$target" "$clone/target"
 for start in operator author embedder; do
-    git clone --quiet . "$work/$start"
-    mkdir -p "$target/quick-start"
-    ln -s "$target/quick-start" "$work/$start/target"
     printf '\n== the quick start of the %s\n' "$start"
     (
-        cd "$work/$start"
+        cd "$clone"
         unset CARGO_TARGET_DIR PLUGIN_ENGINE_STATE
         timeout 1500 bash -euo pipefail -m "engine/book/src/begin/$start.sh"
     ) >"$work/$start.said" 2>&1 || { cat "$work/$start.said" >&2; fail "the quick start of the $start"; }
