@@ -9,6 +9,30 @@ use crate::{
 /// The engine calls an instance from one thread at a time, not always from the same one. Each call has a deadline
 /// ([`UpdateContext::time_left`]); a call that passes it is recorded as timed out and its result, when it comes at last,
 /// is discarded. A panic in any call is caught: the instance is then destroyed and created anew before the next update.
+///
+/// ```
+/// use plugin_api::prelude::*;
+///
+/// struct Uptime {
+///     updates: u64,
+/// }
+///
+/// impl Plugin for Uptime {
+///     fn create(_: &CreateContext) -> Result<Self, PluginError> {
+///         Ok(Self { updates: 0 })
+///     }
+///
+///     fn update(&mut self, cx: &UpdateContext) -> Result<(), PluginError> {
+///         self.updates += 1;
+///         tracing::info!(updates = self.updates, "still here");   // reaches the host's subscriber
+///         cx.publish("updates", self.updates.to_string());        // the event plugin.uptime.updates
+///         Ok(())
+///     }
+/// }
+///
+/// export_plugin!(Uptime, id = "uptime", interval = "1s", timeout = "500ms");
+/// # fn main() {}
+/// ```
 pub trait Plugin: Sized + Send + 'static {
     /// The version of what [`save_state`](Self::save_state) returns; 0, as it is unless the author says otherwise, says that instances
     /// of this plugin hand over no state at a reload.

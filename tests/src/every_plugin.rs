@@ -33,12 +33,21 @@ const FEED: &str = "<?xml version=\"1.0\"?>
 /// What a plugin is not created without.
 fn config(name: &str, dir: &Path, gate: &Gate) -> Option<String> {
     match name {
-        "directory-size" => Some(format!("[settings]\npath = {dir:?}\n")),
+        "directory-size" | "duplicates" => Some(format!("[settings]\npath = {dir:?}\n")),
         "feed" => {
             let source = dir.join("feed.xml");
             std::fs::write(&source, FEED).expect("a file can be written");
             Some(format!("[settings]\nsource = {source:?}\n"))
         }
+        "load-log" => {
+            let path = dir.join("load.db");
+            Some(format!(
+                "reload = \"stop-first\"\n[settings]\npath = {path:?}\n"
+            ))
+        }
+        // Nobody listens there, which is an error that may pass.
+        "probe" => Some("[settings]\naddress = \"127.0.0.1:9\"\n".to_owned()),
+        "script" => Some("[settings]\nscript = \"updates * 2\"\n".to_owned()),
         "gated" => Some(gate.settings("")),
         "settings" => Some("[settings]\ngreeting = \"hello\"\n".to_owned()),
         _ => None,

@@ -4,6 +4,7 @@ mod answering;
 mod asking;
 pub mod bad_files;
 mod census;
+mod console;
 mod contract;
 mod every_plugin;
 mod faults;
@@ -29,6 +30,7 @@ mod watched;
 
 pub use asking::{Asked, Followed, Message, Reply, await_absence};
 pub use census::{ThreadHooks, is_mapped, sealed_copies};
+pub use console::{Console, shown_dir, shown_names};
 pub use contract::{Contract, VERSION as CONTRACT_VERSION};
 pub use every_plugin::write_every_plugin;
 pub use faults::Faults;

@@ -168,25 +168,44 @@ fn no_file_has_a_name_that_says_nothing() {
     }
 }
 
+/// The lines of the first Rust code of the README below a heading.
+fn readme_code(heading: &str) -> Vec<String> {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let block = readme.split(heading).nth(1).unwrap();
+    let block = block.split("```rust\n").nth(1).unwrap();
+    let block = block.split("```").next().unwrap();
+    block.lines().map(str::to_owned).collect()
+}
+
 #[test]
 fn the_readme_shows_the_code_of_the_documentation() {
-    let readme = fs::read_to_string(root().join("README.md")).unwrap();
-    let docs = fs::read_to_string(root().join("engine/src/lib.rs")).unwrap();
-    let block = readme.split("## Embed it").nth(1).unwrap();
-    let block = block
-        .split("```rust\n")
-        .nth(1)
-        .unwrap()
-        .split("```")
-        .next()
-        .unwrap();
-    for line in block.lines() {
-        let line = format!("//! {line}");
+    for (heading, file, comment) in [
+        ("## Embed it", "engine/src/lib.rs", "//! "),
+        ("## A plugin", "plugin-api/src/plugin.rs", "/// "),
+        ("## A plugin", "engine/book/src/begin/uptime.rs", ""),
+    ] {
+        let text = fs::read_to_string(root().join(file)).unwrap();
+        let lines: Vec<_> = text.lines().map(str::trim_end).collect();
+        let shown = readme_code(heading);
+        let shown: Vec<_> = shown
+            .iter()
+            .map(|line| format!("{comment}{line}").trim_end().to_owned())
+            .collect();
         assert!(
-            docs.contains(line.trim_end()),
-            "not in the documentation of the crate: {line}"
+            lines.windows(shown.len()).any(|some| some == shown),
+            "{file} has not what the README shows under {heading}"
         );
     }
+}
+
+#[test]
+fn the_readme_is_no_longer_than_is_read_at_once() {
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    let lines = readme.lines().count();
+    assert!(
+        lines <= 200,
+        "the README has {lines} lines; what is long belongs into the book"
+    );
 }
 
 #[test]
@@ -211,10 +230,19 @@ fn the_reference_of_codes_is_what_the_program_explains() {
 /// A code that stands in the documentation or in a source is one that is explained.
 #[test]
 fn every_code_that_is_mentioned_is_explained() {
-    let pages = ["README.md", "engine/ARCHITECTURE.md", "engine/CHANGELOG.md"].map(|page| {
+    let mut pages: Vec<_> = ["README.md", "engine/ARCHITECTURE.md", "engine/CHANGELOG.md"]
+        .map(|page| root().join(page))
+        .into();
+    for part in fs::read_dir(root().join("engine/book/src")).unwrap() {
+        let part = part.unwrap().path();
+        if part.is_dir() {
+            pages.extend(fs::read_dir(part).unwrap().map(|page| page.unwrap().path()));
+        }
+    }
+    let pages = pages.into_iter().map(|page| {
         (
-            page.to_owned(),
-            fs::read_to_string(root().join(page)).unwrap(),
+            page.display().to_string(),
+            fs::read_to_string(page).unwrap(),
         )
     });
     for (name, text) in sources().into_iter().chain(pages) {

@@ -16,6 +16,7 @@ mod health_keys;
 mod health_layer;
 pub(crate) mod history_keys;
 mod in_force;
+mod key_reference;
 pub(crate) mod keys;
 mod limit_keys;
 mod limits;
@@ -55,6 +56,7 @@ pub(crate) use settings_schema::{SCHEMA_LEN_MAX, SettingsSchema};
 pub use check::{FileKind, check};
 pub use choices::UnmapPolicy;
 pub use error::{ConfigError, Problem};
+pub use key_reference::key_reference;
 pub use schema::schema;
 
 /// The longest file with bad syntax of which more than the first mistake is looked for, in bytes: each costs memory.
