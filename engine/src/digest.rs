@@ -55,6 +55,15 @@ impl LazyDigest {
         }
     }
 
+    /// That of bytes which are nowhere.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn unknown() -> Self {
+        Self {
+            sealed: Weak::new(),
+            text: OnceLock::new(),
+        }
+    }
+
     /// The digest in hexadecimal. `None` where the bytes could not be mapped, for want of memory, or were let go of.
     pub(crate) fn text(&self) -> Option<&str> {
         let text = self.text.get_or_init(|| {
