@@ -68,8 +68,6 @@ impl Ledger {
     /// Sets or stops the ticker of a plugin. Called inside the lock of its cell.
     #[cold]
     pub(crate) fn rearm(&self, index: u32, due: Option<Moment>, interval: Duration) {
-        #[cfg(feature = "simulation")]
-        let due = crate::simulation::tampered_rearm(index, due, interval);
         let mut timers = self.timers.lock();
         timers.set(index, due, interval);
         // Read inside the lock: a run writes it there, together with having looked for the next tick.

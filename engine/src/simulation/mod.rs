@@ -26,8 +26,8 @@ pub use tampering::{Tampering, tamper};
 
 pub(crate) use library::load;
 pub(crate) use tampering::{
-    is_tampered_with, tampered_due, tampered_event, tampered_number, tampered_publish,
-    tampered_rearm, tampered_step,
+    is_tampered_with, tampered_due, tampered_entries_max, tampered_event, tampered_number,
+    tampered_publish, tampered_step,
 };
 
 /// What the simulated world does for the engine.

@@ -5,7 +5,6 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::Duration;
 
 use plugin_engine_core::{Event, Machine, Moment, Step};
 
@@ -30,13 +29,13 @@ pub trait Tampering {
         true
     }
 
-    /// When the timers are to offer the next tick.
-    fn rearmed(&self, plugin: u32, due: Option<Moment>, interval: Duration) -> Option<Moment> {
-        due
-    }
-
     /// The plugins whose ticks have come.
     fn due(&self, due: &mut Vec<u32>) {}
+
+    /// How many entries of one kind the history of a plugin keeps.
+    fn entries_max(&self, entries: usize) -> usize {
+        entries
+    }
 }
 
 thread_local! {
@@ -83,19 +82,12 @@ pub(crate) fn tampered_publish(plugin: u32, machine: &Machine) -> bool {
     tampering().is_none_or(|tampering| tampering.publishes(plugin, machine))
 }
 
-pub(crate) fn tampered_rearm(
-    plugin: u32,
-    due: Option<Moment>,
-    interval: Duration,
-) -> Option<Moment> {
-    match tampering() {
-        Some(tampering) => tampering.rearmed(plugin, due, interval),
-        None => due,
-    }
-}
-
 pub(crate) fn tampered_due(due: &mut Vec<u32>) {
     if let Some(tampering) = tampering() {
         tampering.due(due);
     }
+}
+
+pub(crate) fn tampered_entries_max(entries: usize) -> usize {
+    tampering().map_or(entries, |tampering| tampering.entries_max(entries))
 }

@@ -14,7 +14,6 @@ pub(crate) const PLUGINS: usize = 48;
 
 /// What becomes of an unhealthy plugin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "as in the configuration")]
 pub(crate) enum OnUnhealthy {
     None,
     Restart,

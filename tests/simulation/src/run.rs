@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use plugin_engine::simulation::{self, ThreadLocals, tamper};
+use plugin_engine::simulation::{self, Pause, Stage as _, ThreadLocals, tamper};
 use plugin_engine::{Engine, ManualClock, WallTime};
 
 use crate::behaviour::{Build, Content};
@@ -64,6 +64,12 @@ pub struct Failure {
     pub entries: Vec<String>,
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "after {} steps, {}", self.steps, self.violation)
+    }
+}
+
 /// How many entries a failure shows.
 const ENTRIES_SHOWN: usize = 16;
 
@@ -90,7 +96,10 @@ pub fn run(seed: u64, steps: &[Step], planted: Option<Planted>) -> Result<Report
     tamper(tampering);
     let clock = ManualClock::new(WallTime::from_unix_nanos(WALL));
     let engine = Engine::builder()
-        .workers(WORKERS)
+        .workers(match planted {
+            Some(Planted::TooManyWorkers) => 4 * WORKERS,
+            _ => WORKERS,
+        })
         .threads_max(THREADS_MAX)
         .create_timeout(OTHER_TIMEOUT)
         .display_timeout(OTHER_TIMEOUT)
@@ -162,6 +171,8 @@ impl Run {
     fn step(&mut self, step: Step) -> Result<(), Violation> {
         match step {
             Step::Pass(time) => return self.pass(time),
+            // What is forgotten before anybody has seen it would be a gap.
+            Step::Ask(_, Order::Forget) if self.is_anything_open() => return Ok(()),
             Step::Ask(plugin, order) => self.ask(plugin, order),
             Step::File(plugin, change) => self.change_file(plugin, change),
             Step::SetWall(by) => {
@@ -183,20 +194,31 @@ impl Run {
         self.look()
     }
 
+    fn is_anything_open(&self) -> bool {
+        let asked = self.asked.borrow();
+        asked.iter().any(|asked| asked.answer.is_none())
+    }
+
     fn shut_down(&mut self, budget: Duration) {
         if std::mem::replace(&mut self.is_shut_down, true) {
             return;
         }
         let (engine, world) = (self.engine.clone(), Rc::clone(&self.world));
+        let taken = match self.planted {
+            Some(Planted::ShutdownWaits) => budget * 2 + Duration::from_secs(1),
+            _ => budget,
+        };
         self.checks.shutting_down(self.world.now(), budget);
         self.world.start_of_own("shutdown", move || {
-            let _ = engine.shutdown(budget);
+            let _ = engine.shutdown(taken);
             world.shut_down_at.set(Some(world.now()));
         });
     }
 
     fn ask(&mut self, plugin: usize, order: Order) {
         let id = id_of(plugin);
+        let comes_back =
+            (self.planted == Some(Planted::Resurrected)).then(|| Rc::clone(&self.world));
         self.ask_for(plugin, Some(order), move |engine| {
             let done = match order {
                 Order::Load => engine.load(&id).map(drop),
@@ -205,7 +227,11 @@ impl Run {
                 Order::Reset => engine.reset(&id),
                 Order::Update => engine.update(&id),
                 Order::Display => engine.display(&id).map(drop),
-                Order::Unload => engine.unload(&id),
+                Order::Unload => engine.unload(&id).map(|()| {
+                    if let Some(world) = comes_back {
+                        load_again_later(&world, engine.clone(), id.clone());
+                    }
+                }),
                 Order::Reload => engine.reload(&id).map(drop),
                 Order::Forget => engine.forget(&id),
             };
@@ -348,11 +374,21 @@ impl Run {
                 self.ask(plugin, Order::Unload);
                 self.pass(Duration::from_secs(2))?;
             }
-            self.checks.unloaded(&self.world, &self.engine)?;
+            let asked = self.asked.borrow();
+            self.checks.unloaded(&self.world, &self.engine, &asked)?;
         }
         self.shut_down(Duration::from_secs(2));
         self.pass(Duration::from_secs(3))?;
         let asked = self.asked.borrow();
         self.checks.ended(&self.world, &asked)
     }
+}
+
+/// As somebody might who watches the directory, a moment after there was an answer.
+fn load_again_later(world: &Rc<World>, engine: Engine, id: String) {
+    let waits = Rc::clone(world);
+    world.start_of_own("watch", move || {
+        waits.pause(Pause::For(Duration::from_millis(5)));
+        let _ = engine.load(&id);
+    });
 }

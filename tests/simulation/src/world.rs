@@ -22,15 +22,13 @@ const TURNS_MAX: u64 = 200_000;
 
 /// Something that the world knows to have happened in a plugin.
 #[derive(Debug, Clone, Copy)]
-pub struct Fact {
+pub(crate) struct Fact {
     /// When.
     pub at: Duration,
     /// The plugin.
     pub plugin: usize,
     /// Which instance of all.
     pub instance: u64,
-    /// The build that it is of.
-    pub build: u64,
     /// The call.
     pub call: CallKind,
     /// Its number, as the engine has it.
@@ -43,7 +41,7 @@ pub struct Fact {
 
 /// What happened to a call.
 #[derive(Debug, Clone, Copy)]
-pub enum What {
+pub(crate) enum What {
     /// It began, with this deadline.
     Began(Duration),
     /// It ended.
@@ -84,10 +82,18 @@ pub(crate) struct World {
     pub(crate) violation: RefCell<Option<String>>,
     /// How many calls there were.
     pub(crate) calls: Cell<u64>,
+    /// How many calls beside those of plugins were not made for want of a thread.
+    pub(crate) asides_refused: Cell<usize>,
     /// When the engine said that it was shut down.
     pub(crate) shut_down_at: Cell<Option<Duration>>,
     /// Whether a call is made twice at once, on purpose.
     pub(crate) doubles_calls: Cell<bool>,
+    /// Whether destroys are not made, likewise.
+    pub(crate) loses_destroys: Cell<bool>,
+    /// Whether workers do not end, likewise.
+    pub(crate) keeps_threads: Cell<bool>,
+    /// Whether who asks is never woken, likewise.
+    pub(crate) loses_wake_ups: Cell<bool>,
 }
 
 impl World {
@@ -112,8 +118,12 @@ impl World {
             last_instance: Cell::new(0),
             violation: RefCell::default(),
             calls: Cell::new(0),
+            asides_refused: Cell::new(0),
             shut_down_at: Cell::new(None),
             doubles_calls: Cell::new(false),
+            loses_destroys: Cell::new(false),
+            keeps_threads: Cell::new(false),
+            loses_wake_ups: Cell::new(false),
         });
         library::set_world(Some(Rc::clone(&world)));
         world
@@ -236,7 +246,13 @@ impl World {
             let turned = fiber.turn();
             *self.current.borrow_mut() = None;
             match turned {
-                Turned::Waits(fiber) => self.fibers.borrow_mut().push(fiber),
+                Turned::Waits(mut fiber) => {
+                    let is_told = matches!(fiber.wait, Wait::Stirred(_));
+                    if is_told && self.loses_wake_ups.get() && &*fiber.name == "asks" {
+                        fiber.wait = Wait::Until(Duration::MAX);
+                    }
+                    self.fibers.borrow_mut().push(fiber);
+                }
                 // Whoever waits for a thread waits for its end.
                 Turned::Ended => self.stir(),
             }
@@ -299,8 +315,20 @@ impl Stage for World {
             return Ok(());
         }
         if self.now.get() < self.no_threads_until.get() {
+            if name == "plugin-aside" {
+                self.asides_refused.set(self.asides_refused.get() + 1);
+            }
             return Err(io::Error::other("no thread can be had"));
         }
+        let never_ends = self.keeps_threads.get() && name == "plugin-worker";
+        let body: Box<dyn FnOnce()> = if never_ends {
+            Box::new(move || {
+                body();
+                fiber::wait(Wait::Until(Duration::MAX));
+            })
+        } else {
+            body
+        };
         self.fibers.borrow_mut().push(Fiber::new(name, body));
         Ok(())
     }

@@ -23,12 +23,13 @@ impl Bounds {
                 ));
             }
         }
-        let (threads, slow) = simulation::threads(seen.engine);
+        let (_, slow) = simulation::threads(seen.engine);
+        let threads = seen.world.threads("plugin-worker");
         // As many again as are wanted may wait for the next slow call.
         let bound = THREADS_MAX.min(2 * WORKERS + slow + 1);
         if threads > bound {
             return Err(Violation::new(
-                "C4",
+                "X3",
                 format!("{threads} threads call plugins, {slow} of them are in slow calls"),
             ));
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use plugin_engine::{CallKind, Cause};
 
 use super::{Checked, Seen, Violation, number};
+use crate::behaviour::Ends;
 use crate::policy::policy_of;
 use crate::run::OTHER_TIMEOUT;
 use crate::world::What;
@@ -80,8 +81,35 @@ impl Calls {
                 ));
             }
         }
+        let ended = |plugin: usize, is_so: fn(&Ends) -> bool| {
+            seen.facts.iter().any(|fact| match &fact.what {
+                What::Ended(ends) => {
+                    fact.plugin == plugin && fact.call == CallKind::Update && is_so(ends)
+                }
+                What::Began(_) => false,
+            })
+        };
         for transition in seen.transitions {
             let plugin = number(&transition.id);
+            let (promise, is_so) = match transition.cause {
+                Cause::UpdateCompleted => {
+                    ("C6", ended(plugin, |ends| matches!(ends, Ends::Completes)))
+                }
+                Cause::UpdateFailed => ("C6", ended(plugin, |ends| matches!(ends, Ends::Fails(_)))),
+                Cause::UpdatePanicked => ("C6", ended(plugin, |ends| matches!(ends, Ends::Panics))),
+                // Never by timing out alone.
+                Cause::FailedPermanently => (
+                    "C2",
+                    ended(plugin, |ends| matches!(ends, Ends::FailsForGood)),
+                ),
+                _ => ("C6", true),
+            };
+            if !is_so {
+                return Err(Violation::new(
+                    promise,
+                    format!("{transition}, and no update of it has ended so"),
+                ));
+            }
             if transition.cause == Cause::UpdateTimedOut && !seen.is_stopping {
                 let timeout = policy_of(plugin).timeout;
                 if transition.duration != Some(timeout) {

@@ -13,8 +13,8 @@ struct Known {
     state: PluginState,
     /// The instance of the last update.
     instance: Option<u64>,
-    /// Whether there may be another one since.
-    may_be_another: bool,
+    /// How many others there may have been since.
+    may_be_another: u32,
 }
 
 impl Default for Known {
@@ -22,7 +22,7 @@ impl Default for Known {
         Self {
             state: PluginState::Unloaded,
             instance: None,
-            may_be_another: true,
+            may_be_another: 1,
         }
     }
 }
@@ -48,7 +48,7 @@ impl Instances {
                 .push(transition.to);
             known.state = transition.to;
             let stop_first = policy_of(plugin).stop_first;
-            known.may_be_another |= match transition.cause {
+            known.may_be_another += u32::from(match transition.cause {
                 Cause::Created
                 | Cause::CreatedAnew
                 | Cause::Replaced
@@ -60,7 +60,7 @@ impl Instances {
                 | Cause::Mapped => true,
                 Cause::ReloadRefused => stop_first,
                 _ => false,
-            };
+            });
             let wakes = matches!(
                 (transition.from, transition.cause),
                 (PluginState::Unloaded, Cause::Mapped)
@@ -103,7 +103,7 @@ impl Instances {
                 continue;
             }
             let is_same = known.instance == Some(fact.instance);
-            if !is_same && !known.may_be_another {
+            if !is_same && known.may_be_another == 0 {
                 return Err(Violation::new(
                     "L5",
                     format!(
@@ -112,9 +112,25 @@ impl Instances {
                     ),
                 ));
             }
-            known.instance = Some(fact.instance);
-            known.may_be_another = false;
+            if !is_same {
+                known.instance = Some(fact.instance);
+                known.may_be_another -= 1;
+            }
+            let is_quiet = seen.transitions.iter().all(|transition| {
+                number(&transition.id) != fact.plugin || is_of_updates(transition.cause)
+            });
+            if is_quiet {
+                known.may_be_another = 0;
+            }
         }
         Ok(())
     }
+}
+
+/// Whether an entry says nothing of another instance.
+fn is_of_updates(cause: Cause) -> bool {
+    matches!(
+        cause,
+        Cause::UpdateStarted | Cause::UpdateCompleted | Cause::UpdateFailed | Cause::UpdateTimedOut
+    )
 }

@@ -125,7 +125,7 @@ impl Checks {
             facts: 0,
             stopping: None,
             table: table::Table::default(),
-            sequence: sequence::Sequence::default(),
+            sequence: sequence::Sequence,
             fold: fold::Fold::default(),
             calls: calls::Calls::default(),
             timing: timing::Timing::default(),
@@ -199,7 +199,8 @@ impl Checks {
     }
 
     /// Everything was unloaded, and nothing has gone wrong for a while.
-    pub(crate) fn unloaded(&mut self, world: &World, engine: &Engine) -> Checked {
+    pub(crate) fn unloaded(&mut self, world: &World, engine: &Engine, asked: &[Asked]) -> Checked {
+        ending::all_is_answered(asked)?;
         balance::all_is_given_back(world, engine)
     }
 

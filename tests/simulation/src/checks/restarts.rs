@@ -47,9 +47,10 @@ impl Restarts {
                 continue;
             };
             let known = self.plugins.entry(fact.plugin).or_default();
-            if let Some((since, in_a_row)) = known.waits
-                && !seen.is_asked(fact.plugin)
-            {
+            if seen.is_asked(fact.plugin) {
+                // Somebody begins anew: what was tried before does not count against that.
+                *known = Known::default();
+            } else if let Some((since, in_a_row)) = known.waits {
                 known.made(fact.plugin, seen.now, since, in_a_row)?;
             }
         }
@@ -60,6 +61,12 @@ impl Restarts {
         for snapshot in seen.snapshots {
             let plugin = number(snapshot.id());
             let known = self.plugins.entry(plugin).or_default();
+            if seen.is_asked(plugin) {
+                // Which of the creates of this moment was somebody's is not known.
+                known.waits = known.waits.map(|(since, _)| (since, 0));
+                known.in_a_row = known.in_a_row.min(1);
+                known.made.clear();
+            }
             let is_free = snapshot.state == PluginState::Error
                 && snapshot.in_flight.is_none()
                 && !seen.is_asked(plugin)
@@ -130,7 +137,7 @@ impl Known {
             | Cause::RolledBack
             | Cause::LoadFailed => *self = Self::default(),
             // Tried again later, for a reason that has nothing to do with it.
-            Cause::CallRefused => self.waits = self.waits.map(|(_, row)| (now, row.min(0))),
+            Cause::CallRefused => self.waits = self.waits.map(|_| (now, 0)),
             _ => {}
         }
         if transition.to != PluginState::Error {

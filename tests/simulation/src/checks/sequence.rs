@@ -27,6 +27,17 @@ impl Sequence {
                 ));
             }
         }
+        let mut numbers: Vec<_> = seen.snapshots.iter().map(|snapshot| snapshot.seq).collect();
+        numbers.sort_unstable();
+        if let Some(twice) = numbers
+            .windows(2)
+            .find(|pair| pair[0] == pair[1] && pair[0] > 0)
+        {
+            return Err(Violation::new(
+                "S4",
+                format!("two plugins have the number {}", twice[0]),
+            ));
+        }
         if expected != last {
             return Err(Violation::new(
                 "S4",

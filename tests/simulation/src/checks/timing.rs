@@ -1,6 +1,6 @@
 //! C2, C4, C5, C7, H5: when each plugin is to be called next. Kept from what has happened to it, never from what the engine says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use plugin_engine::{CallKind, Cause, PluginState, Transition};
@@ -24,8 +24,10 @@ struct Plan {
     failures_in_a_row: u32,
     /// The last tick that was skipped because of a call.
     skipped: Option<Duration>,
-    /// What is said of the delay by an update that has failed.
-    asked_delay: Option<Duration>,
+    /// The deadlines of the updates that have not returned, by instance.
+    deadlines: BTreeMap<u64, Duration>,
+    /// What updates have asked for that have failed in time.
+    asked_delays: VecDeque<Option<Duration>>,
     /// Since when nothing but the schedule keeps it from being called.
     free_since: Option<Duration>,
 }
@@ -38,7 +40,8 @@ impl Default for Plan {
             cool_until: None,
             failures_in_a_row: 0,
             skipped: None,
-            asked_delay: None,
+            deadlines: BTreeMap::new(),
+            asked_delays: VecDeque::new(),
             free_since: None,
         }
     }
@@ -68,10 +71,22 @@ impl Timing {
 
     pub(super) fn look(&mut self, seen: &Seen<'_>) -> Checked {
         for fact in seen.facts {
-            if let (What::Ended(Ends::Fails(after)), CallKind::Update, true) =
-                (fact.what, fact.call, fact.by_worker)
-            {
-                self.plans.entry(fact.plugin).or_default().asked_delay = after;
+            if fact.call != CallKind::Update || !fact.by_worker {
+                continue;
+            }
+            let plan = self.plans.entry(fact.plugin).or_default();
+            match fact.what {
+                What::Began(deadline) => {
+                    plan.deadlines.insert(fact.instance, deadline);
+                }
+                What::Ended(ends) => {
+                    let deadline = plan.deadlines.remove(&fact.instance);
+                    if let Ends::Fails(after) = ends
+                        && deadline.is_some_and(|deadline| fact.at < deadline)
+                    {
+                        plan.asked_delays.push_back(after);
+                    }
+                }
             }
         }
         for transition in seen.transitions {
@@ -133,7 +148,15 @@ impl Plan {
         };
         match call {
             // The update is waiting for exactly this.
-            CallKind::Create | CallKind::Destroy if !abandoned => {}
+            CallKind::Create | CallKind::Destroy if !abandoned => {
+                let interval = policy_of(plugin).interval;
+                if effective + interval <= seen.now {
+                    // Another tick has come meanwhile, and passed over all so far.
+                    self.skipped = None;
+                    self.due = Some(after(effective, interval, seen.now));
+                    self.cool_until = None;
+                }
+            }
             // It is held back, and offered again.
             _ if seen.is_asked(plugin) && !abandoned => self.due = None,
             _ => {
@@ -153,12 +176,16 @@ impl Plan {
             Cause::UpdateCompleted => {
                 self.failures_in_a_row = 0;
                 self.cool_until = None;
+                self.skipped = None;
                 self.due = self.due.map(|due| after(due, policy.interval, now));
             }
             Cause::UpdateFailed | Cause::UpdateTimedOut | Cause::UpdatePanicked => {
-                let asked = self.asked_delay.take();
-                let asked = asked.filter(|_| transition.cause == Cause::UpdateFailed);
+                let asked = match transition.cause {
+                    Cause::UpdateFailed => self.asked_delays.pop_front().flatten(),
+                    _ => None,
+                };
                 self.due = Some(now + asked.unwrap_or(policy.interval));
+                self.skipped = None;
                 self.failures_in_a_row += 1;
                 if let Some((failures, cool_down)) = policy.breaker
                     && (self.failures_in_a_row >= failures || self.cool_until.is_some())
