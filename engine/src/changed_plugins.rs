@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
+
+use crate::waiting::Condvar;
 
 /// The plugins that have changed since somebody last looked. Each stands here once, however often it has changed.
 #[derive(Default)]

@@ -56,7 +56,7 @@ impl LazyDigest {
     }
 
     /// The digest of bytes that nobody has.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(test, fuzzing, feature = "simulation"))]
     pub(crate) fn unknown() -> Self {
         Self {
             sealed: Weak::new(),

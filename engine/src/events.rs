@@ -9,9 +9,11 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use plugin_engine_core::{PluginId, WallTime};
 use tokio::sync::Notify;
+
+use crate::waiting::Condvar;
 
 /// How many events wait for one subscriber, beside those it began with, before the oldest leaves.
 const QUEUE_LEN_MAX: usize = 1_024;

@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use plugin_engine_core::Moment;
 
 use crate::changed_plugins::Changes;
@@ -14,6 +14,7 @@ use crate::history::HistoryBudget;
 use crate::probations::Probations;
 use crate::timers::Timers;
 use crate::unsaved_plugins::UnsavedPlugins;
+use crate::waiting::Condvar;
 
 /// What every transition is entered into.
 pub(crate) struct Ledger {
@@ -52,6 +53,14 @@ impl Ledger {
     #[inline]
     pub(crate) fn number(&self, index: u32) -> u64 {
         self.unsaved.mark(index);
+        #[cfg(feature = "simulation")]
+        if crate::simulation::is_tampered_with() {
+            let step = crate::simulation::tampered_number(index);
+            return self
+                .next_seq
+                .fetch_add(step, Ordering::AcqRel)
+                .wrapping_add(step);
+        }
         // Whoever sees the number sees the mark.
         self.next_seq.fetch_add(1, Ordering::AcqRel) + 1
     }

@@ -82,6 +82,9 @@ mod sequence;
 mod services;
 mod shared;
 mod shutdown;
+#[cfg(feature = "simulation")]
+#[doc(hidden)]
+pub mod simulation;
 mod snapshot;
 mod state_dir;
 mod steps;
@@ -97,6 +100,7 @@ mod unsaved_plugins;
 mod usage;
 mod usages;
 mod verify;
+mod waiting;
 #[cfg(feature = "watch")]
 mod watch;
 mod why;

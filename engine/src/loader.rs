@@ -129,6 +129,10 @@ pub(crate) fn load(
     rules: &Arc<Rules>,
     before_map: BeforeMap,
 ) -> Answer {
+    #[cfg(feature = "simulation")]
+    if let Some(answer) = crate::simulation::load(candidate) {
+        return answer;
+    }
     let path = || candidate.path.clone();
     let busy = || {
         loader

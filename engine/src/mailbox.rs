@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
+
+use crate::waiting::Condvar;
 
 /// Holds one thing at a time.
 pub(crate) struct Mailbox<T> {

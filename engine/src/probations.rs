@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use plugin_engine_core::Moment;
 
 use crate::clock::Clock;
+use crate::waiting::Condvar;
 
 /// The plugins on probation, by the index of their cell.
 #[derive(Default)]

@@ -54,6 +54,8 @@ pub(crate) fn start_cycle(engine: &Arc<Shared>) -> Cycle {
     let mut due = Vec::new();
     if !engine.board.stopping.load(Ordering::Relaxed) {
         engine.board.ledger.timers.lock().take_due(now, &mut due);
+        #[cfg(feature = "simulation")]
+        crate::simulation::tampered_due(&mut due);
     }
     let at = engine.board.ledger.time.wall_at(now);
     let batch = Arc::new(Batch::new(due, engine.executor.workers(), now, at));

@@ -14,6 +14,7 @@ use crate::requirements;
 use crate::scheduler;
 use crate::shared::Shared;
 use crate::unmap;
+use crate::waiting;
 
 /// The share of the budget that calls in flight may use before what is left goes to the destroys.
 const SHARE_OF_CALLS: f64 = 0.6;
@@ -25,7 +26,7 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
     if engine.board.stopping.swap(true, Ordering::SeqCst) {
         return;
     }
-    let began = Instant::now();
+    let began = waiting::now();
     let ends = began.checked_add(budget);
     scheduler::stop(engine);
     engine.supervisor.close();
@@ -44,7 +45,7 @@ pub(crate) fn shutdown(engine: &Arc<Shared>, budget: Duration) {
 
     for (position, cell) in order.iter().enumerate() {
         let left = ends.map_or(budget, |ends| {
-            ends.saturating_duration_since(Instant::now())
+            ends.saturating_duration_since(waiting::now())
         });
         // One that hangs must not use up what the others need: each gets its share of what is left.
         let share = left / u32::try_from(order.len() - position).unwrap_or(u32::MAX);
@@ -96,14 +97,14 @@ fn wait_for_calls(engine: &Shared, order: &[Arc<Cell>], began: Instant, limit: D
             .is_some_and(|call| !call.abandoned)
     };
     let waits = || engine.executor.asides.running() > 0 || order.iter().any(in_flight);
-    while waits() && began.elapsed() < limit {
-        std::thread::sleep(LOOK_EVERY);
+    while waits() && waiting::now() - began < limit {
+        waiting::sleep(LOOK_EVERY);
     }
 }
 
 /// Unloads one plugin and destroys its instance, waiting for that no longer than `share`.
 fn unload(engine: &Arc<Shared>, cell: &Arc<Cell>, share: Duration) {
-    let until = Instant::now().checked_add(share);
+    let until = waiting::now().checked_add(share);
     let mut guarded = cell.lock();
     let now = engine.board.ledger.time.now();
     let applied = cell.apply(&engine.board.ledger, &mut guarded, now, Event::ShutDown);

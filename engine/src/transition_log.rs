@@ -11,6 +11,11 @@ thread_local! {
     static HELD: RefCell<(usize, Vec<Transition>)> = const { RefCell::new((0, Vec::new())) };
 }
 
+#[cfg(feature = "simulation")]
+pub(crate) fn swap_local(other: &mut (usize, Vec<Transition>)) {
+    HELD.with_borrow_mut(|held| std::mem::swap(held, other));
+}
+
 /// Keeps back what this thread would log, until the last of these is dropped.
 pub(crate) struct HeldLog(PhantomData<*const ()>);
 

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use parking_lot::{Mutex, MutexGuard};
 
 use crate::transition_log::{HeldLog, hold_log};
+use crate::waiting;
 
 /// The turns of one plugin.
 #[derive(Default)]
@@ -36,6 +37,11 @@ thread_local! {
     static RELOADED_HERE: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
 }
 
+#[cfg(feature = "simulation")]
+pub(crate) fn swap_local(other: &mut Vec<usize>) {
+    RELOADED_HERE.with_borrow_mut(|here| std::mem::swap(here, other));
+}
+
 impl Drop for ReloadTurn<'_> {
     fn drop(&mut self) {
         RELOADED_HERE.with_borrow_mut(|here| here.retain(|turns| *turns != self.of.address()));
@@ -46,7 +52,7 @@ impl Turns {
     /// Waits for the turn of a command.
     pub(crate) fn take(&self) -> Turn<'_> {
         Turn {
-            _turn: self.command.lock(),
+            _turn: waiting::take_turn(&self.command),
             _log: hold_log(),
         }
     }
@@ -55,7 +61,7 @@ impl Turns {
     pub(crate) fn take_reload(&self) -> ReloadTurn<'_> {
         let turn = ReloadTurn {
             of: self,
-            _turn: self.reload.lock(),
+            _turn: waiting::take_turn(&self.reload),
             _log: hold_log(),
         };
         RELOADED_HERE.with_borrow_mut(|here| here.push(self.address()));

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard};
 use plugin_engine_core::{
     CallId, Event, HistoryFilter, Machine, Moment, PluginId, PluginState, Record, RejectReason,
     Step, Transition, WallTime,
@@ -22,6 +22,7 @@ use crate::ledger::Ledger;
 use crate::snapshot::{Beside, Facts, Owned, Plain, Published, READ_TRIES_MAX, Snapshot};
 use crate::turns::{ReloadTurn, Turn, Turns};
 use crate::usage::{Ending, UsageRecord};
+use crate::waiting::Condvar;
 
 pub(crate) use crate::applied::Applied;
 pub(crate) use guarded::{Guarded, Loaded, Probation, Requires, RolledBack, Source, UnloadedFile};
@@ -89,6 +90,9 @@ impl Cell {
 
     #[inline]
     pub(crate) fn lock(&self) -> MutexGuard<'_, Guarded> {
+        // Whoever comes here holds nothing but turns, so anybody else may come in between.
+        #[cfg(feature = "simulation")]
+        crate::simulation::pause(crate::simulation::Pause::Briefly);
         self.guarded.lock()
     }
 
@@ -119,6 +123,10 @@ impl Cell {
         guarded: &mut Guarded,
         now: Moment,
     ) -> Option<CallId> {
+        #[cfg(feature = "simulation")]
+        if crate::simulation::is_tampered_with() {
+            return None;
+        }
         let wall = ledger.time.wall_at(now);
         let id = guarded.machine.start_plain_update(now, wall)?;
         self.record_plain(ledger, guarded, wall, u64::MAX);
@@ -135,6 +143,10 @@ impl Cell {
         now: Moment,
         id: CallId,
     ) -> bool {
+        #[cfg(feature = "simulation")]
+        if crate::simulation::is_tampered_with() {
+            return false;
+        }
         let wall = ledger.time.wall_at(now);
         let Some(duration) = guarded.machine.complete_plain_update(now, wall, id) else {
             return false;
@@ -198,7 +210,19 @@ impl Cell {
         let wall = ledger.time.wall_at(now);
         let had_leftover = guarded.has_leftover();
         let ending = Ending::of(&guarded.machine, &event);
+        #[cfg(feature = "simulation")]
+        let event = {
+            use crate::simulation::tampered_event;
+            tampered_event(self.index, &guarded.machine, now, event)
+                .ok_or(RejectReason::NoSuchCall)?
+        };
         let step = guarded.machine.apply(now, wall, event)?;
+        #[cfg(feature = "simulation")]
+        let step = {
+            let mut step = step;
+            crate::simulation::tampered_step(self.index, &mut guarded.machine, now, &mut step);
+            step
+        };
         guarded.usage.follow(ending, &step, now);
         let Step {
             record,
@@ -300,6 +324,10 @@ impl Cell {
 
     /// Publishes what the machine is now.
     pub(crate) fn publish(&self, guarded: &mut Guarded) {
+        #[cfg(feature = "simulation")]
+        if !crate::simulation::tampered_publish(self.index, &guarded.machine) {
+            return;
+        }
         let error = guarded.machine.error();
         let same = match (error, &guarded.error) {
             (None, None) => true,

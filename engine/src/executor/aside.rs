@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard};
 use plugin_engine_core::{CallId, CallKind, PluginId, WallTime};
 use plugin_engine_crash_marks::Role;
 
@@ -16,10 +16,16 @@ use crate::crashes::Crashes;
 use crate::host::HostContext;
 use crate::instance::CallTicket;
 use crate::joining::{Joining, Ran};
+use crate::waiting::Condvar;
 
 thread_local! {
     /// On the thread of such a call: the address of its list, and the cell of its plugin.
     static CALLED: Cell<(usize, u32)> = const { Cell::new((0, 0)) };
+}
+
+#[cfg(feature = "simulation")]
+pub(super) fn swap_local(other: &mut (usize, u32)) {
+    *other = CALLED.replace(*other);
 }
 
 /// How many calls of one plugin may be stuck on threads of their own before a reload of it is refused.
@@ -114,34 +120,39 @@ impl Asides {
         let (asides, theirs) = (Arc::clone(self), Arc::clone(&outcome));
         let thread = std::thread::Builder::new().name("plugin-aside".to_owned());
         let cell = aside.cell;
-        let spawn = || {
-            thread.spawn(move || {
-                CALLED.set((asides.address(), cell));
-                let _recorded = asides.crashes.attach(Role::Aside);
-                let value = catch_unwind(AssertUnwindSafe(call));
-                let mut outcome = theirs.lock();
-                let Ok(value) = value else {
-                    *outcome = Outcome::Panicked;
-                    drop(outcome);
-                    asides.come_home(number);
-                    return;
-                };
-                if let Outcome::GivenUp = *outcome {
-                    drop(outcome);
-                    late(value);
-                    asides.come_home(number);
-                    return;
-                }
-                *outcome = Outcome::Ended(value);
+        let made = move || {
+            CALLED.set((asides.address(), cell));
+            let _recorded = asides.crashes.attach(Role::Aside);
+            let value = catch_unwind(AssertUnwindSafe(call));
+            let mut outcome = theirs.lock();
+            let Ok(value) = value else {
+                *outcome = Outcome::Panicked;
                 drop(outcome);
-                asides.tell();
-            })
+                asides.come_home(number);
+                return;
+            };
+            if let Outcome::GivenUp = *outcome {
+                drop(outcome);
+                late(value);
+                asides.come_home(number);
+                return;
+            }
+            *outcome = Outcome::Ended(value);
+            drop(outcome);
+            asides.tell();
         };
         let ran = Ran::default();
         ran.add(aside.library);
         // Before the thread is there, which may be through with the call at once.
         aside.host.listen_to(aside.ticket.id);
-        if let Err(error) = self.joining.start(Arc::new(ran), spawn) {
+        #[cfg(feature = "simulation")]
+        let started = match crate::simulation::is_staged() {
+            true => crate::simulation::start("plugin-aside", made).unwrap_or(Ok(())),
+            false => self.joining.start(Arc::new(ran), || thread.spawn(made)),
+        };
+        #[cfg(not(feature = "simulation"))]
+        let started = self.joining.start(Arc::new(ran), || thread.spawn(made));
+        if let Err(error) = started {
             aside.host.stop_listening(aside.ticket.id);
             return Err(AsideEnd::NoThread(error));
         }

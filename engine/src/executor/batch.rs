@@ -3,8 +3,10 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use plugin_engine_core::{Moment, WallTime};
+
+use crate::waiting::Condvar;
 
 /// The most items that one worker takes at a time. A slow one gives the rest of its chunk away after a millisecond.
 const CHUNK_LEN_MAX: usize = 64;

@@ -43,6 +43,12 @@ thread_local! {
     static WORKER: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
 }
 
+#[cfg(feature = "simulation")]
+pub(crate) fn swap_local(worker: &mut (usize, usize), aside: &mut (usize, u32)) {
+    *worker = WORKER.replace(*worker);
+    aside::swap_local(aside);
+}
+
 /// The pool.
 pub(crate) struct Executor {
     board: Arc<Board>,
@@ -288,6 +294,20 @@ impl Executor {
             .pop()
             .unwrap_or_else(|| self.slots_used.fetch_add(1, Ordering::Relaxed));
         let shared = Arc::clone(self);
+        #[cfg(feature = "simulation")]
+        if crate::simulation::is_staged() {
+            let body = move || worker::run(&shared, slot);
+            return match crate::simulation::start("plugin-worker", body) {
+                Some(Err(error)) => {
+                    queue.free_slots.push(slot);
+                    Err(error)
+                }
+                _ => {
+                    queue.threads += 1;
+                    Ok(())
+                }
+            };
+        }
         let started = std::thread::Builder::new()
             .name("plugin-worker".to_owned())
             .spawn(move || worker::run(&shared, slot));

@@ -6,12 +6,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use plugin_engine_core::{CallId, Moment};
 
 use super::batch::{Batch, Tally, Verdict};
 use crate::instance::CallTicket;
 use crate::joining::{Ran, Thread};
+use crate::waiting::{self, Condvar};
 
 /// A slot. Aligned to two cache lines, because processors fetch them in pairs.
 #[derive(Default)]
@@ -238,8 +239,8 @@ impl Waiter {
     /// which the system's loader has to be free, and an unmap that hangs holds it.
     pub(crate) fn look_until(&self, until: std::time::Instant) {
         const LOOK_EVERY: std::time::Duration = std::time::Duration::from_micros(200);
-        while self.end.lock().is_none() && std::time::Instant::now() < until {
-            std::thread::sleep(LOOK_EVERY);
+        while self.end.lock().is_none() && waiting::now() < until {
+            waiting::sleep(LOOK_EVERY);
         }
     }
 }

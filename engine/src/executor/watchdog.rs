@@ -17,6 +17,7 @@ use super::slot::{OnBehalf, Sample};
 use crate::error::Error;
 use crate::supervisor::{IfTaken, Supervisor, TaskContext};
 use crate::transition_log::log;
+use crate::waiting;
 
 const NAME: &str = "plugin-watchdog";
 /// A call that has lasted this long is slow: its worker's share goes to others.
@@ -84,7 +85,7 @@ impl Watchdog {
     fn look(&self, executor: &Arc<Executor>) -> Next {
         let used = executor.slots_used.load(Ordering::Relaxed);
         let now = executor.board.ledger.time.now();
-        let real_now = Instant::now();
+        let real_now = waiting::now();
         let mut next = Next::Whenever;
         let mut slow = Vec::new();
         let mut overdue = Vec::new();

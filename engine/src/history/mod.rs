@@ -177,6 +177,8 @@ impl<T> Ring<T> {
     /// Makes room for one entry: by growing to `len_max` while the budget lasts, else by letting the oldest go.
     #[inline]
     fn make_room(&mut self, budget: &HistoryBudget, len_max: usize, notable: bool) -> Option<T> {
+        #[cfg(feature = "simulation")]
+        let len_max = crate::simulation::tampered_entries_max(len_max);
         if self.entries.len() < self.entries.capacity() {
             return None;
         }

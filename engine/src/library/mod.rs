@@ -77,6 +77,30 @@ pub(crate) struct LoadedLibrary {
     ledger: Weak<Libraries>,
 }
 
+#[cfg(feature = "simulation")]
+impl LoadedLibrary {
+    /// A file of which nothing is mapped.
+    pub(crate) fn simulated(
+        number: u64,
+        calls: CallTable,
+        state: Option<StateCalls>,
+        manifest: Manifest,
+        fingerprint: Fingerprint,
+    ) -> Self {
+        Self {
+            number,
+            calls,
+            state,
+            manifest,
+            fingerprint,
+            sha256: Arc::new(LazyDigest::unknown()),
+            schema: None,
+            secrets: Arc::default(),
+            ledger: Weak::new(),
+        }
+    }
+}
+
 impl LoadedLibrary {
     /// What there is of a file that is none: its functions are those of this program.
     #[cfg(any(test, fuzzing))]

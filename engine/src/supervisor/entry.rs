@@ -43,6 +43,16 @@ impl Entry {
         body: impl FnMut(&TaskContext) + Send + 'static,
     ) -> Result<(), SuperviseError> {
         let task = Arc::clone(&self.task);
+        #[cfg(feature = "simulation")]
+        if crate::simulation::is_staged() {
+            let started = crate::simulation::start(thread, move || self.run(body));
+            return started
+                .unwrap_or(Ok(()))
+                .map_err(|source| SuperviseError::Thread {
+                    name: task.name.clone(),
+                    source,
+                });
+        }
         let spawned = std::thread::Builder::new()
             .name(thread.to_owned())
             .spawn(move || self.run(body));

@@ -13,6 +13,8 @@ mod panics;
 mod pulse;
 mod runs;
 mod task;
+#[cfg(feature = "simulation")]
+pub(crate) use task::swap_local;
 mod timer;
 
 use std::sync::Arc;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::Waker;
 use std::time::Instant;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard};
 use plugin_engine_core::{Moment, TaskEnd, TaskId, TaskKind};
 use tokio::sync::Notify;
 
@@ -16,10 +16,16 @@ use super::context::TaskContext;
 use super::pulse::Pulse;
 use super::{LOOK_EVERY, panics};
 use crate::joining::Thread;
+use crate::waiting::{self, Condvar};
 
 thread_local! {
     /// The number of the run whose loop is on this thread just now; 0 for none.
     static CURRENT: Cell<u64> = const { Cell::new(0) };
+}
+
+#[cfg(feature = "simulation")]
+pub(crate) fn swap_local(other: &mut u64) {
+    *other = CURRENT.replace(*other);
 }
 
 /// The number of the last run of any task of the process.
@@ -247,13 +253,13 @@ impl Task {
                 self.changed.wait(&mut standing);
                 continue;
             };
-            if Instant::now() >= until {
+            if waiting::now() >= until {
                 return false;
             }
             // Looked at again and again instead of waited for: the first wait of a thread registers a thread-local value, for which the
             // system's loader has to be free, and an unmap that hangs holds it. A shutdown must not.
             drop(standing);
-            std::thread::sleep(LOOK_EVERY);
+            waiting::sleep(LOOK_EVERY);
             standing = self.standing.lock();
         }
         drop(standing);
@@ -261,11 +267,11 @@ impl Task {
         while let Some(started) = thread.as_mut()
             && !started.has_ended()
         {
-            if until.is_some_and(|until| Instant::now() >= until) {
+            if until.is_some_and(|until| waiting::now() >= until) {
                 // What is left of it is the end of its thread.
                 return true;
             }
-            std::thread::sleep(LOOK_EVERY);
+            waiting::sleep(LOOK_EVERY);
         }
         true
     }

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use parking_lot::{Condvar, Mutex};
+use parking_lot::Mutex;
 use plugin_engine_core::Moment;
 
 use super::context::TaskContext;
@@ -10,6 +10,7 @@ use super::error::SuperviseError;
 use super::task::Task;
 use super::{IfTaken, Supervisor};
 use crate::clock::Clock;
+use crate::waiting::Condvar;
 
 const NAME: &str = "plugin-timer";
 

@@ -1,0 +1,174 @@
+//! S1, S3: a snapshot is what the entries of the history come to, all of them and nothing else: state, generation, number, and the error
+//! that stands.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use plugin_engine::{CallKind, Cause, Fault, PluginState, Snapshot, Transition};
+
+use super::{Checked, Seen, Violation, number};
+use crate::behaviour::Ends;
+use crate::world::What;
+
+/// What the entries of one plugin come to.
+#[derive(Default)]
+struct Folded {
+    state: Option<PluginState>,
+    seq: u64,
+    generation: u32,
+    /// Why the state is Error, the last failure of an update and of a display, and whether that of the display is newer.
+    why: Option<Arc<Fault>>,
+    update: Option<Arc<Fault>>,
+    display: Option<Arc<Fault>>,
+    display_is_newer: bool,
+}
+
+#[derive(Default)]
+pub(super) struct Fold {
+    plugins: BTreeMap<usize, Folded>,
+}
+
+impl Fold {
+    pub(super) fn look(&mut self, seen: &Seen<'_>) -> Checked {
+        for transition in seen.transitions {
+            let folded = self.plugins.entry(number(&transition.id)).or_default();
+            folded.add(transition);
+        }
+        for fact in seen.facts {
+            // In time: at the deadline itself it may be either.
+            let completed = matches!(fact.what, What::Ended(Ends::Completes));
+            if fact.call == CallKind::Display && completed && fact.by_worker {
+                let folded = self.plugins.entry(fact.plugin).or_default();
+                let failed_now = seen.transitions.iter().any(|transition| {
+                    transition.cause == Cause::DisplayFailed
+                        || transition.cause == Cause::ReturnedLate
+                });
+                if !failed_now {
+                    folded.display = None;
+                }
+            }
+        }
+        for snapshot in seen.snapshots {
+            let folded = self.plugins.entry(number(snapshot.id())).or_default();
+            folded.compare(snapshot)?;
+        }
+        Ok(())
+    }
+}
+
+impl Folded {
+    fn add(&mut self, transition: &Transition) {
+        self.state = Some(transition.to);
+        self.seq = transition.seq;
+        let error = transition.error.clone();
+        match transition.cause {
+            Cause::Mapped | Cause::Reloaded | Cause::RolledBack => {
+                self.generation += 1;
+                self.clear();
+            }
+            Cause::Reset => self.clear(),
+            Cause::LoadFailed
+            | Cause::Quarantined
+            | Cause::Unloaded
+            | Cause::FileRemoved
+            | Cause::ShutDown => {
+                self.clear();
+                self.why = error;
+            }
+            Cause::CreateFailed
+            | Cause::GaveUp
+            | Cause::Unhealthy
+            | Cause::RequirementUnmet
+            | Cause::SwitchedOff
+            | Cause::Created
+            | Cause::CreatedAnew
+            | Cause::Replaced
+            | Cause::Restarted
+            | Cause::RequirementMet
+            | Cause::SwitchedOn => self.why = error,
+            Cause::FailedPermanently => {
+                self.why = error;
+                self.update = None;
+            }
+            Cause::UpdateCompleted => self.update = None,
+            Cause::CallRefused if transition.to == PluginState::Error => self.why = error,
+            Cause::UpdateFailed
+            | Cause::UpdateTimedOut
+            | Cause::UpdatePanicked
+            | Cause::CallRefused => {
+                self.update = error;
+                self.display_is_newer = false;
+            }
+            Cause::DisplayFailed => {
+                self.display = error;
+                self.display_is_newer = true;
+            }
+            _ => {}
+        }
+    }
+
+    fn clear(&mut self) {
+        self.why = None;
+        self.update = None;
+        self.display = None;
+    }
+
+    fn error(&self) -> Option<&Arc<Fault>> {
+        let (newer, older) = if self.display_is_newer {
+            (&self.display, &self.update)
+        } else {
+            (&self.update, &self.display)
+        };
+        self.why.as_ref().or(newer.as_ref()).or(older.as_ref())
+    }
+
+    fn compare(&self, snapshot: &Snapshot) -> Checked {
+        let id = snapshot.id();
+        let wrong = |what: String| Err(Violation::new("S1", format!("{id}: {what}")));
+        let state = self.state.unwrap_or(PluginState::Unloaded);
+        if snapshot.state != state {
+            return wrong(format!(
+                "the state is {}, the history says {state}",
+                snapshot.state
+            ));
+        }
+        if snapshot.seq != self.seq {
+            return wrong(format!(
+                "the number is {}, the history's {}",
+                snapshot.seq, self.seq
+            ));
+        }
+        if snapshot.generation != self.generation {
+            return wrong(format!(
+                "the generation is {}, the history says {}",
+                snapshot.generation, self.generation
+            ));
+        }
+        let said = |error: Option<&Arc<Fault>>| {
+            error.map_or("none".to_owned(), |error| {
+                format!("{} at {}", error.message, error.at)
+            })
+        };
+        if snapshot.error.as_ref() != self.error() {
+            return Err(Violation::new(
+                "S3",
+                format!(
+                    "{id}: the error is {}, the history says {}",
+                    said(snapshot.error.as_ref()),
+                    said(self.error())
+                ),
+            ));
+        }
+        let in_update = snapshot
+            .in_flight
+            .as_ref()
+            .is_some_and(|call| call.call == CallKind::Update && !call.abandoned);
+        if (state == PluginState::Running) != in_update {
+            return wrong(format!(
+                "the state is {state}, the call {:?}",
+                snapshot.in_flight
+            ));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,151 @@
+//! The steps of a run: what happens to the engine from outside, in order. A seed is nothing but a list of them.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::behaviour::Character;
+use crate::chance::Chance;
+use crate::policy::{PLUGINS, id_of};
+
+/// What somebody asks of a plugin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[expect(missing_docs, reason = "they are the commands of the engine")]
+pub enum Order {
+    Load,
+    Enable,
+    Disable,
+    Reset,
+    Update,
+    Display,
+    Unload,
+    Reload,
+    Forget,
+}
+
+/// What happens to the file of a plugin. Whoever watches the directory is told, after which the engine does something about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// Another build with a higher version is there, or the first one.
+    Build(Character, bool),
+    /// Another build with a lower version.
+    LowerBuild(Character),
+    /// Half a file.
+    Half,
+    /// A file whose constructors do not return.
+    Hanging,
+    /// It has gone.
+    Gone,
+    /// It was touched, and is what it was.
+    Touched,
+}
+
+/// One step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Time passes.
+    Pass(Duration),
+    /// Somebody asks something, and need not have an answer before the next step.
+    Ask(usize, Order),
+    /// Something happens to a file.
+    File(usize, Change),
+    /// The wall clock alone is set, by so many seconds.
+    SetWall(i64),
+    /// No thread can be started for so long.
+    NoThreads(Duration),
+    /// A thread that the plugin has started panics.
+    ThreadPanics(usize),
+    /// The engine is told to shut down, within so much time.
+    ShutDown(Duration),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pass(time) => write!(f, "{time:?} pass"),
+            Self::Ask(plugin, order) => write!(f, "{order:?} {}", id_of(*plugin)),
+            Self::File(plugin, change) => write!(f, "file of {}: {change:?}", id_of(*plugin)),
+            Self::SetWall(by) => write!(f, "the wall clock jumps by {by} s"),
+            Self::NoThreads(time) => write!(f, "no thread can be started for {time:?}"),
+            Self::ThreadPanics(plugin) => write!(f, "a thread of {} panics", id_of(*plugin)),
+            Self::ShutDown(budget) => write!(f, "shut down within {budget:?}"),
+        }
+    }
+}
+
+/// How many steps a run has.
+const STEPS: u64 = 40;
+
+/// The steps of a seed.
+#[must_use]
+pub fn steps_of(seed: u64) -> Vec<Step> {
+    let mut chance = Chance::new(seed, &[1]);
+    let mut there: Vec<usize> = Vec::new();
+    let wanted = 1 + chance.index(6);
+    while there.len() < wanted {
+        let plugin = chance.index(PLUGINS);
+        if !there.contains(&plugin) {
+            there.push(plugin);
+        }
+    }
+    let mut steps = Vec::new();
+    for plugin in &there {
+        steps.push(Step::File(*plugin, draw_build(&mut chance)));
+    }
+    steps.push(Step::Pass(Duration::from_millis(10)));
+    let is_long = chance.percent(10);
+    for _ in 0..10 + chance.below(STEPS) {
+        steps.push(draw(&mut chance, &there, is_long));
+    }
+    if chance.percent(40) {
+        let budget = chance.time(Duration::ZERO, Duration::from_secs(3));
+        steps.push(Step::ShutDown(budget));
+        steps.push(Step::Pass(budget + Duration::from_millis(100)));
+    }
+    steps
+}
+
+fn draw_build(chance: &mut Chance) -> Change {
+    Change::Build(Character::draw(chance), chance.percent(40))
+}
+
+fn draw(chance: &mut Chance, there: &[usize], is_long: bool) -> Step {
+    let plugin = chance.one_of(there);
+    let (ms, s) = (Duration::from_millis, Duration::from_secs);
+    match chance.below(100) {
+        0..=49 => Step::Pass(match chance.below(10) {
+            0..=2 => chance.time(Duration::ZERO, ms(2)),
+            3..=5 => chance.time(ms(1), s(1)),
+            6..=8 => chance.time(s(1), s(20)),
+            _ if is_long => chance.time(s(60), s(6 * 3_600)),
+            _ => chance.time(s(20), s(120)),
+        }),
+        50..=79 => Step::Ask(
+            plugin,
+            chance.weighted(&[
+                (3, Order::Load),
+                (4, Order::Enable),
+                (4, Order::Disable),
+                (5, Order::Reset),
+                (5, Order::Update),
+                (5, Order::Display),
+                (3, Order::Unload),
+                (4, Order::Reload),
+                (1, Order::Forget),
+            ]),
+        ),
+        80..=93 => Step::File(
+            plugin,
+            match chance.below(12) {
+                0..=4 => draw_build(chance),
+                5 => Change::LowerBuild(Character::draw(chance)),
+                6 | 7 => Change::Half,
+                8 => Change::Hanging,
+                9 | 10 => Change::Gone,
+                _ => Change::Touched,
+            },
+        ),
+        94 | 95 => Step::SetWall(chance.one_of(&[-86_400, -3, 2, 3_600, 86_400])),
+        96 | 97 => Step::NoThreads(chance.time(ms(1), s(3))),
+        _ => Step::ThreadPanics(plugin),
+    }
+}
