@@ -25,6 +25,7 @@ mod slim;
 mod sources;
 mod stall;
 mod stand_in;
+mod variants;
 mod watched;
 
 pub use asking::{Asked, Followed, Message, Reply, await_absence};
@@ -48,4 +49,5 @@ pub use server::Server;
 pub use slim::Builds;
 pub use stall::StallClock;
 pub use stand_in::{Answer, StandIn, golden};
+pub use variants::Build;
 pub use watched::{Watched, quick_to_remove, slow_to_remove};
