@@ -22,7 +22,7 @@ use plugin_engine_crash_marks::{CallLeft, Remains, THREADS_MAX};
 use crate::config::{self, Problem};
 use crate::crashes::CountsOfCrashes;
 use crate::image::{self, Image, TEXT_LEN_MAX, TEXTS_MAX};
-use crate::manifest::Manifest;
+use crate::manifest::{Contract, Manifest};
 use crate::verify::{self, Check, DirectoryLock, Inspection, Verdict, VerifyPolicy};
 
 pub use boundary::boundary;
@@ -151,6 +151,7 @@ fn written(manifest: &Manifest) -> String {
         compiler,
         target,
         panic,
+        contract,
     } = manifest;
     let mut text = format!(
         "manifest=1\nid={id}\nversion={version}\napi={api_version}\ncompiler={compiler}\ntarget={target}\npanic={panic}\n"
@@ -159,6 +160,9 @@ fn written(manifest: &Manifest) -> String {
         if let Some(value) = value {
             text += &format!("{key}={}\n", humantime::format_duration(*value));
         }
+    }
+    if *contract == Contract::C {
+        text += "contract=c\n";
     }
     if !requires.is_empty() {
         let requires: Vec<_> = requires.iter().map(ToString::to_string).collect();
@@ -221,7 +225,8 @@ pub fn verdict(bytes: &[u8]) {
             assert_eq!(image.fits_this_machine(), Ok(()));
             assert!(allow_rpath || image.search_paths.is_empty());
             let manifest = inspection.manifest.expect("its manifest passed");
-            assert_eq!(manifest.panic, "unwind");
+            let is_none = manifest.panic == "none" && manifest.contract == Contract::C;
+            assert!(manifest.panic == "unwind" || is_none);
             assert_manifest(&manifest);
         }
     }

@@ -9,6 +9,7 @@ use plugin_engine_core::{CallId, CallOutcome, FaultKind, FaultReport, Moment};
 use plugin_engine_crash_marks::{self as record, Call};
 
 use crate::host::{HostContext, Reply};
+use crate::lent;
 use crate::library::LoadedLibrary;
 use crate::services;
 
@@ -177,7 +178,7 @@ impl Instance {
             // SAFETY: the contract says that `out` comes back as it was handed over, during the call.
             let out = unsafe { &mut *out.cast::<Option<Vec<u8>>>() };
             // One byte more than is taken, so that what is too long is still found to be.
-            let bytes = bytes.as_slice();
+            let bytes = lent::bytes(&bytes);
             *out = Some(bytes[..bytes.len().min(STATE_LEN_MAX + 1)].to_vec());
         }
         let Some(calls) = &self.library.state else {

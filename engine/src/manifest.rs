@@ -26,8 +26,30 @@ pub struct Manifest {
     pub compiler: String,
     /// The target that it was built for.
     pub target: String,
-    /// `unwind` or `abort`.
+    /// `unwind` or `abort`; `none` where nothing unwinds, which only files of the C contract can say.
     pub panic: String,
+    /// In which form the file exports itself.
+    pub contract: Contract,
+}
+
+/// In which form a plugin file exports itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contract {
+    /// With `export_plugin!`: the types are compared structurally.
+    Rust,
+    /// With `plugin_api.h`: the text of the contract that the file carries is compared line by line.
+    C,
+}
+
+impl Contract {
+    /// As manifests and the command line have it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rust => "rust",
+            Self::C => "c",
+        }
+    }
 }
 
 impl Manifest {
@@ -78,7 +100,19 @@ impl Manifest {
             compiler: need("compiler")?,
             target: need("target")?,
             panic: need("panic")?,
+            contract: contract(find("contract"))?,
         })
+    }
+}
+
+fn contract(text: Option<&str>) -> Result<Contract, String> {
+    match text {
+        None => Ok(Contract::Rust),
+        Some("c") => Ok(Contract::C),
+        Some(other) => Err(format!(
+            "contract is \"{}\"; this engine knows c, and files made by export_plugin! say nothing",
+            escape_control(bounded(other, 40))
+        )),
     }
 }
 
@@ -129,6 +163,9 @@ mod tests {
         assert_eq!(manifest.id, "a");
         assert_eq!(manifest.interval, Some(Duration::from_secs(1)));
         assert_eq!(manifest.timeout, None);
+        assert_eq!(manifest.contract, Contract::Rust);
+        let in_c = Manifest::parse(format!("{GOOD}contract=c\n").as_bytes()).unwrap();
+        assert_eq!(in_c.contract, Contract::C);
         let requires: Vec<_> = manifest.requires.iter().map(ToString::to_string).collect();
         assert_eq!(requires, ["clock >= 1.2, < 2", "feed"]);
         let none = GOOD.replace("requires", "of-a-newer-plugin-api");
@@ -191,6 +228,11 @@ mod tests {
                 "requires=clock >= 1.2, < 2, feed",
                 "requires=",
                 "requires: \"\" is no requirement",
+            ),
+            (
+                "panic=unwind",
+                "panic=unwind\ncontract=d",
+                "contract is \"d\"; this engine knows c",
             ),
             (", feed", ", a", "requires names a itself"),
             (

@@ -15,6 +15,7 @@ use plugin_engine_core::FaultKind;
 use crate::host::{
     HostContext, PublishRefused, Reply, Said, SaidFailure, VIEW_LEN_MAX, panic_report,
 };
+use crate::lent;
 
 struct Table;
 
@@ -102,7 +103,7 @@ unsafe extern "C" fn publish(
     // SAFETY: as in `now_ns`.
     let host = unsafe { host(handle) };
     guarded(publish_status::DISCARDED, || {
-        match host.publish(call_id, name.as_str(), payload.as_str()) {
+        match host.publish(call_id, &lent::text(&name), &lent::text(&payload)) {
             Ok(()) => publish_status::ACCEPTED,
             Err(PublishRefused::Name) => publish_status::NAME_REFUSED,
             Err(PublishRefused::TooLong) => publish_status::TOO_LONG,
@@ -118,9 +119,9 @@ unsafe extern "C" fn log(handle: HostHandle, call_id: u64, record: &LogRecord<'_
         host.log(
             call_id,
             record.level,
-            record.target.as_str(),
-            record.message.as_str(),
-            record.spans.as_str(),
+            &lent::text(&record.target),
+            &lent::text(&record.message),
+            &lent::text(&record.spans),
         );
     });
 }
@@ -142,8 +143,8 @@ unsafe extern "C" fn fail(reply: *mut (), failure: &Failure<'_>) {
             return;
         };
         // Masked before it is cut: half a secret is one.
-        let message = host.mask(failure.message.as_str());
-        let type_name = host.mask(failure.type_name.as_str());
+        let (message, type_name) = (lent::text(&failure.message), lent::text(&failure.type_name));
+        let (message, type_name) = (host.mask(&message), host.mask(&type_name));
         said.failure = Some(SaidFailure {
             message: plugin_engine_core::bounded(&message, 4_096).to_owned(),
             type_name: plugin_engine_core::bounded(&type_name, 256).to_owned(),
@@ -161,11 +162,11 @@ unsafe extern "C" fn view(reply: *mut (), kind: u8, bytes: RSlice<'_, u8>) {
             return;
         };
         match ViewKind::from_code(kind) {
-            _ if bytes.len() > VIEW_LEN_MAX => {
+            _ if lent::bytes(&bytes).len() > VIEW_LEN_MAX => {
                 said.breach = Some("the view is larger than 16 MiB");
             }
             None => said.breach = Some("the view is of a kind that this engine does not know"),
-            Some(kind) => said.view = Some(host.mask_view(View::new(kind, bytes.as_slice()))),
+            Some(kind) => said.view = Some(host.mask_view(View::new(kind, lent::bytes(&bytes)))),
         }
     });
 }
@@ -175,10 +176,8 @@ unsafe extern "C" fn panicked(handle: HostHandle, reply: *mut (), panic: &Panic<
         // SAFETY: as in `now_ns`.
         let host = unsafe { host(handle) };
         let at = (panic.line, panic.column);
-        let (message, file) = (
-            host.mask(panic.message.as_str()),
-            host.mask(panic.file.as_str()),
-        );
+        let (message, file) = (lent::text(&panic.message), lent::text(&panic.file));
+        let (message, file) = (host.mask(&message), host.mask(&file));
         let wanted = host.wants_backtraces();
         // SAFETY: as in `fail`.
         match unsafe { said(reply) } {

@@ -43,10 +43,11 @@
 //! the plugin file. A call may come from any thread of the engine, never from two at once.
 //!
 //! The modules: `plugin`, `context`, `error` and `view` are the author's side; `abi` is what crosses the boundary and
-//! never holds behaviour; `guard` is the panic barrier; `host` and `telemetry` reach the engine; `manifest` and `export`
+//! never holds behaviour; `c` is how files in C say what they were built against; `guard` is the panic barrier; `host` and `telemetry` reach the engine; `manifest` and `export`
 //! are what the macro expands to.
 
 pub mod abi;
+pub mod c;
 mod context;
 mod error;
 mod export;

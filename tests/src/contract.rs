@@ -72,6 +72,7 @@ impl Contract {
         text.take("Cargo.lock");
         for dir in [
             "plugin-api",
+            "plugin-api/c",
             "plugin-api/src",
             "fixtures/noop",
             "fixtures/noop/src",

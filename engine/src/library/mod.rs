@@ -5,7 +5,9 @@
 //!
 //! What lives here: what is mapped, by whom it is used, why it still is. What never will: when it is safe to unmap (see `unmap`).
 
+mod c_file;
 mod entry;
+mod functions;
 mod ledger;
 mod mapped;
 mod mapping;

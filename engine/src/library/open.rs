@@ -11,16 +11,18 @@ use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use plugin_api::abi::{PluginModuleRef, TakeText, status};
 use plugin_engine_core::bounded;
 
+use super::functions::Functions;
 use super::ledger::Fit;
 use super::mapping::Release;
-use super::{CallTable, Libraries, StateCalls, Unfit, describe};
+use super::{Libraries, Unfit, c_file, describe};
 use crate::clock::Clock;
 use crate::config::{SCHEMA_LEN_MAX, SettingsSchema};
 use crate::contract;
 use crate::digest::Fingerprint;
 use crate::error::LoadError;
 use crate::host::{HostContext, HostOf, Listener};
-use crate::manifest::Manifest;
+use crate::lent;
+use crate::manifest::{Contract, Manifest};
 use crate::seal::SealedFile;
 use crate::secrets::Secrets;
 use crate::services;
@@ -55,7 +57,7 @@ pub(super) fn open(
     fingerprint: Fingerprint,
     handle: &Library,
 ) -> Result<Opened, (Unfit, Option<Release>)> {
-    let (header, module) = find(libraries, manifest, handle).map_err(|unfit| (unfit, None))?;
+    let (header, functions) = find(libraries, manifest, handle).map_err(|unfit| (unfit, None))?;
     let secrets = Arc::<Secrets>::default();
     let host = HostContext::new(
         Weak::clone(listener),
@@ -67,20 +69,15 @@ pub(super) fn open(
         Arc::default(),
     );
     // SAFETY: the handle is valid during the call, and `init` retains it if it keeps it.
-    unsafe { module.init()(services::handle(&host), services::SERVICES) };
+    unsafe { (functions.init)(services::handle(&host), services::SERVICES) };
 
-    let release = module.release();
-    let schema = schema(module).map_err(|reason| (Unfit::Schema(reason), release))?;
+    let release = functions.release;
+    let schema = schema(&functions).map_err(|reason| (Unfit::Schema(reason), release))?;
     Ok(Opened {
         fit: Fit {
             header,
-            calls: CallTable {
-                create: module.create(),
-                update: module.update(),
-                display: module.display(),
-                destroy: module.destroy(),
-            },
-            state: state_calls(module),
+            calls: functions.calls,
+            state: functions.state,
             secrets,
             schema: schema.map(Arc::new),
         },
@@ -88,8 +85,23 @@ pub(super) fn open(
     })
 }
 
-/// The header of a mapped file and its table of functions, if they are what the engine expects.
+/// The address of the header of a mapped file, and its functions, if they are what the engine expects. Which header that is says the
+/// manifest, which the checks before the file was mapped have read.
 fn find(
+    libraries: &Libraries,
+    manifest: &Manifest,
+    handle: &Library,
+) -> Result<(usize, Functions), Unfit> {
+    let found = match manifest.contract {
+        Contract::Rust => find_module(libraries, manifest, handle)
+            .map(|(address, module)| (address, Functions::of_module(module))),
+        Contract::C => c_file::find(libraries, manifest, handle).map_err(Unfit::Contract),
+    };
+    found
+}
+
+/// The header and the table of a file that `export_plugin!` made.
+fn find_module(
     libraries: &Libraries,
     manifest: &Manifest,
     handle: &Library,
@@ -134,25 +146,15 @@ fn find(
     Ok((address, module))
 }
 
-/// How instances hand over their state. `None` for a file whose instances have none, or which is older than the question.
-fn state_calls(module: PluginModuleRef) -> Option<StateCalls> {
-    let version = module.state_version().filter(|version| *version != 0)?;
-    Some(StateCalls {
-        version,
-        save: module.save_state()?,
-        restore: module.restore_state()?,
-    })
-}
-
 /// What the file says of its settings, asked for once. `None` for a file that says nothing, or is older than the question.
-fn schema(module: PluginModuleRef) -> Result<Option<SettingsSchema>, String> {
+fn schema(functions: &Functions) -> Result<Option<SettingsSchema>, String> {
     unsafe extern "C" fn take(out: *mut (), text: RStr<'_>) {
         // SAFETY: the contract says that `out` comes back as it was handed over, during the call.
         let out = unsafe { &mut *out.cast::<Option<String>>() };
         // One byte more than is read, so that what is too long is still found to be.
-        *out = Some(bounded(text.as_str(), SCHEMA_LEN_MAX + 4).to_owned());
+        *out = Some(bounded(&lent::text(&text), SCHEMA_LEN_MAX + 4).to_owned());
     }
-    let Some(ask) = module.settings_schema() else {
+    let Some(ask) = functions.settings_schema else {
         return Ok(None);
     };
     let mut text: Option<String> = None;

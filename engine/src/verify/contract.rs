@@ -1,7 +1,7 @@
 //! Whether a plugin was built for an engine like this one, as its manifest says.
 
 use super::error::VerifyError;
-use crate::manifest::Manifest;
+use crate::manifest::{Contract, Manifest};
 
 /// Whether the version of plugin-api that it was built against fits this engine's.
 pub(super) fn check_version(manifest: &Manifest) -> Result<String, VerifyError> {
@@ -17,12 +17,15 @@ pub(super) fn check_version(manifest: &Manifest) -> Result<String, VerifyError> 
 
 /// Whether its panics can be caught.
 pub(super) fn check_panic(manifest: &Manifest) -> Result<String, VerifyError> {
-    if manifest.panic == "unwind" {
-        return Ok("its panics are caught inside it".to_owned());
+    match (manifest.panic.as_str(), manifest.contract) {
+        ("unwind", Contract::Rust) => Ok("its panics are caught inside it".to_owned()),
+        ("unwind", Contract::C) => Ok("its exceptions are caught inside it".to_owned()),
+        // Rust can always panic, so no file made by `export_plugin!` can say that.
+        ("none", Contract::C) => Ok("nothing in it unwinds, it says".to_owned()),
+        _ => Err(VerifyError::PanicStrategy {
+            strategy: manifest.panic.clone(),
+        }),
     }
-    Err(VerifyError::PanicStrategy {
-        strategy: manifest.panic.clone(),
-    })
 }
 
 /// Whether two versions have the same leftmost number that is not zero, as Cargo compares versions.
@@ -46,6 +49,24 @@ fn compatible(one: &str, other: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_file_of_the_c_contract_can_be_without_anything_that_unwinds() {
+        let check = |panic, contract| {
+            let text = format!(
+                "manifest=1\nid=a\nversion=1\napi=0.1.0\ncompiler=c\ntarget=t\npanic={panic}\n{contract}"
+            );
+            check_panic(&Manifest::parse(text.as_bytes()).unwrap()).is_ok()
+        };
+        for (panic, rust, c) in [
+            ("unwind", true, true),
+            ("none", false, true),
+            ("abort", false, false),
+        ] {
+            assert_eq!(check(panic, ""), rust, "{panic}");
+            assert_eq!(check(panic, "contract=c\n"), c, "{panic}");
+        }
+    }
 
     #[test]
     fn versions_are_compared_as_cargo_does() {

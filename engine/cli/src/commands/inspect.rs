@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use plugin_engine::{Check, Inspection, Manifest, Verdict, VerifyPolicy, escape_control, inspect};
+use plugin_engine::{
+    Check, Contract, Inspection, Manifest, Verdict, VerifyPolicy, escape_control, inspect,
+};
 use serde::Serialize;
 
 use crate::output;
@@ -55,6 +57,7 @@ struct ManifestJson<'a> {
     compiler: &'a str,
     target: &'a str,
     panic: &'a str,
+    contract: &'static str,
 }
 
 #[derive(Serialize)]
@@ -119,6 +122,7 @@ fn manifest_json(manifest: &Manifest) -> ManifestJson<'_> {
         compiler: &manifest.compiler,
         target: &manifest.target,
         panic: &manifest.panic,
+        contract: manifest.contract.as_str(),
     }
 }
 
@@ -160,7 +164,13 @@ fn lines(inspection: &Inspection) -> Vec<Line> {
         if !manifest.requires.is_empty() {
             say("requires", &requires(manifest).join(", "));
         }
-        say("plugin-api", &manifest.api_version);
+        say(
+            "plugin-api",
+            &match manifest.contract {
+                Contract::Rust => manifest.api_version.clone(),
+                Contract::C => format!("{}, in C", manifest.api_version),
+            },
+        );
         say(
             "built by",
             &format!("{} for {}", manifest.compiler, manifest.target),
