@@ -43,7 +43,7 @@ fn in_an_engine(id: &str, script: &str) -> Heard {
     // Heard before anything is said.
     let _ = lines_of(id);
     let rig = Rig::new();
-    let events = rig.engine.subscribe("plugin.*.*");
+    let events = rig.engine.subscribe("plugin.*.**");
     rig.drop_as(
         "follows-a-script",
         id,
@@ -73,8 +73,8 @@ fn in_an_engine(id: &str, script: &str) -> Heard {
     rig.engine.unload(id).unwrap();
     heard.events = std::iter::from_fn(|| events.try_next())
         .map(|event| {
-            let name = event.topic.rsplit('.').next().unwrap().to_owned();
-            (name, event.payload.to_string())
+            let name = event.topic.splitn(3, '.').nth(2).unwrap();
+            (name.to_owned(), event.payload.to_string())
         })
         .filter(|(name, _)| !["state", "health", "unhealthy"].contains(&name.as_str()))
         .collect();
