@@ -177,7 +177,7 @@ fn a_plugin_says_and_does_the_same_in_the_test_host_as_in_an_engine() {
     ] {
         let (engine, host) = (in_an_engine(id, script), in_the_test_host(id, script));
         assert_eq!(engine, host, "{script}");
-        assert!(engine.lines.len() > 2, "{engine:?}");
+        assert!(engine.lines.len() >= 2, "{engine:?}");
     }
 }
 

@@ -73,12 +73,12 @@ impl Context {
         self.happen(&mut state, When::Start);
     }
 
-    /// The call has returned. Whether it did so in time.
-    pub(crate) fn end(&self) -> bool {
+    /// The call has returned. Whether it did so in time, and what did not happen to it because it never came to that.
+    pub(crate) fn end(&self) -> (bool, Vec<(When, Then)>) {
         let mut state = self.state();
         self.look_at_clock(&mut state);
         state.call = 0;
-        !state.abandoned
+        (!state.abandoned, std::mem::take(&mut state.planned))
     }
 
     pub(crate) fn cancel(&self) {

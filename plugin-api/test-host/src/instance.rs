@@ -39,10 +39,13 @@ pub(crate) struct Ticket<'a> {
     pub(crate) planned: Vec<(When, Then)>,
 }
 
-/// How a call ended, and whether it panicked, be it too late.
+/// How a call ended.
 pub(crate) struct Ended<T> {
     pub(crate) result: Result<T, CallError>,
+    /// Whether it panicked, be it too late.
     pub(crate) panicked: bool,
+    /// What was planned for moments that it never came to.
+    pub(crate) unreached: Vec<(When, Then)>,
 }
 
 impl Ticket<'_> {
@@ -71,7 +74,7 @@ impl Ticket<'_> {
         // A test may have a subscriber of its own; what the plugin says in a call is for the host all the same.
         let dispatch = plugin_api::__private::dispatch();
         let status = tracing::dispatcher::with_default(dispatch, || enter(&frame));
-        let in_time = self.context.end();
+        let (in_time, unreached) = self.context.end();
         let panicked = status == status::PANICKED;
         let result = outcome(call, status, &mut reply)
             .and_then(|()| take(&mut reply).map_err(|reason| breach(call, reason)));
@@ -83,7 +86,11 @@ impl Ticket<'_> {
                 late: late.err().map(Box::new),
             }),
         };
-        Ended { result, panicked }
+        Ended {
+            result,
+            panicked,
+            unreached,
+        }
     }
 }
 
@@ -204,6 +211,7 @@ impl Instance {
         Ended {
             result,
             panicked: ended.panicked,
+            unreached: ended.unreached,
         }
     }
 

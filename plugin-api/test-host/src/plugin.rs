@@ -29,6 +29,8 @@ pub struct TestPlugin<P: Plugin> {
     created: u32,
     /// What happens in the next call.
     planned: Vec<(When, Then)>,
+    /// What was planned for the last call and did not happen.
+    unreached: Vec<(When, Then)>,
     plugin: PhantomData<fn() -> P>,
 }
 
@@ -47,6 +49,7 @@ impl<P: Plugin> TestPlugin<P> {
             calls: 0,
             created: 0,
             planned: Vec::new(),
+            unreached: Vec::new(),
             plugin: PhantomData,
         };
         plugin.create_instance()?;
@@ -115,6 +118,7 @@ impl<P: Plugin> TestPlugin<P> {
         let ticket = Self::ticket(&self.host, &self.context, &mut self.calls, planned);
         let ended = make(instance, ticket);
         self.poisoned = ended.panicked;
+        self.unreached = ended.unreached;
         ended.result
     }
 
@@ -189,6 +193,13 @@ impl<P: Plugin> TestPlugin<P> {
     /// Has something happen in the middle of the next call: it is cancelled, its deadline passes, time goes by. Several may be said.
     pub fn in_next_call(&mut self, when: When, then: Then) {
         self.planned.push((when, then));
+    }
+
+    /// What was planned for the last update, display, save or restore and did not happen, because the call never came to that moment. A test
+    /// that expects it to sees so here.
+    #[must_use]
+    pub fn unreached(&self) -> &[(When, Then)] {
+        &self.unreached
     }
 
     /// What cancels, from another thread, the call that is in flight.

@@ -161,10 +161,23 @@ fn a_task_that_comes_to_no_await_is_named_and_keeps_no_call_from_ending() {
 
 #[test]
 fn a_create_that_fails_leaves_no_thread() {
+    static DROPPED: AtomicBool = AtomicBool::new(false);
+    /// What takes its time to be dropped, as a connection that says goodbye.
+    struct Slow;
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            std::thread::sleep(Duration::from_millis(20));
+            DROPPED.store(true, Ordering::SeqCst);
+        }
+    }
     struct Fails;
     impl AsyncPlugin for Fails {
         async fn create(_: &CreateContext<'_>, tasks: &Tasks) -> Result<Self, PluginError> {
-            tasks.spawn("endless", std::future::pending::<()>());
+            let slow = Slow;
+            tasks.spawn("endless", async move {
+                let _slow = slow;
+                std::future::pending::<()>().await;
+            });
             Err(PluginError::recoverable("not today"))
         }
         async fn update(&mut self, _: &UpdateContext<'_>) -> Result<(), PluginError> {
@@ -172,16 +185,11 @@ fn a_create_that_fails_leaves_no_thread() {
         }
     }
     let host = TestHost::new().id("fails-to-begin");
-    assert_eq!(
-        host.create::<Async<Fails>>().unwrap_err().message(),
-        "not today"
-    );
+    let error = host.create::<Async<Fails>>().unwrap_err();
+    assert_eq!(error.message(), "not today");
+    assert!(DROPPED.load(Ordering::SeqCst));
     let threads = std::fs::read_dir("/proc/self/task").unwrap();
-    let names =
+    let mut names =
         threads.filter_map(|thread| std::fs::read_to_string(thread.ok()?.path().join("comm")).ok());
-    assert!(
-        !names
-            .into_iter()
-            .any(|name| name.trim_end() == "fails-to-begin")
-    );
+    assert!(!names.any(|name| name.trim_end() == "fails-to-begin"));
 }

@@ -143,6 +143,20 @@ fn a_cancelled_call_hears_of_it_at_its_next_question() {
 }
 
 #[test]
+fn what_was_planned_for_a_moment_that_never_came_is_told() {
+    let mut plugin = obedient("works");
+    plugin.in_next_call(When::Question(10), Then::Cancel);
+    assert_eq!(plugin.update().unwrap_err().message(), "stopped at 9");
+    assert!(plugin.unreached().is_empty());
+    plugin.in_next_call(When::Question(11), Then::Cancel);
+    plugin.update().unwrap();
+    assert_eq!(plugin.unreached(), [(When::Question(11), Then::Cancel)]);
+    // It was for that call only.
+    plugin.update().unwrap();
+    assert!(plugin.unreached().is_empty());
+}
+
+#[test]
 fn what_a_call_says_and_returns_after_its_deadline_is_discarded_and_the_instance_goes_on() {
     let mut plugin = obedient("works");
     plugin.in_next_call(When::Progress(3), Then::PassDeadline);
