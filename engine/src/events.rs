@@ -18,18 +18,6 @@ use crate::waiting::Condvar;
 /// How many events wait for one subscriber, beside those it began with, before the oldest leaves.
 const QUEUE_LEN_MAX: usize = 1_024;
 
-/// The last part of the topics that only the engine publishes.
-const RESERVED: [&str; 8] = [
-    "state",
-    "unhealthy",
-    "healthy",
-    "degraded",
-    "health",
-    "reload",
-    "refused",
-    "engine",
-];
-
 /// Something that happened, for subscribers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Event {
@@ -64,14 +52,7 @@ impl<'a> TopicName<'a> {
 
     /// `name`, if it has the form and is not one of the engine's own.
     pub(crate) fn of_plugin(name: &'a str) -> Option<Self> {
-        let bytes = name.as_bytes();
-        let fits = (1..=64).contains(&bytes.len())
-            && (bytes[0].is_ascii_lowercase() || bytes[0].is_ascii_digit())
-            && bytes
-                .iter()
-                .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.'));
-        let first = name.split('.').next().unwrap_or(name);
-        (fits && !RESERVED.contains(&first)).then_some(Self(name))
+        plugin_api::limits::is_event_name(name).then_some(Self(name))
     }
 }
 

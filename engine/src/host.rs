@@ -9,6 +9,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 
+use plugin_api::limits::EVENT_PAYLOAD_LEN_MAX;
 use plugin_engine_core::{CallId, FaultKind, FaultReport, PluginId, bounded};
 
 use crate::clock::Clock;
@@ -16,10 +17,6 @@ use crate::events::TopicName;
 use crate::plugin_log;
 use crate::secrets::Secrets;
 
-/// The longest payload of an event, in bytes.
-pub(crate) const PAYLOAD_LEN_MAX: usize = 64 * 1024;
-/// The longest view, in bytes. A longer one is a broken contract, not a truncated picture.
-pub(crate) const VIEW_LEN_MAX: usize = 16 * 1024 * 1024;
 /// The longest line of log, in bytes; what is longer is cut.
 const LOG_LEN_MAX: usize = 8 * 1024;
 
@@ -241,7 +238,7 @@ impl HostContext {
         let (name, payload) = (self.mask(name), self.mask(payload));
         let (name, payload) = (name.as_ref(), payload.as_ref());
         let name = TopicName::of_plugin(name).ok_or(PublishRefused::Name)?;
-        if payload.len() > PAYLOAD_LEN_MAX {
+        if payload.len() > EVENT_PAYLOAD_LEN_MAX {
             return Err(PublishRefused::TooLong);
         }
         if !self.is_live(call) {

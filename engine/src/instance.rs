@@ -5,6 +5,7 @@ use std::sync::Arc;
 use abi_stable::std_types::RSlice;
 use plugin_api::View;
 use plugin_api::abi::{CallFrame, TakeBytes, status};
+use plugin_api::limits::STATE_LEN_MAX;
 use plugin_engine_core::{CallId, CallOutcome, FaultKind, FaultReport, Moment};
 use plugin_engine_crash_marks::{self as record, Call};
 
@@ -27,9 +28,6 @@ pub(crate) struct Instance {
 // SAFETY: `Plugin: Send`, so the object behind the address may be called from any thread, by one at a time, which owning
 // this value means.
 unsafe impl Send for Instance {}
-
-/// The longest state that is handed over, in bytes.
-const STATE_LEN_MAX: usize = 64 * 1024 * 1024;
 
 /// What an instance has saved for the one that takes over.
 #[derive(Debug, Clone)]

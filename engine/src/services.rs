@@ -9,12 +9,11 @@ use abi_stable::std_types::{RSlice, RStr};
 use plugin_api::abi::{
     Failure, HostHandle, HostServices, HostServicesRef, LogRecord, Panic, publish_status,
 };
+use plugin_api::limits::VIEW_LEN_MAX;
 use plugin_api::{View, ViewKind};
 use plugin_engine_core::FaultKind;
 
-use crate::host::{
-    HostContext, PublishRefused, Reply, Said, SaidFailure, VIEW_LEN_MAX, panic_report,
-};
+use crate::host::{HostContext, PublishRefused, Reply, Said, SaidFailure, panic_report};
 use crate::lent;
 
 struct Table;

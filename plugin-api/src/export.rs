@@ -106,7 +106,9 @@ extern "C" fn constructor<P: Plugin>() -> RootModuleResult {
     abi_stable::library::__call_root_module_loader(module::<P>)
 }
 
-fn module<P: Plugin>() -> PluginModuleRef {
+/// The table of a file that exports `P`.
+#[must_use]
+pub fn module<P: Plugin>() -> PluginModuleRef {
     Table::<P>::MODULE
 }
 

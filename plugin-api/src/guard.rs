@@ -56,6 +56,12 @@ pub(crate) fn with_active<R>(f: impl FnOnce(Option<&ActiveCall<'_>>) -> R) -> R 
     f(unsafe { active.as_ref() })
 }
 
+/// Whether this thread is in a call of a plugin.
+#[must_use]
+pub fn is_in_call() -> bool {
+    with_active(|active| active.is_some())
+}
+
 /// Installs the panic hook, and runs what else there is to install. Called once per mapped file, before any other code of the
 /// plugin.
 pub(crate) fn init(handle: HostHandle, services: HostServicesRef, install: fn()) {

@@ -44,33 +44,45 @@
 //!
 //! The modules: `plugin`, `context`, `error` and `view` are the author's side; `abi` is what crosses the boundary and
 //! never holds behaviour; `c` is how files in C say what they were built against; `guard` is the panic barrier; `host` and `telemetry` reach the engine; `manifest` and `export`
-//! are what the macro expands to.
+//! are what the macro expands to. With the feature `async`, `asynchronous` is the author's side of plugins that wait, and `runtime` what
+//! they wait in.
 
 pub mod abi;
+#[cfg(feature = "async")]
+mod asynchronous;
 pub mod c;
 mod context;
 mod error;
 mod export;
 mod guard;
 mod host;
+pub mod limits;
 pub mod manifest;
 mod plugin;
 mod requires;
+#[cfg(feature = "async")]
+mod runtime;
 #[cfg(feature = "schema")]
 mod schema;
 mod telemetry;
 mod view;
 
+#[cfg(feature = "async")]
+pub use asynchronous::{Async, AsyncPlugin};
 pub use context::{
     CreateContext, DisplayContext, PublishError, RestoreContext, SaveContext, SettingsError,
     UpdateContext,
 };
 pub use error::PluginError;
 pub use plugin::Plugin;
+#[cfg(feature = "async")]
+pub use runtime::Tasks;
 #[cfg(feature = "schema")]
 pub use schema::schema;
 #[cfg(feature = "schema")]
 pub use schemars;
+#[cfg(feature = "async")]
+pub use tokio;
 pub use view::{View, ViewKind};
 
 /// The version of this crate, which is the version of the contract between plugin and engine.
@@ -84,6 +96,8 @@ pub const HEADER_SYMBOL: &str = abi_stable::library::ROOT_MODULE_LOADER_NAME_WIT
 
 /// What a plugin usually needs: `use plugin_api::prelude::*;`.
 pub mod prelude {
+    #[cfg(feature = "async")]
+    pub use crate::{Async, AsyncPlugin, Tasks};
     pub use crate::{
         CreateContext, DisplayContext, Plugin, PluginError, PublishError, RestoreContext,
         SaveContext, UpdateContext, View, export_plugin,
@@ -91,9 +105,11 @@ pub mod prelude {
     pub use tracing;
 }
 
-/// What [`export_plugin!`] expands to. No part of the contract with authors.
+/// What [`export_plugin!`] expands to, and what the test host calls in place of a file. No part of the contract with authors.
 #[doc(hidden)]
 pub mod __private {
-    pub use crate::export::{LibHeader, header};
+    pub use crate::export::{LibHeader, header, module};
+    pub use crate::guard::is_in_call;
     pub use crate::manifest::{Manifest, Note};
+    pub use crate::telemetry::dispatch;
 }

@@ -31,6 +31,15 @@ pub(crate) fn install() {
     }
 }
 
+/// What hands lines over to the host of the call that a thread is in, for whoever calls a plugin in a program that has a subscriber of its
+/// own.
+#[must_use]
+pub fn dispatch() -> &'static tracing::Dispatch {
+    static DISPATCH: LazyLock<tracing::Dispatch> =
+        LazyLock::new(|| tracing::Dispatch::new(&*SPANS));
+    &DISPATCH
+}
+
 /// Gives back what can be given back before the file is unmapped. `tracing` keeps the reference to the subscriber and a list of such
 /// references, some hundred bytes, which nothing takes back.
 pub(crate) fn release() {

@@ -17,6 +17,7 @@ mod output;
 mod paint;
 mod policy;
 mod problems;
+mod project;
 mod report;
 mod screen;
 mod service;
@@ -47,6 +48,7 @@ fn main() {
         Command::Display(args) => commands::display::run(&args),
         Command::Plugin(command) => commands::plugin_commands::run(&command),
         Command::Lock(args) => commands::lock::run(&args),
+        Command::New(args) => commands::new::run(&args),
         Command::Explain(args) => commands::explain::run(&args),
         Command::Config(command) => commands::config::run(&command),
         Command::Completions(args) => commands::completions::run(&args),

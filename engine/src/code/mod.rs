@@ -2,7 +2,7 @@
 //!
 //! A code keeps its meaning for ever: one that is no longer used is not given to anything else. The first two digits are the
 //! subject: 01 files, 02 loading, 03 configuration, 04 commands, 05 changes under a running engine, 06 health, supervision and crashes,
-//! 07 asking a running engine, and its history.
+//! 07 asking a running engine, and its history, 08 writing plugins.
 
 mod admin;
 mod asking;
@@ -13,6 +13,7 @@ mod crashes;
 mod files;
 mod history;
 mod loading;
+mod projects;
 mod reloading;
 mod requirements;
 mod supervision;
@@ -115,6 +116,7 @@ impl Code {
             admin::CODES,
             history::CODES,
             asking::CODES,
+            projects::CODES,
         ];
         families.into_iter().flatten().copied()
     }

@@ -51,7 +51,7 @@ pub(crate) use limit_keys::USAGE_WINDOW;
 pub(crate) use nearest::nearest;
 pub(crate) use plugin::{Holds, Layer, PluginConfig, SaidBy};
 pub(crate) use preparation::Preparation;
-pub(crate) use settings_schema::{SCHEMA_LEN_MAX, SettingsSchema};
+pub(crate) use settings_schema::SettingsSchema;
 
 pub use check::{FileKind, check};
 pub use choices::UnmapPolicy;

@@ -5,6 +5,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jsonschema::error::ValidationErrorKind;
+use plugin_api::limits::SCHEMA_LEN_MAX;
 use plugin_engine_core::bounded;
 use serde_json::Value;
 
@@ -12,9 +13,6 @@ use super::error::{ConfigError, Problem, Problems, code};
 use super::nearest::nearest;
 use super::settings::{Resolved, Settings};
 use super::source::Place;
-
-/// The longest schema, in bytes.
-pub(crate) const SCHEMA_LEN_MAX: usize = 256 * 1024;
 
 /// A schema that was found to be one.
 pub(crate) struct SettingsSchema {

@@ -9,6 +9,7 @@ use abi_stable::library::{AbiHeader, AbiHeaderRef, LibHeader, LibraryError};
 use abi_stable::std_types::RStr;
 use libloading::os::unix::{Library, RTLD_LOCAL, RTLD_NOW};
 use plugin_api::abi::{PluginModuleRef, TakeText, status};
+use plugin_api::limits::SCHEMA_LEN_MAX;
 use plugin_engine_core::bounded;
 
 use super::functions::Functions;
@@ -16,7 +17,7 @@ use super::ledger::Fit;
 use super::mapping::Release;
 use super::{Libraries, Unfit, c_file, describe};
 use crate::clock::Clock;
-use crate::config::{SCHEMA_LEN_MAX, SettingsSchema};
+use crate::config::SettingsSchema;
 use crate::contract;
 use crate::digest::Fingerprint;
 use crate::error::LoadError;

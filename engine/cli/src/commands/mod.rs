@@ -10,6 +10,7 @@ pub(crate) mod inspect;
 pub(crate) mod liveness;
 pub(crate) mod lock;
 pub(crate) mod man;
+pub(crate) mod new;
 mod patience;
 pub(crate) mod plugin_commands;
 pub(crate) mod readiness;
@@ -70,6 +71,8 @@ pub(crate) enum Command {
     Plugin(plugin_commands::PluginCommand),
     /// List the plugin files of a directory, so that nothing else is loaded from it
     Lock(lock::LockArgs),
+    /// Write the project of a new plugin, which builds and has tests
+    New(new::NewArgs),
     /// Say what the code of a message means, and what to do
     Explain(explain::ExplainArgs),
     /// Check, show and describe configuration files
