@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use plugin_api::limits::{EVENT_PAYLOAD_LEN_MAX, VIEW_LEN_MAX};
 use plugin_engine_core::{
     CallId, CallOutcome, MESSAGE_LEN_MAX, Moment, PluginId, PluginState, TIMEOUT_MAX, WallTime,
     escape_control,
@@ -15,10 +16,9 @@ use super::stand_in::{Answer, CALLS, SCRIPT, STATE};
 use crate::clock::{Clock, ManualClock};
 use crate::config::PluginConfig;
 use crate::events::{Event, Subscription};
-use crate::host::{PAYLOAD_LEN_MAX, VIEW_LEN_MAX};
 use crate::instance::{CallTicket, Instance};
 use crate::library::LoadedLibrary;
-use crate::manifest::Manifest;
+use crate::manifest::{Contract, Manifest};
 use crate::{Engine, Snapshot};
 
 /// The plugin.
@@ -222,6 +222,7 @@ fn manifest() -> Manifest {
         compiler: "none".to_owned(),
         target: "none".to_owned(),
         panic: "unwind".to_owned(),
+        contract: Contract::Rust,
     }
 }
 
@@ -258,7 +259,7 @@ fn check_snapshot(snapshot: &Snapshot, now: WallTime) {
 }
 
 fn check_event(event: &Event) {
-    assert!(event.payload.len() <= PAYLOAD_LEN_MAX);
+    assert!(event.payload.len() <= EVENT_PAYLOAD_LEN_MAX);
     assert!(event.topic.len() <= 200);
     let shown = event.to_string();
     assert_eq!(escape_control(&shown), shown, "one line of plain text");
