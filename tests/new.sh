@@ -57,7 +57,8 @@ step cargo fetch --quiet --locked
 step cargo build --quiet --locked --package plugin-engine-cli
 plugin_engine=$target/debug/plugin-engine
 # The project builds where the engine was built, and as it was, so what both need is built once for each profile.
-export CARGO_TARGET_DIR=$target CARGO_NET_OFFLINE=true CARGO_PROFILE_DEV_DEBUG=line-tables-only
+export CARGO_TARGET_DIR=$target CARGO_NET_OFFLINE=true
+export CARGO_PROFILE_DEV_DEBUG=line-tables-only CARGO_PROFILE_RELEASE_DEBUG=line-tables-only
 
 cd "$work"
 began=$EPOCHREALTIME
@@ -69,7 +70,7 @@ mkdir -p plugins.d
 step drop_in
 "$plugin_engine" run --plugins plugins.d --state state >"$work/log" 2>&1 &
 engine_pid=$!
-step await '"successes":([2-9]|[1-9][0-9])' "$plugin_engine" status first-plugin --state state --json
+step await '"updates":([2-9]|[1-9][0-9])' "$plugin_engine" status first-plugin --state state --json
 step "$plugin_engine" display first-plugin --state state
 
 # A new version of it, dropped over the old one.

@@ -3,7 +3,7 @@
 use plugin_engine_tests::{Ended, command, ended};
 use tempfile::TempDir;
 
-const COMMANDS: [&str; 24] = [
+const COMMANDS: [&str; 25] = [
     "run",
     "status",
     "top",
@@ -23,6 +23,7 @@ const COMMANDS: [&str; 24] = [
     "forget",
     "inspect",
     "lock",
+    "new",
     "explain",
     "config",
     "completions",
