@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use plugin_engine_tests::{Console, shown_names, write_other_build};
+use plugin_engine_tests::{Console, command, ended, shown_names, write_other_build};
 use serde_json::Value;
 
 fn counts(snapshot: &Value, count: &str) -> u64 {
@@ -185,6 +185,15 @@ fn the_book_shows_how_files_and_configurations_are_refused() {
         "plugin-engine config show --effective --plugins plugins.d | grep ^clock | head -6",
     );
     console.end();
+}
+
+#[test]
+fn the_configurations_that_the_book_shows_are_good() {
+    for name in ["uptime.toml", "engine.toml"] {
+        let file = book().join("operate").join(name);
+        let checked = ended(command().args(["config", "check"]).arg(file));
+        assert_eq!(checked.status, 0, "{name}: {}{}", checked.out, checked.err);
+    }
 }
 
 #[test]
