@@ -12,7 +12,7 @@ use crate::discover::Candidate;
 use crate::error::LoadError;
 use crate::library::{CallTable, LoadedLibrary, StateCalls};
 use crate::loader::Refusal;
-use crate::manifest::Manifest;
+use crate::manifest::{Contract, Manifest};
 
 /// The functions of a simulated plugin file.
 #[derive(Clone, Copy)]
@@ -101,6 +101,7 @@ fn library(file: File) -> Arc<LoadedLibrary> {
             compiler: text(),
             target: text(),
             panic: text(),
+            contract: Contract::Rust,
         },
         fingerprint,
     ))
