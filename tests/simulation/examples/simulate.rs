@@ -9,7 +9,7 @@ fn main() {
     let first = numbers.next().unwrap_or(0);
     let count = numbers.next().unwrap_or(1_000);
     let began = Instant::now();
-    match plugin_engine_simulation::hunt(first..first.saturating_add(count), None) {
+    match plugin_engine_simulation::hunt(first..first.saturating_add(count)) {
         Ok(report) => {
             let took = began.elapsed().as_secs_f64();
             let days = report.simulated.as_secs_f64() / 86_400.0;

@@ -20,30 +20,33 @@ pub struct Found {
 /// Runs seeds one after another until one fails.
 ///
 /// # Errors
+/// The one that fails, with the steps that it needs.
+pub fn hunt(seeds: impl IntoIterator<Item = u64>) -> Result<Report, Box<Found>> {
+    first_failure(seeds, None).map_err(|(seed, failure)| {
+        let (steps, shrunk) = shrink(seed, steps_of(seed), failure.clone(), None);
+        Box::new(Found {
+            seed,
+            failure,
+            steps,
+            shrunk,
+        })
+    })
+}
+
+/// Runs seeds one after another until one fails, and tells that with all of its steps.
+///
+/// # Errors
 /// The one that fails.
-pub fn hunt(
+pub fn first_failure(
     seeds: impl IntoIterator<Item = u64>,
     planted: Option<Planted>,
-) -> Result<Report, Box<Found>> {
+) -> Result<Report, (u64, Failure)> {
     let mut all = Report::default();
     for seed in seeds {
-        let steps = steps_of(seed);
-        match run(seed, &steps, planted) {
-            Ok(report) => {
-                all.simulated += report.simulated;
-                all.transitions += report.transitions;
-                all.calls += report.calls;
-            }
-            Err(failure) => {
-                let (steps, shrunk) = shrink(seed, steps, failure.clone(), planted);
-                return Err(Box::new(Found {
-                    seed,
-                    failure,
-                    steps,
-                    shrunk,
-                }));
-            }
-        }
+        let report = run(seed, &steps_of(seed), planted).map_err(|failure| (seed, failure))?;
+        all.simulated += report.simulated;
+        all.transitions += report.transitions;
+        all.calls += report.calls;
     }
     Ok(all)
 }

@@ -32,7 +32,7 @@ mod world;
 
 pub use behaviour::Character;
 pub use checks::Violation;
-pub use hunt::{Found, hunt, shrink};
+pub use hunt::{Found, first_failure, hunt, shrink};
 pub use planted::Planted;
 pub use run::{Asked, Failure, Report, run};
 pub use step::{Change, Order, Step, steps_of};

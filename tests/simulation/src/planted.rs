@@ -274,7 +274,7 @@ impl Tampering for Bug {
         }
         match (self.planted, &mut step.record) {
             (Planted::WrongState, Some(record))
-                if record.cause == Cause::UpdateCompleted && self.now_and_then(20) =>
+                if record.cause == Cause::UpdateFailed && self.now_and_then(5) =>
             {
                 record.to = PluginState::Error;
             }

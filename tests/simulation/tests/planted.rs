@@ -1,25 +1,43 @@
 //! Each bug that is planted is found, by a check of a promise that it breaks.
 
-use plugin_engine_simulation::{Planted, hunt};
+use plugin_engine_simulation::{Planted, first_failure, run, shrink, steps_of};
 
 /// How many seeds it may take.
 const SEEDS_MAX: u64 = 400;
 
 fn is_found(planted: Planted) {
-    let Err(found) = hunt(0..SEEDS_MAX, Some(planted)) else {
+    let Err((seed, failure)) = first_failure(0..SEEDS_MAX, Some(planted)) else {
         panic!("{SEEDS_MAX} seeds do not find {planted:?}");
     };
-    let promise = &found.shrunk.violation.promise;
+    let promise = &failure.violation.promise;
     println!(
-        "{planted:?}: found by {promise} after {} seeds, by {} steps: {}",
-        found.seed + 1,
-        found.steps.len(),
-        found.shrunk.violation
+        "{planted:?}: found by {promise} after {} seeds, {failure}",
+        seed + 1
     );
     assert!(
         planted.breaks().contains(&promise.as_str()),
-        "{planted:?} breaks {:?}, and what is seen is\n{found}",
+        "{planted:?} breaks {:?}, and what is seen is {failure}",
         planted.breaks()
+    );
+}
+
+#[test]
+fn steps_that_a_failure_does_not_need_are_left_out() {
+    let planted = Some(Planted::ErrorLost);
+    let Err((seed, failure)) = first_failure(0..SEEDS_MAX, planted) else {
+        panic!("it is not found");
+    };
+    let all = steps_of(seed);
+    let (steps, shrunk) = shrink(seed, all.clone(), failure.clone(), planted);
+    assert!(steps.len() <= 5, "{} of {} steps", steps.len(), all.len());
+    assert_eq!(shrunk.violation.promise, failure.violation.promise);
+    let again = run(seed, &steps, planted)
+        .map(drop)
+        .map_err(|failure| failure.to_string());
+    assert_eq!(
+        again,
+        Err(shrunk.to_string()),
+        "it is seen by these steps alone"
     );
 }
 
