@@ -38,7 +38,7 @@ pub use every_plugin::write_every_plugin;
 pub use faults::Faults;
 pub use files::{built, built_with_abort, patched, program, target_dir};
 pub use gate::Gate;
-pub use in_c::{build_in_c, build_in_cpp};
+pub use in_c::build_in_c;
 pub use lines::{Line, count_lines, lines_about, lines_of, lines_with, on_line};
 pub use misconfigured::{misconfigured, problem_lines};
 pub use poll_clock::PollClock;

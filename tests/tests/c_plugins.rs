@@ -4,9 +4,8 @@ use std::fs;
 
 use plugin_engine::{Cause, FaultKind, PluginState, Verdict, VerifyPolicy, inspect};
 use plugin_engine_tests::{
-    Rig, ThreadHooks, await_late, is_mapped, lines_of, sealed_copies, wait_for,
+    Rig, ThreadHooks, await_late, build_in_c, is_mapped, lines_of, sealed_copies, wait_for,
 };
-use plugin_engine_tests::{build_in_c, build_in_cpp};
 
 const SCRIPTED: &str = "tests/foreign/scripted.c";
 
@@ -440,9 +439,7 @@ fn free_space_tells_once_when_there_is_too_little_also_over_a_reload() {
     rig.advance(30_000);
     let _ = rig.engine.run_cycle();
     assert!(!text(&rig, "free-space").contains("too little"));
-    drop(enough);
-    let refused = rig.engine.display("no-such-plugin");
-    assert!(refused.is_err());
+    assert!(enough.try_next().is_some());
 }
 
 #[test]
@@ -510,5 +507,4 @@ fn log_matches_tells_each_line_once_also_over_a_reload() {
     fs::remove_file(&log).unwrap();
     rig.advance(5_000);
     assert_eq!(rig.engine.run_cycle().failed, 1);
-    let _ = build_in_cpp;
 }

@@ -93,12 +93,11 @@ fn find(
     manifest: &Manifest,
     handle: &Library,
 ) -> Result<(usize, Functions), Unfit> {
-    let found = match manifest.contract {
+    match manifest.contract {
         Contract::Rust => find_module(libraries, manifest, handle)
             .map(|(address, module)| (address, Functions::of_module(module))),
         Contract::C => c_file::find(libraries, manifest, handle).map_err(Unfit::Contract),
-    };
-    found
+    }
 }
 
 /// The header and the table of a file that `export_plugin!` made.
