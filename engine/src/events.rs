@@ -1,7 +1,7 @@
 //! Events: what plugins publish and what the engine says of their states, to whoever subscribed.
 //!
 //! Subscribers pull; nothing of theirs runs inside the engine. Each has a bounded queue of its own, from which the oldest
-//! event leaves when it is full, and is counted.
+//! event leaves when it is full, and is counted. That a plugin is unhealthy leaves only where there is nothing else.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 
 use crate::waiting::Condvar;
 
-/// How many events wait for one subscriber, beside those it began with, before the oldest leaves.
+/// How many events wait for one subscriber, beside those it began with, before one leaves.
 const QUEUE_LEN_MAX: usize = 1_024;
 
 /// Something that happened, for subscribers.
@@ -33,6 +33,15 @@ pub struct Event {
     /// What a plugin said, as it said it; for a state, the state and the error; for health, the health and the reason; for an unhealthy
     /// episode, the reason.
     pub payload: Arc<str>,
+}
+
+impl Event {
+    /// Whether it is the one event of an unhealthy episode: `plugin.<id>.unhealthy`. What a plugin publishes never is, whatever its name.
+    #[must_use]
+    pub fn is_unhealthy(&self) -> bool {
+        // An id has no dots, and the name alone is reserved.
+        self.topic.ends_with(".unhealthy") && self.topic.matches('.').count() == 2
+    }
 }
 
 impl fmt::Display for Event {
@@ -209,7 +218,9 @@ impl Queue {
     fn push(&self, event: Event) {
         let mut state = self.state.lock();
         if state.events.len() >= state.begun + QUEUE_LEN_MAX {
-            state.events.pop_front();
+            // That a plugin is unhealthy is told once: it does not leave because others have much to say.
+            let oldest = state.events.iter().position(|one| !one.is_unhealthy());
+            state.events.remove(oldest.unwrap_or(0));
             state.lost += 1;
         }
         state.events.push_back(event);
@@ -414,6 +425,37 @@ mod tests {
         assert_eq!(subscription.lost(), 0);
         bus.publish_state(at, &id, "Enabled");
         assert_eq!(subscription.lost(), 1);
-        assert_eq!(told(&subscription), 0, "it was the oldest");
+        let left = subscription.queue.state.lock().events.len();
+        assert_eq!(left, 3 * QUEUE_LEN_MAX + 1);
+    }
+
+    #[test]
+    fn that_a_plugin_is_unhealthy_does_not_leave_the_queue_for_a_flood_of_others() {
+        let bus = EventBus::default();
+        let (id, other) = (PluginId::new("a").unwrap(), PluginId::new("b").unwrap());
+        let at = WallTime::default();
+        let subscription = bus.subscribe(Pattern::new("**"), |_| {});
+        bus.publish_unhealthy(at, &id, "panicked");
+        // What a plugin says under a name like it is as anything else.
+        bus.publish(at, &id, &TopicName("a.unhealthy"), "nobody");
+        for _ in 0..2 * QUEUE_LEN_MAX {
+            bus.publish_state(at, &other, "Enabled");
+        }
+        assert_eq!(subscription.lost() as usize, QUEUE_LEN_MAX + 2);
+        let first = subscription.try_next().unwrap();
+        assert_eq!(&*first.topic, "plugin.a.unhealthy");
+        assert_eq!(told(&subscription), 0, "once");
+    }
+
+    #[test]
+    fn where_more_plugins_are_unhealthy_than_a_queue_takes_the_oldest_leaves() {
+        let bus = EventBus::default();
+        let id = PluginId::new("a").unwrap();
+        let subscription = bus.subscribe(Pattern::new("**"), |_| {});
+        for _ in 0..QUEUE_LEN_MAX + 3 {
+            bus.publish_unhealthy(WallTime::default(), &id, "panicked");
+        }
+        assert_eq!(subscription.lost(), 3);
+        assert_eq!(subscription.try_next().unwrap().seq, 4);
     }
 }

@@ -143,7 +143,7 @@ impl Kept {
     fn push(&mut self, event: Event) {
         let event = Arc::new(event);
         if let Some(id) = &event.id
-            && event.topic.ends_with(".unhealthy")
+            && event.is_unhealthy()
         {
             self.unhealthy.insert(id.clone(), Arc::clone(&event));
         }
@@ -207,6 +207,21 @@ mod tests {
         let later = ring.read(rest.next, 2);
         assert_eq!((seqs(&later), later.lost), (vec![106, 107], 100));
         assert_eq!(ring.begin(), 105);
+    }
+
+    #[test]
+    fn what_a_plugin_publishes_under_a_name_like_it_does_not_take_the_place_of_being_unhealthy() {
+        let ring = ring();
+        let mut kept = ring.kept.lock();
+        for (seq, topic) in [(1, "plugin.a.unhealthy"), (2, "plugin.a.x.unhealthy")] {
+            let topic = topic.into();
+            kept.push(Event {
+                topic,
+                ..event(seq, "")
+            });
+        }
+        let told: Vec<_> = kept.unhealthy.values().map(|event| event.seq).collect();
+        assert_eq!(told, [1]);
     }
 
     #[test]
