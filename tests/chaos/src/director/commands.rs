@@ -189,6 +189,36 @@ pub(super) fn run_program(world: &Arc<World>, random: &mut Random) {
     });
 }
 
+/// Of an engine that has ended the program still says why each plugin was as it was.
+pub(super) fn ask_the_stopped(world: &World) {
+    let now = moment::now();
+    let has_no_room = world
+        .disturbances
+        .any(Kind::DiskFull, now - moment::SECOND, now);
+    // One that ended before it began has left nothing to be asked for.
+    if has_no_room || !world.observer().has_seen(SENTINELS[0].id) {
+        return;
+    }
+    let mut command = Command::new(world.site.program());
+    command
+        .args(["why", SENTINELS[0].id, "--json", "--state"])
+        .arg(world.site.state());
+    world
+        .journal
+        .count("times asked why of a stopped engine", 1);
+    if let Ok(output) = command.stdin(Stdio::null()).output() {
+        let why: Option<serde_json::Value> = serde_json::from_slice(&output.stdout).ok();
+        let lines = why.and_then(|why| Some(why["lines"].as_array()?.len()));
+        if !output.status.success() || lines.unwrap_or(0) == 0 {
+            let said = String::from_utf8_lossy(&output.stderr);
+            world.journal.found(
+                "why",
+                format!("of a stopped engine: {}: {said}", output.status),
+            );
+        }
+    }
+}
+
 /// Inspects a plugin file that chaos was done to: a verdict, whatever it is.
 pub(super) fn inspect(world: &Arc<World>, random: &mut Random) {
     let file = world

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use super::files::Armed;
-use super::{Up, World, streams};
+use super::{Up, World, commands, streams};
 use crate::ask::Way;
 use crate::disturbances::Kind;
 use crate::engine::{Begun, Engine, end_in_words, http_way};
@@ -112,6 +112,8 @@ fn refused_or_crashed(world: &World, run: u32, status: ExitStatus, said: &str, a
             world
                 .journal
                 .did(format!("run {run} is refused: {}", tail(said)));
+            // Somebody who starts it again and again would wait, too.
+            std::thread::sleep(Duration::from_millis(300));
             return;
         }
         FAILED_STARTS.fetch_add(1, Ordering::SeqCst);
@@ -152,6 +154,7 @@ pub(super) fn ended_by_itself(world: &World, engine: Engine, status: ExitStatus)
         end_in_words(status)
     ));
     world.observer().ended(End::ByItself, &world.site);
+    commands::ask_the_stopped(world);
 }
 
 /// SIGKILL.
@@ -173,6 +176,7 @@ pub(super) fn kill(world: &World, mut engine: Engine) -> Option<Engine> {
         End::ByItself
     };
     world.observer().ended(end, &world.site);
+    commands::ask_the_stopped(world);
     None
 }
 
@@ -224,6 +228,7 @@ pub(super) fn terminate(world: &World, mut engine: Engine) -> Option<Engine> {
     );
     drop(engine);
     world.observer().ended(end, &world.site);
+    commands::ask_the_stopped(world);
     None
 }
 

@@ -178,10 +178,22 @@ pub(crate) fn direct(world: &Arc<World>, random: &mut Random, time: Duration) {
     let mut run = 0;
     let mut engine: Option<Engine> = None;
     let mut armed = files::Armed::default();
+    let mut calm_until = Instant::now();
     while Instant::now() < end {
         engine = match engine {
-            Some(engine) => step(world, random, engine, &mut armed),
-            None => lifecycle::start(world, random, &mut run, &mut armed),
+            Some(engine) => {
+                let is_calm = Instant::now() < calm_until;
+                step(world, random, engine, &mut armed, is_calm)
+            }
+            None => {
+                let calm = if random.chance(40) {
+                    random.within(0, 3)
+                } else {
+                    random.within(10, 50)
+                };
+                calm_until = Instant::now() + Duration::from_secs(calm);
+                lifecycle::start(world, random, &mut run, &mut armed)
+            }
         };
         if engine.is_none() && run >= lifecycle::FAILED_STARTS_MAX && lifecycle::is_hopeless(world)
         {
@@ -200,12 +212,13 @@ pub(crate) fn direct(world: &Arc<World>, random: &mut Random, time: Duration) {
     }
 }
 
-/// Does one thing. `None` is the end of the process.
+/// Does one thing. `None` is the end of the process, which nobody brings about while `is_calm`: what takes time needs some.
 fn step(
     world: &Arc<World>,
     random: &mut Random,
     mut engine: Engine,
     armed: &mut files::Armed,
+    is_calm: bool,
 ) -> Option<Engine> {
     if let Ok(Some(status)) = engine.ended() {
         lifecycle::ended_by_itself(world, engine, status);
@@ -214,8 +227,8 @@ fn step(
     match random.within(0, 1_000) {
         0..300 => files::change(world, random),
         300..340 => files::configure_engine(world, random),
-        340..348 => armed.arm_one(world, random),
-        348..560 => commands::command(world, random),
+        340..352 if !is_calm => armed.arm_one(world, random),
+        352..560 => commands::command(world, random),
         560..800 => commands::query(world, random),
         800..820 => commands::run_program(world, random),
         820..900 => streams::open(world, random),
@@ -228,8 +241,8 @@ fn step(
         934..938 => files::move_directory_away(world, random),
         938..950 => commands::reset_sentinel(world),
         950..955 => commands::forget(world, random),
-        958..963 => return lifecycle::kill(world, engine),
-        963..966 => return lifecycle::terminate(world, engine),
+        958..966 if !is_calm => return lifecycle::kill(world, engine),
+        966..970 if !is_calm => return lifecycle::terminate(world, engine),
         _ => {}
     }
     Some(engine)

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use plugin_engine_wire::{
-    EngineInfo, Event, Events, History, Livez, Mark, Plugins, Snapshot, Transition,
+    EngineInfo, Event, Events, History, Livez, Mark, Plugins, Snapshot, Tasks, Transition,
 };
 
 pub(crate) use crashes::End;
@@ -130,6 +130,11 @@ impl Observer {
 
     pub(crate) fn crashes(&mut self) -> &mut Crashes {
         &mut self.crashes
+    }
+
+    /// Whether anything durable was seen of a plugin.
+    pub(crate) fn has_seen(&self, id: &str) -> bool {
+        self.durable > 0 && self.counts.contains_key(id)
     }
 
     /// A plugin was forgotten just now.
@@ -420,6 +425,24 @@ impl Observer {
             self.journal
                 .found("liveness", format!("not live: {:?}", livez.stale));
         }
+        let tasks: Tasks = self.json("/admin/liveness")?;
+        for task in tasks.tasks.iter().filter(|task| task.restarts > 0) {
+            let (name, restarts) = (&task.name, task.restarts);
+            self.journal.found(
+                "liveness",
+                format!("{name} has panicked and was started again {restarts} times"),
+            );
+        }
+        let metrics = self.way.ask("GET", "/metrics", PATIENCE)?;
+        let problem = transitions_metric(&metrics.body).map_or_else(
+            || Some("there is no plugin_engine_transitions_total".to_owned()),
+            |count| {
+                (count < self.numbers.last)
+                    .then(|| format!("{count} transitions, and {} were seen", self.numbers.last))
+            },
+        );
+        self.journal
+            .found_all("metrics", problem.into_iter().collect());
         if let Some(seen) = footprint(pid) {
             self.journal.found_all("bounds", bounds::beyond(seen, info));
             self.journal.most("most threads", seen.threads as u64);
@@ -460,5 +483,27 @@ impl Observer {
                 .found("why", format!("{id}: {} {}", reply.status, reply.text()));
         }
         Ok(())
+    }
+}
+
+/// How many transitions there were, as the metrics say.
+fn transitions_metric(body: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(body).ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("plugin_engine_transitions_total "))?;
+    line.trim().parse::<f64>().ok().map(|count| count as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::transitions_metric;
+
+    #[test]
+    fn the_count_of_transitions_is_found_among_the_metrics() {
+        let text =
+            "# HELP plugin_engine_transitions x\nplugin_engine_transitions_total 1048579\n# EOF\n";
+        assert_eq!(transitions_metric(text.as_bytes()), Some(1_048_579));
+        assert_eq!(transitions_metric(b"plugin_engine_threads 4\n"), None);
     }
 }
