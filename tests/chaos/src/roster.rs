@@ -117,7 +117,7 @@ pub(crate) fn sentinel_file(of: &str) -> String {
 }
 
 /// The crates that chaos is done to. `exhausts-memory` is not among them: without a limit of its own it would take the machine's.
-pub(crate) const NOISE: [&str; 41] = [
+pub(crate) const NOISE: [&str; 45] = [
     "aborts-in-loader",
     "brings-a-library",
     "clock",
@@ -127,6 +127,7 @@ pub(crate) const NOISE: [&str; 41] = [
     "current-thread",
     "directory-size",
     "drop-panics",
+    "duplicates",
     "fails",
     "fails-in-create",
     "fails-permanently",
@@ -138,6 +139,7 @@ pub(crate) const NOISE: [&str; 41] = [
     "keeps-a-thread",
     "keeps-state",
     "lingers",
+    "load-log",
     "long-text",
     "non-text-payload",
     "noop",
@@ -147,11 +149,13 @@ pub(crate) const NOISE: [&str; 41] = [
     "panics-in-destroy",
     "panics-in-display",
     "panics-in-schema",
+    "probe",
     "publishes",
     "quotes-settings",
     "requires-noop",
     "same-id",
     "schema-is-none",
+    "script",
     "settings",
     "slow-create",
     "slow-destroy",

@@ -186,7 +186,14 @@ fn configure(world: &World, random: &mut Random, config: &Path, of: &str) -> io:
     let settings = match of {
         "settings" => "greeting = \"hello\"\n".to_owned(),
         "quotes-settings" => "token = \"a secret of many letters\"\n".to_owned(),
-        "directory-size" => format!("path = {:?}\n", world.site.runs()),
+        "directory-size" | "duplicates" => format!("path = {:?}\n", world.site.runs()),
+        "load-log" => format!("path = {:?}\n", world.site.root.join("load.db")),
+        // Nobody listens at the port that discards.
+        "probe" => "address = \"127.0.0.1:9\"\n".to_owned(),
+        "script" => {
+            let scripts = ["updates * 2", "let n = 0; loop { n += 1 }", "let x = ;"];
+            format!("script = \"{}\"\n", random.pick(&scripts))
+        }
         "feed" => format!("source = {:?}\n", nowhere.join("feed.xml")),
         "fails" => format!("every = {}\n", random.within(0, 5)),
         "panics" => format!("every = {}\n", random.within(0, 9)),

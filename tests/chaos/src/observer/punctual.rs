@@ -65,8 +65,9 @@ impl Punctual {
         }
     }
 
-    /// Some updates were not seen.
-    pub(crate) fn lose_track(&mut self) {
+    /// Some updates up to now were not seen, so all that is known of the control plugins is what comes.
+    pub(crate) fn lose_track(&mut self, now: Micros) {
+        self.started = self.started.map(|_| now);
         self.updates.clear();
     }
 
@@ -252,5 +253,9 @@ mod tests {
             5,
             "none since the start"
         );
+        let mut unseen = started();
+        unseen.lose_track(T + 20 * SECOND);
+        assert_eq!(unseen.look(T + 20 * SECOND).len(), 0);
+        assert_eq!(unseen.look(T + 40 * SECOND).len(), 5);
     }
 }
