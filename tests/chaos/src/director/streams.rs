@@ -172,13 +172,13 @@ mod tests {
         }
         assert!(
             order
-                .take(Some(11), false)
+                .take(Some(14), false)
                 .unwrap()
                 .contains("nothing says")
         );
         assert!(
             order
-                .take(Some(11), false)
+                .take(Some(14), false)
                 .unwrap()
                 .contains("14 follows 14")
         );
