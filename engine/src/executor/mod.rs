@@ -18,16 +18,16 @@ mod worker;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
 use plugin_engine_core::{CreateReason, Event, FaultKind, FaultReport, Transition};
 
 pub(crate) use aside::{Aside, AsideEnd, Asides, STUCK_MAX};
 pub use batch::CycleReport;
 pub(crate) use batch::{Batch, Verdict};
-pub(crate) use slot::{TaskEnd, Waiter};
+pub(crate) use slot::{Slot, TaskEnd, Waiter};
 pub(crate) use watchdog::{Watchdog, abandon_all};
+#[cfg(all(test, any(loom, shuttle)))]
+pub(crate) use {batch::Tally, slot::Sample};
 
 use crate::board::Board;
 use crate::cell::{Applied, Cell as PluginCell};
@@ -35,8 +35,12 @@ use crate::error::Error;
 use crate::instance::{Instance, SavedState};
 use crate::joining::{Joining, Thread};
 use crate::supervisor::Supervisor;
+use crate::threading::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 use crate::transition_log::{log, unharmed};
-use slot::{OnBehalf, Slot};
+use slot::OnBehalf;
 
 thread_local! {
     /// On a worker: the address of its executor and the number of its slot.
@@ -308,7 +312,7 @@ impl Executor {
                 }
             };
         }
-        let started = std::thread::Builder::new()
+        let started = crate::threading::thread::Builder::new()
             .name("plugin-worker".to_owned())
             .spawn(move || worker::run(&shared, slot));
         match started {
