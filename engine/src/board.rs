@@ -1,7 +1,6 @@
 //! The plugins and what they are entered into: all that those who call plugins have to know of an engine.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use plugin_engine_core::{Event, FaultReport, PluginId, Requirement, Standing, Unmet};
 
@@ -10,6 +9,7 @@ use crate::events::TopicName;
 use crate::host::{HostOf, Listener};
 use crate::ledger::Ledger;
 use crate::registry::Registry;
+use crate::threading::atomic::AtomicBool;
 
 /// The plugins of an engine, and the ledger.
 pub(crate) struct Board {

@@ -1,11 +1,12 @@
 //! Which plugins have changed in a way that others may wait for. Knows plugins as numbers, and not who waits.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
+use crate::threading::{
+    Mutex,
+    atomic::{AtomicBool, Ordering},
+};
 use crate::waiting::Condvar;
 
 /// The plugins that have changed since somebody last looked. Each stands here once, however often it has changed.

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parking_lot::MutexGuard;
 use plugin_api::View;
 use plugin_engine_core::{
     Admission, Command, CreateReason, Event, Health, PluginState, RejectReason,
@@ -16,6 +15,7 @@ use crate::executor::{TaskCall, TaskEnd, Verdict};
 use crate::plugins::{self, LoadOutcome, fault_of};
 use crate::requirements;
 use crate::shared::Shared;
+use crate::threading::MutexGuard;
 use crate::turns::Turn;
 
 /// The cell of an id that somebody typed.

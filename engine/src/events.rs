@@ -5,14 +5,16 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use plugin_engine_core::{PluginId, WallTime};
 use tokio::sync::Notify;
 
+use crate::threading::{
+    Mutex,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
 use crate::waiting::Condvar;
 
 /// How many events wait for one subscriber, beside those it began with, before one leaves.

@@ -1,15 +1,17 @@
-//! Which threads of the engine ran code of which plugin files, and those that have to be waited for until they have ended. One of the
-//! few places with unsafe code.
+//! Which threads of the engine ran code of which plugin files, and those that have to be waited for until they have ended.
 //!
 //! A thread that ran code of a file may keep thread-local values of it, which that code destroys when the thread ends. So a file can
 //! only be unmapped when each such thread has ended, all of it: it has to be joined.
 
-use std::os::unix::thread::JoinHandleExt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::JoinHandle;
 
-use parking_lot::Mutex;
+use crate::threading::thread::JoinHandle;
+use crate::threading::{
+    Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+
+pub(crate) use crate::threading::Joinable as Thread;
 
 /// How many files are told apart. Two whose numbers have the same rest share a place: a thread that ran the one then counts as one that
 /// ran the other.
@@ -54,42 +56,6 @@ impl Ran {
     }
 }
 
-/// A thread that can be joined without being waited for.
-#[derive(Debug)]
-pub(crate) struct Thread {
-    thread: libc::pthread_t,
-    joined: bool,
-}
-
-impl Thread {
-    pub(crate) fn new<T>(handle: JoinHandle<T>) -> Self {
-        Self {
-            thread: handle.into_pthread_t(),
-            joined: false,
-        }
-    }
-
-    /// Whether it has ended, its thread-local values included. Never waits.
-    pub(crate) fn has_ended(&mut self) -> bool {
-        if !self.joined {
-            // SAFETY: the thread was taken over from its handle, so nobody else joins or detaches it, and this is the last use of its
-            // number if it is joined now.
-            let errno = unsafe { libc::pthread_tryjoin_np(self.thread, std::ptr::null_mut()) };
-            self.joined = errno == 0;
-        }
-        self.joined
-    }
-}
-
-impl Drop for Thread {
-    fn drop(&mut self) {
-        if !self.joined {
-            // SAFETY: as in `has_ended`; it is left to itself.
-            unsafe { libc::pthread_detach(self.thread) };
-        }
-    }
-}
-
 /// Threads that ran code of plugin files and end, or are about to.
 #[derive(Debug, Default)]
 pub(crate) struct Joining {
@@ -125,7 +91,8 @@ impl Joining {
     }
 }
 
-#[cfg(test)]
+// What the system does at the end of a thread is no part of any model.
+#[cfg(all(test, not(any(loom, shuttle))))]
 mod tests {
     use std::sync::mpsc::channel;
 

@@ -1,10 +1,8 @@
 //! What every transition is entered into, whichever plugin it is of: the counter, the budget of the histories, the events, the
 //! timers, and the clock that stamps it.
 
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use plugin_engine_core::Moment;
 
 use crate::changed_plugins::Changes;
@@ -12,6 +10,10 @@ use crate::clock::TimeSource;
 use crate::events::EventBus;
 use crate::history::HistoryBudget;
 use crate::probations::Probations;
+use crate::threading::{
+    Mutex,
+    atomic::{AtomicU64, AtomicUsize, Ordering},
+};
 use crate::timers::Timers;
 use crate::unsaved_plugins::UnsavedPlugins;
 use crate::waiting::Condvar;

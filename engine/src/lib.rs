@@ -66,6 +66,8 @@ mod liveness;
 mod loader;
 mod mailbox;
 mod manifest;
+#[cfg(all(test, any(loom, shuttle)))]
+mod models;
 mod plugin_log;
 mod plugins;
 mod premises;
@@ -81,6 +83,7 @@ mod seal;
 mod secrets;
 #[cfg(any(test, fuzzing))]
 mod sequence;
+mod sequence_lock;
 mod services;
 mod shared;
 mod shutdown;
@@ -94,6 +97,7 @@ mod supervisor;
 mod sync;
 mod tasks;
 mod thread_keys;
+mod threading;
 mod timers;
 mod transition_log;
 mod turns;

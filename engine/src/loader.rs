@@ -228,7 +228,7 @@ fn start(loader: &Loader) -> std::io::Result<LoaderThread> {
     let ran = Arc::<Ran>::default();
     let (runs, from) = (Arc::clone(&ran), Arc::clone(&requests));
     loader.joining.start(Arc::clone(&ran), || {
-        std::thread::Builder::new()
+        crate::threading::thread::Builder::new()
             .name(NAME.to_owned())
             .spawn(move || {
                 let _recorded = crashes.attach(Role::Loader);

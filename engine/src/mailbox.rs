@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use parking_lot::Mutex;
-
+use crate::threading::Mutex;
 use crate::waiting::Condvar;
 
 /// Holds one thing at a time.

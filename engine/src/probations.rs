@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use plugin_engine_core::Moment;
 
 use crate::clock::Clock;
+use crate::threading::Mutex;
 use crate::waiting::Condvar;
 
 /// The plugins on probation, by the index of their cell.

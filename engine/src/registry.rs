@@ -2,18 +2,25 @@
 //! nothing, so readers do not slow each other down.
 
 use std::hash::BuildHasher;
-use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use foldhash::fast::FixedState;
-use parking_lot::Mutex;
 use plugin_engine_core::PluginId;
 
 use crate::append_list::AppendList;
 use crate::cell::Cell;
+use crate::threading::{
+    Mutex, OnceLock,
+    atomic::{AtomicU32, AtomicUsize, Ordering},
+};
 
 /// The most plugins that an engine holds.
-pub(crate) const PLUGINS_MAX: usize = 1 << 20;
+pub(crate) const PLUGINS_MAX: usize = if cfg!(all(test, loom)) {
+    // A model has few steps to spare.
+    64
+} else {
+    1 << 20
+};
 /// The length of the first table of ids; each further one is twice as long.
 const TABLE_LEN_MIN: usize = 128;
 const TABLES: usize = 15;
@@ -39,7 +46,7 @@ impl Registry {
         Self {
             cells: AppendList::new(),
             len: AtomicUsize::new(0),
-            tables: [const { OnceLock::new() }; TABLES],
+            tables: std::array::from_fn(|_| OnceLock::new()),
             table: AtomicUsize::new(0),
             adding: Mutex::new(()),
             hasher: FixedState::default(),

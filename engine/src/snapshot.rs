@@ -6,7 +6,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
@@ -15,6 +14,7 @@ use plugin_engine_core::{
 };
 
 use crate::digest::LazyDigest;
+use crate::sequence_lock::SequenceLock;
 
 /// Everything that is known of one plugin at one moment. A copy: nothing in the engine changes through it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -235,9 +235,7 @@ pub(crate) const READ_TRIES_MAX: usize = 64;
 /// [`Cell`](crate::cell::Cell).
 #[repr(C)]
 pub(crate) struct Published {
-    /// Odd while a write is under way.
-    sequence: AtomicU64,
-    words: [AtomicU64; WORDS],
+    plain: SequenceLock<WORDS>,
     /// The error, if the words say that there is one.
     error: ArcSwapOption<Fault>,
     /// What changes only with a load.
@@ -380,8 +378,7 @@ impl Published {
     /// Publishes a first value.
     pub(crate) fn new(plain: Plain, facts: Facts) -> Self {
         Self {
-            sequence: AtomicU64::new(0),
-            words: plain.words.map(AtomicU64::new),
+            plain: SequenceLock::new(plain.words),
             error: ArcSwapOption::empty(),
             facts: ArcSwap::from_pointee(facts),
         }
@@ -395,13 +392,15 @@ impl Published {
     /// Publishes other facts together with the rest. The caller holds the cell's lock.
     #[cold]
     pub(crate) fn write_facts(&self, plain: &Plain, facts: Facts) {
-        self.write_with(&plain.words, || self.facts.store(Arc::new(facts)));
+        self.plain
+            .write(&plain.words, || self.facts.store(Arc::new(facts)));
     }
 
     /// Publishes what a plain update changes. The caller holds the cell's lock, so there is one writer at a time.
     #[inline]
     pub(crate) fn write_plain_update(&self, plain: &Plain) {
-        self.write_with(&plain.words[..WORDS_OF_PLAIN_UPDATE], || ());
+        self.plain
+            .write(&plain.words[..WORDS_OF_PLAIN_UPDATE], || ());
     }
 
     /// Publishes all of it. The error and the facts only if they have changed. The caller holds the cell's lock.
@@ -411,7 +410,7 @@ impl Published {
         error: Option<Option<Arc<Fault>>>,
         facts: Option<Facts>,
     ) {
-        self.write_with(&plain.words, || {
+        self.plain.write(&plain.words, || {
             if let Some(error) = error {
                 self.error.store(error);
             }
@@ -421,41 +420,16 @@ impl Published {
         });
     }
 
-    #[inline]
-    fn write_with(&self, words: &[u64], owned: impl FnOnce()) {
-        let sequence = self.sequence.load(Ordering::Relaxed);
-        self.sequence
-            .store(sequence.wrapping_add(1), Ordering::Relaxed);
-        // Orders the odd number before what follows, for readers that see any of it.
-        fence(Ordering::Release);
-        for (word, value) in self.words.iter().zip(words) {
-            word.store(*value, Ordering::Relaxed);
-        }
-        owned();
-        self.sequence
-            .store(sequence.wrapping_add(2), Ordering::Release);
-    }
-
     /// Reads, if no write comes in between. Without an error this writes one reference count and nothing else.
     #[inline]
     pub(crate) fn try_read(&self) -> Option<(Plain, Owned)> {
-        let before = self.sequence.load(Ordering::Acquire);
-        if before & 1 == 1 {
-            return None;
-        }
-        let mut words = [0; WORDS];
-        for (word, value) in words.iter_mut().zip(&self.words) {
-            *word = value.load(Ordering::Relaxed);
-        }
+        let (words, (error, facts)) = self.plain.try_read(|words| {
+            // Looked at only if the words say so, and then it belongs to them.
+            let has_error = Plain { words: *words }.has_error();
+            let error = has_error.then(|| self.error.load_full()).flatten();
+            (error, self.facts.load())
+        })?;
         let plain = Plain { words };
-        // Looked at only if the words say so, and then it belongs to them if the sequence has not moved.
-        let error = plain.has_error().then(|| self.error.load_full()).flatten();
-        let facts = self.facts.load();
-        // Orders the reads above before the second look at the sequence.
-        fence(Ordering::Acquire);
-        if self.sequence.load(Ordering::Relaxed) != before {
-            return None;
-        }
         let facts = Arc::clone(&facts);
         Some((plain, Owned { facts, error }))
     }

@@ -2,8 +2,7 @@
 
 use std::cell::RefCell;
 
-use parking_lot::{Mutex, MutexGuard};
-
+use crate::threading::{Mutex, MutexGuard};
 use crate::transition_log::{HeldLog, hold_log};
 use crate::waiting;
 

@@ -3,11 +3,10 @@
 //! A worker sets the bit inside the lock of its cell and before it takes a number. Whoever collects reads the last number, then takes the bits, then the locks:
 //! so no number that was taken before is missed.
 
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
-
 #[cfg(feature = "history-sqlite")]
 use crate::registry::PLUGINS_MAX;
+use crate::threading::OnceLock;
+use crate::threading::atomic::{AtomicU64, Ordering};
 
 /// The plugins with something to be written; nothing is kept until somebody wants to write.
 #[derive(Default)]

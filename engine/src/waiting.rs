@@ -6,11 +6,11 @@
 
 #[cfg(not(feature = "simulation"))]
 mod on_threads {
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
-    use parking_lot::{Mutex, MutexGuard};
+    use crate::threading::{Mutex, MutexGuard, thread};
 
-    pub(crate) use parking_lot::Condvar;
+    pub(crate) use crate::threading::Condvar;
 
     /// Takes a lock that is held while its holder waits.
     #[inline]
@@ -18,13 +18,17 @@ mod on_threads {
         turn.lock()
     }
 
+    #[cfg(all(test, any(loom, shuttle)))]
+    pub(crate) use crate::threading::now;
+
+    #[cfg(not(all(test, any(loom, shuttle))))]
     #[inline]
-    pub(crate) fn now() -> Instant {
-        Instant::now()
+    pub(crate) fn now() -> std::time::Instant {
+        std::time::Instant::now()
     }
 
     pub(crate) fn sleep(time: Duration) {
-        std::thread::sleep(time);
+        thread::sleep(time);
     }
 }
 

@@ -284,7 +284,7 @@ impl EngineBuilder {
             ledger: Ledger::new(time, history_bytes_max),
             registry: Registry::new(),
             crashes: Arc::clone(&crashes),
-            stopping: AtomicBool::new(false),
+            stopping: crate::threading::atomic::AtomicBool::new(false),
             backtraces,
         });
         #[cfg(feature = "history-sqlite")]

@@ -7,7 +7,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use parking_lot::{Mutex, MutexGuard};
 use plugin_engine_core::{
     CallId, Event, HistoryFilter, Machine, Moment, PluginId, PluginState, Record, RejectReason,
     Step, Transition, WallTime,
@@ -20,6 +19,7 @@ use crate::clock::TimeSource;
 use crate::history::{HistoryBudget, PluginHistory};
 use crate::ledger::Ledger;
 use crate::snapshot::{Beside, Facts, Owned, Plain, Published, READ_TRIES_MAX, Snapshot};
+use crate::threading::{Mutex, MutexGuard};
 use crate::turns::{ReloadTurn, Turn, Turns};
 use crate::usage::{Ending, UsageRecord};
 use crate::waiting::Condvar;

@@ -7,7 +7,6 @@ use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
 use plugin_engine_core::{CallId, CallKind, PluginId, WallTime};
 use plugin_engine_crash_marks::Role;
 
@@ -16,6 +15,7 @@ use crate::crashes::Crashes;
 use crate::host::HostContext;
 use crate::instance::CallTicket;
 use crate::joining::{Joining, Ran};
+use crate::threading::{Mutex, MutexGuard};
 use crate::waiting::Condvar;
 
 thread_local! {
@@ -118,7 +118,7 @@ impl Asides {
         let number = state.next;
         let since = time.wall_at(time.now());
         let (asides, theirs) = (Arc::clone(self), Arc::clone(&outcome));
-        let thread = std::thread::Builder::new().name("plugin-aside".to_owned());
+        let thread = crate::threading::thread::Builder::new().name("plugin-aside".to_owned());
         let cell = aside.cell;
         let made = move || {
             CALLED.set((asides.address(), cell));

@@ -1,11 +1,13 @@
 //! The due plugins of one cycle, shared out among workers in chunks, and the report that adds up as they end.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use plugin_engine_core::{Moment, WallTime};
 
+use crate::threading::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 use crate::waiting::Condvar;
 
 /// The most items that one worker takes at a time. A slow one gives the rest of its chunk away after a millisecond.

@@ -18,16 +18,16 @@ mod worker;
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
-use parking_lot::Mutex;
 use plugin_engine_core::{CreateReason, Event, FaultKind, FaultReport, Transition};
 
 pub(crate) use aside::{Aside, AsideEnd, Asides, STUCK_MAX};
 pub use batch::CycleReport;
 pub(crate) use batch::{Batch, Verdict};
-pub(crate) use slot::{TaskEnd, Waiter};
+pub(crate) use slot::{Slot, TaskEnd, Waiter};
 pub(crate) use watchdog::{Watchdog, abandon_all};
+#[cfg(all(test, any(loom, shuttle)))]
+pub(crate) use {batch::Tally, slot::Sample};
 
 use crate::board::Board;
 use crate::cell::{Applied, Cell as PluginCell};
@@ -35,8 +35,12 @@ use crate::error::Error;
 use crate::instance::{Instance, SavedState};
 use crate::joining::{Joining, Thread};
 use crate::supervisor::Supervisor;
+use crate::threading::{
+    Mutex,
+    atomic::{AtomicUsize, Ordering},
+};
 use crate::transition_log::{log, unharmed};
-use slot::{OnBehalf, Slot};
+use slot::OnBehalf;
 
 thread_local! {
     /// On a worker: the address of its executor and the number of its slot.
@@ -191,6 +195,10 @@ impl Executor {
 
     /// Whether this thread is in a call of that plugin, so that it must not wait for the call's end.
     pub(crate) fn is_called_by_this_thread(&self, cell: u32) -> bool {
+        if cfg!(all(test, any(loom, shuttle))) {
+            // All threads of a model are on one of the system's, and none of them gives a command from within a call.
+            return false;
+        }
         let (executor, slot) = WORKER.get();
         let by_worker = executor == self.address()
             && self.slots[slot]
@@ -308,7 +316,7 @@ impl Executor {
                 }
             };
         }
-        let started = std::thread::Builder::new()
+        let started = crate::threading::thread::Builder::new()
             .name("plugin-worker".to_owned())
             .spawn(move || worker::run(&shared, slot));
         match started {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use parking_lot::Mutex;
 use plugin_api::View;
 use plugin_engine_core::{
     CallEnd, CallId, CallKind, CallOutcome, CreateReason, Event, FaultKind, FaultReport, Moment,
@@ -15,6 +14,7 @@ use super::slot::TaskEnd;
 use crate::cell::{Applied, Guarded, Loaded};
 use crate::host::HostContext;
 use crate::instance::{CallTicket, Instance, SavedState};
+use crate::threading::Mutex;
 
 impl Caller<'_> {
     /// Begins a call other than an update: claims, and tells the watchdog.

@@ -4,14 +4,16 @@
 //! was the same before and after. Beginning and ending a call costs five plain stores on a line that no other worker uses.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence};
 
-use parking_lot::Mutex;
 use plugin_engine_core::{CallId, Moment};
 
 use super::batch::{Batch, Tally, Verdict};
 use crate::instance::CallTicket;
 use crate::joining::{Ran, Thread};
+use crate::threading::{
+    Mutex,
+    atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering, fence},
+};
 use crate::waiting::{self, Condvar};
 
 /// A slot. Aligned to two cache lines, because processors fetch them in pairs.

@@ -3,12 +3,9 @@
 //! It sleeps a millisecond at a time while anybody works, and deeply (until the next deadline, or until it is woken) while
 //! nobody does but those whose calls are known to be slow.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
-use std::thread::Thread;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use plugin_engine_core::{AbandonReason, CallId, Event, Moment, Transition};
 
 use super::Executor;
@@ -16,6 +13,11 @@ use super::batch::Tally;
 use super::slot::{OnBehalf, Sample};
 use crate::error::Error;
 use crate::supervisor::{IfTaken, Supervisor, TaskContext};
+use crate::threading::{
+    Mutex, MutexGuard, OnceLock,
+    atomic::{AtomicBool, Ordering},
+    thread,
+};
 use crate::transition_log::log;
 use crate::waiting;
 
@@ -29,7 +31,7 @@ const QUIET_LOOKS: u32 = 10;
 #[derive(Default)]
 pub(crate) struct Watchdog {
     seen: Mutex<Vec<Seen>>,
-    thread: OnceLock<Thread>,
+    thread: OnceLock<thread::Thread>,
     /// Whether the thread sleeps longer than a millisecond.
     deep: AtomicBool,
     ended: AtomicBool,
@@ -178,7 +180,7 @@ fn abandon(executor: &Arc<Executor>, index: usize, sample: Sample) {
 fn settle_abandoned(
     executor: &Arc<Executor>,
     cell: &crate::cell::Cell,
-    mut guarded: parking_lot::MutexGuard<'_, crate::cell::Guarded>,
+    mut guarded: MutexGuard<'_, crate::cell::Guarded>,
     index: usize,
     id: CallId,
     why: AbandonReason,
@@ -245,14 +247,14 @@ pub(super) fn start(executor: &Arc<Executor>, supervisor: &Supervisor) -> Result
 fn run(executor: &Arc<Executor>, context: &TaskContext) {
     let watchdog = &executor.watchdog;
     // The same thread, if this is not the first run.
-    let _ = watchdog.thread.set(std::thread::current());
+    let _ = watchdog.thread.set(thread::current());
     watchdog.deep.store(false, Ordering::SeqCst);
     let mut quiet = 0;
     while !watchdog.ended.load(Ordering::SeqCst) {
         let next = context.round(|| watchdog.look(executor));
         quiet = if next == Next::Soon { 0 } else { quiet + 1 };
         if quiet < QUIET_LOOKS {
-            std::thread::park_timeout(until(executor, next).unwrap_or(SLOW).min(SLOW));
+            thread::park_timeout(until(executor, next).unwrap_or(SLOW).min(SLOW));
             continue;
         }
         watchdog.deep.store(true, Ordering::SeqCst);
@@ -263,8 +265,8 @@ fn run(executor: &Arc<Executor>, context: &TaskContext) {
         }
         let waits = until(executor, next).into_iter().chain(context.beat());
         match waits.min() {
-            Some(wait) => std::thread::park_timeout(wait),
-            None => std::thread::park(),
+            Some(wait) => thread::park_timeout(wait),
+            None => thread::park(),
         }
         watchdog.deep.store(false, Ordering::SeqCst);
     }

@@ -3,11 +3,11 @@
 //! The rings themselves are the queue of what is to be written: nothing is copied when a transition is recorded. When whoever writes falls so far behind
 //! that an entry has to leave that was not taken yet, it is counted: good updates in one sum, everything else in another.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use plugin_engine_core::WallTime;
 
 use super::{Entry, PlainUpdate};
+
+use crate::threading::atomic::{AtomicU64, Ordering};
 
 /// Stands for a boundary that is about to be drawn.
 const BEING_DRAWN: u64 = u64::MAX;
@@ -52,7 +52,7 @@ impl Boundary {
         loop {
             match self.0.load(Ordering::SeqCst) {
                 // Drawn within a few instructions, unless its thread is interrupted.
-                BEING_DRAWN => std::thread::yield_now(),
+                BEING_DRAWN => crate::threading::thread::yield_now(),
                 boundary => return boundary,
             }
         }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use plugin_engine_core::PluginId;
 
 use super::entry::{Entry, Standing};
@@ -23,6 +22,7 @@ use crate::error::LoadError;
 use crate::manifest::Manifest;
 use crate::secrets::Secrets;
 use crate::thread_keys::{self, KEYS_RESERVE};
+use crate::threading::Mutex;
 use crate::waiting::Condvar;
 
 /// Of how many files that were no plugins is it known after they were unmapped, so that they are not mapped again to find out the same.

@@ -128,6 +128,24 @@ impl LoadedLibrary {
     }
 }
 
+/// For models: code that is not in a file.
+#[cfg(all(test, shuttle))]
+impl LoadedLibrary {
+    pub(crate) fn of_model(number: u64, manifest: Manifest, calls: CallTable) -> Arc<Self> {
+        Arc::new(Self {
+            number,
+            calls,
+            state: None,
+            manifest,
+            fingerprint: [0; 32],
+            sha256: Arc::new(LazyDigest::unknown()),
+            schema: None,
+            secrets: Arc::default(),
+            ledger: Weak::new(),
+        })
+    }
+}
+
 impl Drop for LoadedLibrary {
     /// Runs no code of the file. May come at any place, also under the lock of a cell.
     fn drop(&mut self) {

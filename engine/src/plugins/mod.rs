@@ -468,3 +468,22 @@ fn loaded_by_file(engine: &Shared) -> HashMap<PathBuf, FromFile> {
     }
     by_file
 }
+
+/// For models: makes a library that is in no file the plugin that its manifest names, and waits until it is created.
+#[cfg(all(test, shuttle))]
+pub(crate) fn begin_stand_in(engine: &Arc<Shared>, path: &Path, library: &Arc<LoadedLibrary>) {
+    let candidate = Candidate::of_path(path);
+    let config = PluginConfig {
+        entry: None,
+        beside: Arc::default(),
+        defaults: Arc::default(),
+    };
+    let id = &library.manifest.id;
+    let cell = start::cell_named(engine, id).expect("there is room");
+    match begin(engine, cell, &candidate, &config, library) {
+        Ok(Begun::Starting(starting)) => {
+            let _ = starting.waiter.wait();
+        }
+        _ => panic!("nothing is wrong with {id}"),
+    }
+}

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parking_lot::Mutex;
 use plugin_engine_core::{CallKind, Event, FaultKind, FaultReport, PluginState, RejectReason};
 
 use super::next::Before;
@@ -16,6 +15,7 @@ use crate::executor::{STUCK_MAX, TaskCall, TaskEnd, Verdict};
 use crate::instance::SavedState;
 use crate::plugins::{self, Setup};
 use crate::shared::Shared;
+use crate::threading::Mutex;
 use crate::turns::Turn;
 
 /// Why a round did not end in a takeover.

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use parking_lot::MutexGuard;
 use plugin_engine_core::{Event, FaultKind, FaultReport};
 
 use crate::cell::{Cell, Guarded};
 use crate::error::{Error, ReloadError};
 use crate::shared::Shared;
+use crate::threading::MutexGuard;
 
 /// Enters a refused reload into the history of the plugin, which goes on as it was, and makes an error of it.
 pub(super) fn refuse(engine: &Shared, cell: &Arc<Cell>, error: ReloadError) -> Error {

@@ -53,7 +53,7 @@ impl Entry {
                     source,
                 });
         }
-        let spawned = std::thread::Builder::new()
+        let spawned = crate::threading::thread::Builder::new()
             .name(thread.to_owned())
             .spawn(move || self.run(body));
         match spawned {

@@ -20,7 +20,6 @@ mod timer;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
 use plugin_engine_core::{EnterError, RestartPolicy, TaskFacts, TaskKind};
 
 pub use as_future::Sleep;
@@ -34,6 +33,7 @@ pub(crate) use entry::Entry;
 pub(crate) use pulse::Pulse;
 
 use crate::clock::Clock;
+use crate::threading::Mutex;
 use task::{Task, Wake};
 
 /// How often the engine's own tasks record progress when there is nothing to do. A wake-up each, which is nothing; and one that is dead is

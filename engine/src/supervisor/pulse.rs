@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use parking_lot::Mutex;
 use plugin_engine_core::{Liveness, Moment};
 
 use super::context::FaultHook;
 use super::timer::Timer;
 use crate::clock::Clock;
+use crate::threading::Mutex;
 
 /// What all tasks of an engine share.
 pub(crate) struct Pulse {

@@ -4,11 +4,10 @@ use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Waker;
 use std::time::Instant;
 
-use parking_lot::{Mutex, MutexGuard};
 use plugin_engine_core::{Moment, TaskEnd, TaskId, TaskKind};
 use tokio::sync::Notify;
 
@@ -16,6 +15,8 @@ use super::context::TaskContext;
 use super::pulse::Pulse;
 use super::{LOOK_EVERY, panics};
 use crate::joining::Thread;
+use crate::threading::atomic::AtomicBool;
+use crate::threading::{Mutex, MutexGuard};
 use crate::waiting::{self, Condvar};
 
 thread_local! {

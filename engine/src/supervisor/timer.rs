@@ -2,7 +2,6 @@
 
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
 use plugin_engine_core::Moment;
 
 use super::context::TaskContext;
@@ -10,6 +9,7 @@ use super::error::SuperviseError;
 use super::task::Task;
 use super::{IfTaken, Supervisor};
 use crate::clock::Clock;
+use crate::threading::Mutex;
 use crate::waiting::Condvar;
 
 const NAME: &str = "plugin-timer";

@@ -21,7 +21,7 @@ pub(super) fn start<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> std::io::Result<Aside<T>> {
     let (tell, result) = sync_channel(1);
-    let handle = std::thread::Builder::new()
+    let handle = crate::threading::thread::Builder::new()
         .name(name.to_owned())
         .spawn(move || {
             // Whoever started it may wait no longer.
