@@ -20,7 +20,6 @@ use crate::instance::{CallTicket, Instance};
 use crate::library::LoadedLibrary;
 use crate::manifest::{Contract, Manifest};
 use crate::{Engine, Snapshot};
-use plugin_api::limits::{EVENT_PAYLOAD_LEN_MAX as PAYLOAD_LEN_MAX, VIEW_LEN_MAX};
 
 /// The plugin.
 pub(super) const ID: &str = "stand-in";
@@ -224,7 +223,6 @@ fn manifest() -> Manifest {
         timeout: Some(Duration::from_secs(30)),
         requires: Vec::new(),
         api_version: "0.1.0".to_owned(),
-        contract: crate::manifest::Contract::Rust,
         compiler: "none".to_owned(),
         target: "none".to_owned(),
         panic: "unwind".to_owned(),
