@@ -21,6 +21,10 @@ use crate::{plugins, runs, schema};
 /// How many more rows come before a merge that failed is tried again.
 const RETRY_AFTER_ROWS: usize = 1_024;
 
+/// The largest last number that is believed: nobody reaches it in a hundred thousand years at a million a second, and whoever goes on above it still
+/// has as many numbers left as were used.
+const LAST_SEQ_MAX: i64 = 1 << 61;
+
 /// Rows with a longer text go to their plugin at once, instead of waiting among the recent ones for more.
 const DIRECT_TEXT_LEN: usize = 400;
 
@@ -273,6 +277,11 @@ type Found = (Opened, HashMap<PluginId, i64>, usize);
 
 fn found(connection: &Connection, created: bool, before: i64) -> Result<Found, Trouble> {
     let last_seq: i64 = connection.query_row("SELECT last_seq FROM state", [], |row| row.get(0))?;
+    if !(0..=LAST_SEQ_MAX).contains(&last_seq) {
+        return Err(Trouble::Damaged(format!(
+            "its last number is {last_seq}, where 0 to {LAST_SEQ_MAX} can be"
+        )));
+    }
     let recent_rows: u32 =
         connection.query_row("SELECT count(*) FROM recent", [], |row| row.get(0))?;
     let plugins = plugins::all(connection)?;

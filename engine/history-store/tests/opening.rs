@@ -123,6 +123,33 @@ fn what_is_remembered_is_there_at_the_next_start() {
 }
 
 #[test]
+fn a_last_number_that_nobody_can_have_reached_is_damage() {
+    let (_dir, path) = directory();
+    drop(Store::open(&path).unwrap());
+    for (number, is_good) in [
+        (-1, false),
+        (i64::MAX, false),
+        ((1 << 61) + 1, false),
+        (1 << 61, true),
+    ] {
+        let connection = Connection::open(&path).unwrap();
+        connection
+            .execute("UPDATE state SET last_seq = ?1", [number])
+            .unwrap();
+        drop(connection);
+        let opened = Store::open(&path).map(|(_, opened)| opened.last_seq);
+        match opened {
+            Ok(last) => assert!(is_good && last == 1 << 61, "{number}"),
+            Err(error) => {
+                assert!(!is_good, "{number}: {error}");
+                assert_eq!(error.kind(), StoreErrorKind::Corrupt);
+                assert!(error.to_string().contains(&number.to_string()), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_does_not_fit_together_is_refused_and_nothing_of_it_is_there() {
     let (_dir, path) = directory();
     let (mut store, _) = Store::open(&path).unwrap();

@@ -14,6 +14,9 @@ const SET_APART_MIN: u64 = 1 << 20;
 const LOOKS_AHEAD: u64 = 300;
 /// How many numbers are skipped where the mark cannot be read: more than an engine uses in its life, and nothing beside what there are.
 const UNREADABLE_SKIPS: u64 = 1 << 40;
+/// The largest mark that is believed. At a million transitions a second it is reached after a hundred thousand years, so a larger one is a damaged
+/// one; and above it there is room for all that may be skipped and numbered before what a file of the history can take ends.
+const MARK_MAX: u64 = 1 << 61;
 /// The mark as text: twenty digits and the end of a line.
 const LEN: usize = 21;
 
@@ -106,7 +109,8 @@ fn parse(bytes: &[u8; LEN]) -> Option<u64> {
     let (digits, end) = bytes.split_at(LEN - 1);
     let digits = std::str::from_utf8(digits).ok()?;
     let plain = end == b"\n" && digits.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| digits.parse().ok()).flatten()
+    let mark: Option<u64> = plain.then(|| digits.parse().ok()).flatten();
+    mark.filter(|mark| *mark <= MARK_MAX)
 }
 
 #[cfg(test)]
@@ -186,6 +190,10 @@ mod tests {
             "17\n",
             "0000000000000000000x\n",
             "99999999999999999999\n",
+            // Too large to have been reached.
+            "18446744073709551615\n",
+            "09223372036854775808\n",
+            "02305843009213693953\n",
         ] {
             std::fs::write(dir.path().join("sequence"), bad).unwrap();
             let mark = open(&dir);

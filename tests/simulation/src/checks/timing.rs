@@ -157,8 +157,9 @@ impl Plan {
                     self.cool_until = None;
                 }
             }
-            // It is held back, and offered again.
-            _ if seen.is_asked(plugin) && !abandoned => self.due = None,
+            // It is held back, and offered again. Beside a call that was abandoned it was passed over if it came before the order, and is held back
+            // if it came after: a replacement that takes over makes up for it.
+            _ if seen.is_asked(plugin) => self.due = None,
             _ => {
                 let interval = policy_of(plugin).interval;
                 self.skipped = Some(effective);
