@@ -40,7 +40,8 @@ fn config(name: &str, dir: &Path, gate: &Gate) -> Option<String> {
             Some(format!("[settings]\nsource = {source:?}\n"))
         }
         "load-log" => {
-            let path = dir.join("load.db");
+            // Not among the plugin files, where nothing is to be left behind.
+            let path = gate.path().join("load.db");
             Some(format!(
                 "reload = \"stop-first\"\n[settings]\npath = {path:?}\n"
             ))

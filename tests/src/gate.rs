@@ -24,7 +24,7 @@ impl Gate {
         format!("[settings]\ndir = {:?}\n{more}\n", self.path())
     }
 
-    fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         self.dir.path()
     }
 
