@@ -15,12 +15,11 @@ use crate::threading::{
 };
 
 /// The most plugins that an engine holds.
-pub(crate) const PLUGINS_MAX: usize = if cfg!(all(test, loom)) {
-    // A model has few steps to spare.
-    64
-} else {
-    1 << 20
-};
+#[cfg(not(all(test, loom)))]
+pub(crate) const PLUGINS_MAX: usize = 1 << 20;
+/// A model has few steps to spare.
+#[cfg(all(test, loom))]
+pub(crate) const PLUGINS_MAX: usize = 64;
 /// The length of the first table of ids; each further one is twice as long.
 const TABLE_LEN_MIN: usize = 128;
 const TABLES: usize = 15;
