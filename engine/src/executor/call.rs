@@ -266,7 +266,7 @@ impl Caller<'_> {
         }
         if self.must_be_refused(&guarded) {
             drop(guarded);
-            super::refuse(self.executor, self.cell);
+            super::refusal::refuse(self.executor, self.cell);
             return UpdateEnd::not_made(now, RejectReason::Stuck);
         }
         if machine.replacement_is_due(now) {
@@ -350,7 +350,7 @@ impl Caller<'_> {
     fn hold_back(&self, now: Moment, on_demand: bool, unmet: &Unmet) -> UpdateEnd {
         if !on_demand {
             let report = Code::unmet_report("not called: ", unmet);
-            let applied = super::refuse_for(self.executor, self.cell, report);
+            let applied = super::refusal::refuse_for(self.executor, self.cell, report);
             self.log_notable(applied);
         }
         UpdateEnd::not_made(now, RejectReason::Unmet)

@@ -9,6 +9,7 @@ mod batch;
 mod call;
 mod metering;
 mod other_calls;
+mod refusal;
 mod restart;
 mod rotation;
 mod slot;
@@ -19,7 +20,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use plugin_engine_core::{CreateReason, Event, FaultKind, FaultReport, Transition};
+use plugin_engine_core::{CreateReason, FaultReport, Transition};
 
 pub(crate) use aside::{Aside, AsideEnd, Asides, STUCK_MAX};
 pub use batch::CycleReport;
@@ -30,7 +31,7 @@ pub(crate) use watchdog::{Watchdog, abandon_all};
 pub(crate) use {batch::Tally, slot::Sample};
 
 use crate::board::Board;
-use crate::cell::{Applied, Cell as PluginCell};
+use crate::cell::Cell as PluginCell;
 use crate::error::Error;
 use crate::instance::{Instance, SavedState};
 use crate::joining::{Joining, Thread};
@@ -40,6 +41,7 @@ use crate::threading::{
     atomic::{AtomicUsize, Ordering},
 };
 use crate::transition_log::{log, unharmed};
+use refusal::{refuse_all, refuse_rest};
 use slot::OnBehalf;
 
 thread_local! {
@@ -439,64 +441,4 @@ impl Executor {
         }
         self.watchdog.wake();
     }
-}
-
-/// Refuses what nobody has taken of a batch.
-fn refuse_rest(executor: &Arc<Executor>, batch: &Batch) {
-    while let Some(range) = batch.take_chunk() {
-        refuse_all(executor, batch, range);
-    }
-}
-
-fn refuse_all(executor: &Arc<Executor>, batch: &Batch, (low, high): (u32, u32)) {
-    for cell in (low..high)
-        .filter_map(|at| batch.item(at))
-        .filter_map(|index| executor.board.registry.at(index))
-    {
-        refuse(executor, cell);
-        batch.settle(batch::Tally::one(Verdict::Skipped), 0, || {
-            executor.board.ledger.time.now()
-        });
-    }
-}
-
-/// Records that a due update or restart was not made because there is no thread for it.
-fn refuse(executor: &Executor, cell: &PluginCell) {
-    let (threads, slow) = executor.threads();
-    let now = executor.board.ledger.time.now();
-    let what = match cell.lock().machine.restart_is_due(now) {
-        true => "restarted",
-        false => "called",
-    };
-    let report = FaultReport::new(
-        FaultKind::Refused,
-        format!(
-            "not {what}: {slow} of {threads} threads are in calls that do not return, and the limit is {}",
-            executor.threads_max
-        ),
-    );
-    if let Some(applied) = refuse_for(executor, cell, report) {
-        applied.log();
-    }
-}
-
-/// Records that a due update was not made, and why. What came of it is to be logged.
-fn refuse_for(executor: &Executor, cell: &PluginCell, report: FaultReport) -> Option<Applied> {
-    let mut guarded = cell.lock();
-    let now = executor.board.ledger.time.now();
-    let applied = cell.apply(
-        &executor.board.ledger,
-        &mut guarded,
-        now,
-        Event::CallRefused(report),
-    );
-    if applied.is_err() {
-        let _ = cell.apply(
-            &executor.board.ledger,
-            &mut guarded,
-            now,
-            Event::TickSkipped,
-        );
-    }
-    applied.ok()
 }

@@ -1,0 +1,73 @@
+//! What is not called because no thread is there for it: the claim is released, the tick is counted, and the reason recorded. Never who decides that.
+
+use std::sync::Arc;
+
+use plugin_engine_core::{Event, FaultKind, FaultReport};
+
+use super::Executor;
+use super::batch::{Batch, Tally, Verdict};
+use crate::cell::{Applied, Cell as PluginCell};
+
+/// Refuses what nobody has taken of a batch.
+pub(super) fn refuse_rest(executor: &Arc<Executor>, batch: &Batch) {
+    while let Some(range) = batch.take_chunk() {
+        refuse_all(executor, batch, range);
+    }
+}
+
+pub(super) fn refuse_all(executor: &Arc<Executor>, batch: &Batch, (low, high): (u32, u32)) {
+    for cell in (low..high)
+        .filter_map(|at| batch.item(at))
+        .filter_map(|index| executor.board.registry.at(index))
+    {
+        refuse(executor, cell);
+        batch.settle(Tally::one(Verdict::Skipped), 0, || {
+            executor.board.ledger.time.now()
+        });
+    }
+}
+
+/// Records that a due update or restart was not made because there is no thread for it.
+pub(super) fn refuse(executor: &Executor, cell: &PluginCell) {
+    let (threads, slow) = executor.threads();
+    let now = executor.board.ledger.time.now();
+    let what = match cell.lock().machine.restart_is_due(now) {
+        true => "restarted",
+        false => "called",
+    };
+    let report = FaultReport::new(
+        FaultKind::Refused,
+        format!(
+            "not {what}: {slow} of {threads} threads are in calls that do not return, and the limit is {}",
+            executor.threads_max
+        ),
+    );
+    if let Some(applied) = refuse_for(executor, cell, report) {
+        applied.log();
+    }
+}
+
+/// Records that a due update was not made, and why. What came of it is to be logged.
+pub(super) fn refuse_for(
+    executor: &Executor,
+    cell: &PluginCell,
+    report: FaultReport,
+) -> Option<Applied> {
+    let mut guarded = cell.lock();
+    let now = executor.board.ledger.time.now();
+    let applied = cell.apply(
+        &executor.board.ledger,
+        &mut guarded,
+        now,
+        Event::CallRefused(report),
+    );
+    if applied.is_err() {
+        let _ = cell.apply(
+            &executor.board.ledger,
+            &mut guarded,
+            now,
+            Event::TickSkipped,
+        );
+    }
+    applied.ok()
+}
