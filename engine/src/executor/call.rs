@@ -276,7 +276,7 @@ impl Caller<'_> {
                 end => self.not_created(end),
             };
         }
-        if machine.is_poisoned() {
+        if machine.needs_instance() {
             let free = machine.in_flight().is_none_or(|call| {
                 // A destroy that hangs does not keep the next instance from being made; a stuck update or display does.
                 call.abandoned && call.call == CallKind::Destroy
@@ -380,7 +380,7 @@ impl Caller<'_> {
             let now = self.executor.board.ledger.time.now();
             return Err(UpdateEnd::not_made(now, RejectReason::Busy));
         }
-        if !guarded.machine.is_poisoned() {
+        if !guarded.machine.needs_instance() {
             // A command was faster.
             return Ok(());
         }
@@ -393,7 +393,7 @@ impl Caller<'_> {
         }
         match self.create(CreateReason::Anew) {
             TaskEnd::Ended(Verdict::Completed, _) => Ok(()),
-            TaskEnd::NotMade(_) if !self.cell.lock().machine.is_poisoned() => Ok(()),
+            TaskEnd::NotMade(_) if !self.cell.lock().machine.needs_instance() => Ok(()),
             end => Err(self.not_created(end)),
         }
     }

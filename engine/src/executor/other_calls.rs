@@ -69,7 +69,7 @@ impl Caller<'_> {
         let Some(loaded) = guarded.loaded.clone() else {
             return TaskEnd::NotMade(RejectReason::NoInstance);
         };
-        if reason == CreateReason::Anew && !guarded.machine.is_poisoned() {
+        if reason == CreateReason::Anew && !guarded.machine.needs_instance() {
             // A command was faster; its instance must not be pushed out by another.
             return TaskEnd::NotMade(RejectReason::NoInstance);
         }
@@ -171,7 +171,7 @@ impl Caller<'_> {
 
     /// Displays the plugin.
     pub(super) fn display(&self) -> TaskEnd {
-        if self.cell.lock().machine.is_poisoned() {
+        if self.cell.lock().machine.needs_instance() {
             // To show what is there needs nobody else; to create another instance does.
             if self.is_unmet() {
                 return TaskEnd::NotMade(RejectReason::Unmet);

@@ -195,6 +195,13 @@ impl Machine {
         self.poisoned
     }
 
+    /// Whether an instance has to be created before the next call: the one that was there panicked, or it was destroyed for another that
+    /// did not come, as no thread could be had to create it.
+    #[must_use]
+    pub fn needs_instance(&self) -> bool {
+        self.poisoned || self.state == PluginState::Enabled && !self.has_instance
+    }
+
     /// Whether the plugin has an instance, be it in a call.
     #[must_use]
     pub fn has_instance(&self) -> bool {

@@ -54,6 +54,30 @@ fn destroying_an_instance_that_panicked_does_not_make_it_callable() {
 }
 
 #[test]
+fn an_instance_that_was_destroyed_for_one_that_never_came_is_created_anew() {
+    let mut rig = Rig::enabled();
+    assert!(!rig.machine.needs_instance());
+    let id = rig.start(Event::DestroyStarted { current: true });
+    rig.end(id, CallOutcome::Completed);
+    assert!(rig.machine.needs_instance());
+    assert_eq!(rig.refused(DUE), RejectReason::NoInstance);
+    rig.create(CreateReason::Anew);
+    assert!(!rig.machine.needs_instance());
+    rig.update(CallOutcome::Completed);
+}
+
+#[test]
+fn a_plugin_that_is_not_to_be_called_needs_no_instance() {
+    for state in [
+        PluginState::Unloaded,
+        PluginState::Disabled,
+        PluginState::Error,
+    ] {
+        assert!(!Rig::in_state(state).machine.needs_instance(), "{state}");
+    }
+}
+
+#[test]
 fn created_anew_it_is_called_again_and_keeps_the_error_until_a_success() {
     let mut rig = Rig::enabled();
     rig.update(panicked("oh"));

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use plugin_engine::{CallKind, Cause, Fault, PluginState, Snapshot, Transition};
 
@@ -26,6 +27,8 @@ struct Folded {
 #[derive(Default)]
 pub(super) struct Fold {
     plugins: BTreeMap<usize, Folded>,
+    /// The deadlines of the displays that have not returned, by instance and number of the call.
+    displays: BTreeMap<(u64, u64), Duration>,
 }
 
 impl Fold {
@@ -34,25 +37,46 @@ impl Fold {
             let folded = self.plugins.entry(number(&transition.id)).or_default();
             folded.add(transition);
         }
-        for fact in seen.facts {
-            // In time: at the deadline itself it may be either.
-            let completed = matches!(fact.what, What::Ended(Ends::Completes));
-            if fact.call == CallKind::Display && completed && fact.by_worker {
-                let folded = self.plugins.entry(fact.plugin).or_default();
-                let failed_now = seen.transitions.iter().any(|transition| {
-                    transition.cause == Cause::DisplayFailed
-                        || transition.cause == Cause::ReturnedLate
-                });
-                if !failed_now {
-                    folded.display = None;
-                }
-            }
-        }
+        self.clear_displays(seen);
         for snapshot in seen.snapshots {
             let folded = self.plugins.entry(number(snapshot.id())).or_default();
             folded.compare(snapshot)?;
         }
         Ok(())
+    }
+
+    /// A display that completes is in no entry, and clears what the one before has left. Of those that end at one moment the last one
+    /// counts: a failure before it is cleared, one after it stands.
+    fn clear_displays(&mut self, seen: &Seen<'_>) {
+        let mut last = BTreeMap::new();
+        for fact in seen.facts {
+            if fact.call != CallKind::Display || !fact.by_worker {
+                continue;
+            }
+            match fact.what {
+                What::Began(deadline) => {
+                    let call = (fact.instance, fact.id);
+                    self.displays.insert(call, deadline);
+                }
+                What::Ended(ends) => {
+                    let deadline = self.displays.remove(&(fact.instance, fact.id));
+                    // At the deadline itself it may be either; if it was abandoned, that is entered.
+                    let is_late = deadline.is_some_and(|deadline| fact.at >= deadline)
+                        && seen.transitions.iter().any(|transition| {
+                            number(&transition.id) == fact.plugin
+                                && transition.cause == Cause::ReturnedLate
+                        });
+                    if !is_late {
+                        last.insert(fact.plugin, ends);
+                    }
+                }
+            }
+        }
+        for (plugin, ends) in last {
+            if ends == Ends::Completes {
+                self.plugins.entry(plugin).or_default().display = None;
+            }
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use plugin_engine::{CallKind, Cause, PluginState, Transition};
+use plugin_engine::{CallKind, Cause, PluginState, Snapshot, Transition};
 
 use super::{Checked, Seen, Violation, number};
 use crate::behaviour::Ends;
@@ -30,6 +30,10 @@ struct Plan {
     asked_delays: VecDeque<Option<Duration>>,
     /// Since when nothing but the schedule keeps it from being called.
     free_since: Option<Duration>,
+    /// How many ticks were counted as skipped.
+    counted_skips: u64,
+    /// Whether threads were short at the last look.
+    was_short: bool,
 }
 
 impl Default for Plan {
@@ -43,6 +47,8 @@ impl Default for Plan {
             deadlines: BTreeMap::new(),
             asked_delays: VecDeque::new(),
             free_since: None,
+            counted_skips: 0,
+            was_short: false,
         }
     }
 }
@@ -98,6 +104,7 @@ impl Timing {
         for snapshot in seen.snapshots {
             let plugin = number(snapshot.id());
             let plan = self.plans.entry(plugin).or_default();
+            plan.follow_skips(seen, plugin, snapshot);
             let is_free = snapshot.state == PluginState::Enabled
                 && snapshot.in_flight.is_none()
                 && !seen.is_asked(plugin)
@@ -150,7 +157,10 @@ impl Plan {
             // The update is waiting for exactly this.
             CallKind::Create | CallKind::Destroy if !abandoned => {
                 let interval = policy_of(plugin).interval;
-                if effective + interval <= seen.now {
+                if effective + interval <= seen.now && seen.is_asked(plugin) {
+                    // A command that holds updates back keeps the tick, and one that only waits for its call does not.
+                    self.due = None;
+                } else if effective + interval <= seen.now {
                     // Another tick has come meanwhile, and passed over all so far.
                     self.skipped = None;
                     self.due = Some(after(effective, interval, seen.now));
@@ -166,6 +176,29 @@ impl Plan {
                 self.due = Some(after(effective, interval, seen.now));
                 self.cool_until = None;
             }
+        }
+    }
+
+    /// A tick that comes while no thread can be had is refused, which is said once and not with each; one that meets a display, a save, a
+    /// create or a destroy which ends in the same moment is skipped. Both are counted: a tick for which there was neither reason is not
+    /// taken for skipped, whatever is counted, and one that is not counted is still to come.
+    fn follow_skips(&mut self, seen: &Seen<'_>, plugin: usize, snapshot: &Snapshot) {
+        let is_short = seen.is_short_of_threads();
+        let was_short = std::mem::replace(&mut self.was_short, is_short);
+        let skipped = snapshot.counts.skipped;
+        let is_counted = std::mem::replace(&mut self.counted_skips, skipped) < skipped;
+        let has_other_call = seen
+            .facts
+            .iter()
+            .any(|fact| fact.plugin == plugin && fact.by_worker && fact.call != CallKind::Update);
+        let is_come = self.effective().filter(|effective| *effective <= seen.now);
+        if let Some(effective) = is_come
+            && is_counted
+            && snapshot.state == PluginState::Enabled
+            && (is_short || was_short || has_other_call)
+        {
+            self.due = Some(after(effective, policy_of(plugin).interval, seen.now));
+            self.cool_until = None;
         }
     }
 
