@@ -125,12 +125,14 @@ impl Batch {
     pub(crate) fn settle(&self, tally: Tally, timed_out: usize, now: impl FnOnce() -> Moment) {
         let [completed, failed, panicked, skipped] = tally.parts();
         let mut report = self.report.lock();
+        // A worker that comes back later has nothing more to add: how long the cycle took stays.
+        let had_ended = report.settled() >= report.due;
         report.completed += completed;
         report.failed += failed;
         report.panicked += panicked;
         report.skipped += skipped;
         report.timed_out += timed_out;
-        if report.settled() >= report.due {
+        if !had_ended && report.settled() >= report.due {
             report.duration = now().saturating_since(self.began);
             drop(report);
             self.done.notify_all();

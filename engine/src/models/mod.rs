@@ -21,12 +21,12 @@ fn effort() -> usize {
     effort.and_then(|text| text.parse().ok()).unwrap_or(1)
 }
 
-/// Has a checker run a program: with each effort more of its orders.
+/// Has a checker run a program: every order in which threads are switched, before they wait, at most four times, and once more with each effort.
 #[cfg(loom)]
 fn check(program: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.max_branches = 20_000;
-    builder.preemption_bound = Some(1 + effort());
+    builder.preemption_bound = Some(3 + effort());
     builder.check(program);
 }
 
