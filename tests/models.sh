@@ -27,6 +27,10 @@ esac
 out=$PWD/target/models
 # Nothing of a program that runs a million times is looked at with a debugger.
 export CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=0
+# One run at a time: two would build each other's sources into the same place.
+mkdir -p "$out"
+exec {lock}>"$out/lock"
+flock "$lock"
 
 # Runs the models of the sources in the current directory with one checker. The names of the models are the other arguments.
 run() {
