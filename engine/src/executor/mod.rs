@@ -41,7 +41,7 @@ use crate::threading::{
     atomic::{AtomicUsize, Ordering},
 };
 use crate::transition_log::{log, unharmed};
-use refusal::{refuse_all, refuse_rest};
+use refusal::{put_back, refuse_all, refuse_rest};
 use slot::OnBehalf;
 
 thread_local! {
@@ -393,11 +393,14 @@ impl Executor {
             return;
         }
         // Every thread is in a slow call and no other can be had: the work is refused, in words, rather than left lying.
-        let tasks = std::mem::take(&mut queue.tasks);
+        let mut tasks = std::mem::take(&mut queue.tasks);
         let news = std::mem::take(&mut queue.news);
         let rests = std::mem::take(&mut queue.rests);
         let batches = std::mem::take(&mut queue.batches);
         drop(queue);
+        for task in &mut tasks {
+            put_back(self, task);
+        }
         drop(tasks);
         news.iter().for_each(News::say);
         for Rest { batch, range } in rests {

@@ -1,12 +1,29 @@
-//! What is not called because no thread is there for it: the claim is released, the tick is counted, and the reason recorded. Never who decides that.
+//! What is not called because no thread is there for it: the claim is released, the tick is counted, and the reason recorded;
+//! what it was to be done to is given back. Never who decides that.
 
 use std::sync::Arc;
 
 use plugin_engine_core::{Event, FaultKind, FaultReport};
 
-use super::Executor;
 use super::batch::{Batch, Tally, Verdict};
+use super::{Executor, Task, TaskCall};
 use crate::cell::{Applied, Cell as PluginCell};
+
+/// Gives the plugin back the instance that no thread could be had to destroy. Where it is not the plugin's any more, a cycle destroys
+/// it as soon as there is a thread: the ticker goes on until then.
+pub(super) fn put_back(executor: &Executor, task: &mut Task) {
+    let call = std::mem::replace(&mut task.call, TaskCall::Update);
+    let TaskCall::Destroy { instance, .. } = call else {
+        return;
+    };
+    let mut guarded = task.cell.lock();
+    guarded.instance.get_or_insert(instance);
+    if guarded.has_leftover() {
+        let ledger = &executor.board.ledger;
+        let interval = guarded.machine.schedule().interval();
+        ledger.rearm(task.cell.index, Some(ledger.time.now()), interval);
+    }
+}
 
 /// Refuses what nobody has taken of a batch.
 pub(super) fn refuse_rest(executor: &Arc<Executor>, batch: &Batch) {
