@@ -69,6 +69,31 @@ fn a_call_that_hangs_holds_up_no_other_of_its_cycle() {
     assert_eq!(cycle.wait().timed_out, 1);
 }
 
+#[test]
+fn an_instance_that_no_thread_could_be_had_to_destroy_is_destroyed_when_there_is_one() {
+    let gates = [Gate::new(), Gate::new()];
+    let rig = Rig::with(|builder| builder.workers(1).threads_max(2));
+    rig.drop_as("noop", "noop", "");
+    rig.load();
+    let _ = rig.engine.run_cycle();
+    for (n, gate) in gates.iter().enumerate() {
+        rig.drop_as("gated", &format!("gated{n}"), &gate.settings(""));
+    }
+    rig.load();
+    let hangs = rig.engine.start_cycle();
+    gates.iter().for_each(|gate| gate.await_entry(1));
+    rig.engine.disable("noop").unwrap();
+    let calls = rig.snapshot("noop").counts.calls;
+    gates.iter().for_each(|gate| gate.open_all());
+    let _ = hangs.wait();
+    let _ = rig.engine.run_cycle();
+    assert_eq!(rig.snapshot("noop").counts.calls, calls + 1);
+    // It is destroyed once.
+    rig.advance(1_000);
+    let _ = rig.engine.run_cycle();
+    assert_eq!(rig.snapshot("noop").counts.calls, calls + 1);
+}
+
 /// Two workers, four threads, and more plugins that hang than that leaves room for.
 fn crowded(gate: &Gate) -> Rig {
     let rig = Rig::with(|builder| builder.workers(2).threads_max(4));
