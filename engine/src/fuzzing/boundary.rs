@@ -14,7 +14,6 @@ use plugin_engine_core::{
 use super::bytes::Bytes;
 use super::stand_in::{Answer, CALLS, SCRIPT, STATE};
 use crate::clock::{Clock, ManualClock};
-use crate::config::PluginConfig;
 use crate::events::{Event, Subscription};
 use crate::instance::{CallTicket, Instance};
 use crate::library::LoadedLibrary;
@@ -54,22 +53,16 @@ impl Rig {
             .clock(clock.clone())
             .build()
             .expect("an engine can be built");
-        let library = Arc::new(LoadedLibrary::stand_in(manifest(), CALLS, STATE));
+        let library = LoadedLibrary::unmapped(0, CALLS, Some(STATE), manifest(), [0; 32]);
         let rig = Self {
             events: engine.subscribe("**"),
             engine,
             clock,
             published: Vec::new(),
-            library,
+            library: Arc::new(library),
         };
-        let config = PluginConfig {
-            entry: None,
-            beside: Arc::default(),
-            defaults: Arc::default(),
-        };
-        let id = PluginId::new(ID).expect("it is an id");
         let path = Path::new("/nowhere/libstand_in.so");
-        crate::plugins::start_library(rig.engine.shared(), &id, path, &config, &rig.library);
+        crate::plugins::start_unmapped(rig.engine.shared(), path, &rig.library);
         rig
     }
 

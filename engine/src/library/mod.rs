@@ -79,10 +79,10 @@ pub(crate) struct LoadedLibrary {
     ledger: Weak<Libraries>,
 }
 
-#[cfg(feature = "simulation")]
 impl LoadedLibrary {
-    /// A file of which nothing is mapped.
-    pub(crate) fn simulated(
+    /// What there is of a file of which nothing is mapped: its functions are those of this program. For models, simulations and fuzzing.
+    #[cfg(any(test, fuzzing, feature = "simulation"))]
+    pub(crate) fn unmapped(
         number: u64,
         calls: CallTable,
         state: Option<StateCalls>,
@@ -101,48 +101,12 @@ impl LoadedLibrary {
             ledger: Weak::new(),
         }
     }
-}
-
-impl LoadedLibrary {
-    /// What there is of a file that is none: its functions are those of this program.
-    #[cfg(any(test, fuzzing))]
-    pub(crate) fn stand_in(manifest: Manifest, calls: CallTable, state: StateCalls) -> Self {
-        Self {
-            number: 0,
-            calls,
-            state: Some(state),
-            manifest,
-            fingerprint: Fingerprint::default(),
-            sha256: Arc::new(LazyDigest::unknown()),
-            schema: None,
-            secrets: Arc::default(),
-            ledger: Weak::new(),
-        }
-    }
 
     /// Says what a plugin that uses this file wants to become of it. The last word of each plugin counts.
     pub(crate) fn wants(&self, id: &PluginId, unmap: UnmapPolicy) {
         if let Some(ledger) = self.ledger.upgrade() {
             ledger.wants(self.number, id, unmap);
         }
-    }
-}
-
-/// For models: code that is not in a file.
-#[cfg(all(test, shuttle))]
-impl LoadedLibrary {
-    pub(crate) fn of_model(number: u64, manifest: Manifest, calls: CallTable) -> Arc<Self> {
-        Arc::new(Self {
-            number,
-            calls,
-            state: None,
-            manifest,
-            fingerprint: [0; 32],
-            sha256: Arc::new(LazyDigest::unknown()),
-            schema: None,
-            secrets: Arc::default(),
-            ledger: Weak::new(),
-        })
     }
 }
 

@@ -104,8 +104,8 @@ fn engine(ids: &[&str]) -> (Engine, ManualClock) {
             "manifest=1\nid={id}\nversion=1.0.0\napi=0.1.0\ncompiler=any\ntarget=any\npanic=unwind\ninterval=10s\ntimeout=1s\n"
         );
         let manifest = Manifest::parse(text.as_bytes()).expect("it is one");
-        let library = LoadedLibrary::of_model(number, manifest, CALLS);
-        plugins::begin_stand_in(engine.shared(), Path::new("model.so"), &library);
+        let library = LoadedLibrary::unmapped(number, CALLS, None, manifest, [0; 32]);
+        plugins::start_unmapped(engine.shared(), Path::new("model.so"), &Arc::new(library));
     }
     (engine, clock)
 }

@@ -40,26 +40,6 @@ use plan::{Planned, name_unknown_ids, plan, plan_file};
 use refusal::{event, refuse, refuse_file, refused, report};
 use start::{Begun, Claim, Starting, await_start, begin, cell_of};
 
-/// Makes a library this plugin's, and waits until the plugin is created or that has failed.
-#[cfg(any(test, fuzzing))]
-pub(crate) fn start_library(
-    engine: &Arc<Shared>,
-    id: &PluginId,
-    path: &Path,
-    config: &PluginConfig,
-    library: &Arc<LoadedLibrary>,
-) {
-    let candidate = Candidate::of_path(path);
-    let cell = cell_of(engine, id, path, Claim::Named).expect("nobody else has the id");
-    let began = Instant::now();
-    match begin(engine, &cell, &candidate, config, library) {
-        Ok(Begun::Starting(starting)) => {
-            await_start(starting, began, engine.options.startup_budget);
-        }
-        _ => panic!("the plugin can be started"),
-    }
-}
-
 /// Loads everything in the plugin directory that is not loaded yet, and tells each outcome as soon as it is known: nobody should have
 /// to wait for a slow plugin to learn why another one was refused.
 pub(crate) fn load_all(
@@ -469,9 +449,10 @@ fn loaded_by_file(engine: &Shared) -> HashMap<PathBuf, FromFile> {
     by_file
 }
 
-/// For models: makes a library that is in no file the plugin that its manifest names, and waits until it is created.
-#[cfg(all(test, shuttle))]
-pub(crate) fn begin_stand_in(engine: &Arc<Shared>, path: &Path, library: &Arc<LoadedLibrary>) {
+/// For models and fuzzing: makes a library that is in no file the plugin that its manifest names, and waits until it is created or that
+/// has failed.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn start_unmapped(engine: &Arc<Shared>, path: &Path, library: &Arc<LoadedLibrary>) {
     let candidate = Candidate::of_path(path);
     let config = PluginConfig {
         entry: None,

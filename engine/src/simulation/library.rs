@@ -78,7 +78,7 @@ fn library(file: File) -> Arc<LoadedLibrary> {
     let mut fingerprint = [0; 32];
     fingerprint[..8].copy_from_slice(&build.to_le_bytes());
     let text = String::new;
-    Arc::new(LoadedLibrary::simulated(
+    Arc::new(LoadedLibrary::unmapped(
         build,
         CallTable {
             create: calls.create,
