@@ -35,4 +35,4 @@ pub use checks::Violation;
 pub use hunt::{Found, first_failure, hunt, shrink};
 pub use planted::Planted;
 pub use run::{Asked, Failure, Report, run};
-pub use step::{Change, Order, Step, steps_of};
+pub use step::{Change, Step, steps_of};

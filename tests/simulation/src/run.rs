@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use plugin_engine::simulation::{self, Pause, Stage as _, ThreadLocals, tamper};
-use plugin_engine::{Engine, ManualClock, WallTime};
+use plugin_engine::{Command, Engine, ManualClock, WallTime};
 
 use crate::behaviour::{Build, Content};
 use crate::checks::{Checks, Violation};
@@ -13,7 +13,7 @@ use crate::library::{self, BUILDS_MAX};
 use crate::panics;
 use crate::planted::Planted;
 use crate::policy::{id_of, path_of};
-use crate::step::{Change, Order, Step};
+use crate::step::{Change, Step};
 use crate::world::World;
 
 /// How long a create, a display, a destroy or the handing over of a state may take.
@@ -35,7 +35,7 @@ pub struct Asked {
     /// The plugin.
     pub plugin: usize,
     /// What; `None` for what a watch of the directory does about a file.
-    pub order: Option<Order>,
+    pub order: Option<Command>,
     /// When.
     pub at: Duration,
     /// When there was an answer, and whether it was a good one.
@@ -172,7 +172,7 @@ impl Run {
         match step {
             Step::Pass(time) => return self.pass(time),
             // What is forgotten before anybody has seen it would be a gap.
-            Step::Ask(_, Order::Forget) if self.is_anything_open() => return Ok(()),
+            Step::Ask(_, Command::Forget) if self.is_anything_open() => return Ok(()),
             Step::Ask(plugin, order) => self.ask(plugin, order),
             Step::File(plugin, change) => self.change_file(plugin, change),
             Step::SetWall(by) => {
@@ -215,25 +215,25 @@ impl Run {
         });
     }
 
-    fn ask(&mut self, plugin: usize, order: Order) {
+    fn ask(&mut self, plugin: usize, order: Command) {
         let id = id_of(plugin);
         let comes_back =
             (self.planted == Some(Planted::Resurrected)).then(|| Rc::clone(&self.world));
         self.ask_for(plugin, Some(order), move |engine| {
             let done = match order {
-                Order::Load => engine.load(&id).map(drop),
-                Order::Enable => engine.enable(&id),
-                Order::Disable => engine.disable(&id),
-                Order::Reset => engine.reset(&id),
-                Order::Update => engine.update(&id),
-                Order::Display => engine.display(&id).map(drop),
-                Order::Unload => engine.unload(&id).map(|()| {
+                Command::Load => engine.load(&id).map(drop),
+                Command::Enable => engine.enable(&id),
+                Command::Disable => engine.disable(&id),
+                Command::Reset => engine.reset(&id),
+                Command::Update => engine.update(&id),
+                Command::Display => engine.display(&id).map(drop),
+                Command::Unload => engine.unload(&id).map(|()| {
                     if let Some(world) = comes_back {
                         load_again_later(&world, engine.clone(), id.clone());
                     }
                 }),
-                Order::Reload => engine.reload(&id).map(drop),
-                Order::Forget => engine.forget(&id),
+                Command::Reload => engine.reload(&id).map(drop),
+                Command::Forget => engine.forget(&id),
             };
             done.map_err(|error| error.to_string())
         });
@@ -242,7 +242,7 @@ impl Run {
     fn ask_for(
         &mut self,
         plugin: usize,
-        order: Option<Order>,
+        order: Option<Command>,
         act: impl FnOnce(&Engine) -> Result<(), String> + 'static,
     ) {
         let (engine, world) = (self.engine.clone(), Rc::clone(&self.world));
@@ -371,7 +371,7 @@ impl Run {
         if !self.is_shut_down {
             let known: Vec<_> = self.world.files_known();
             for plugin in known {
-                self.ask(plugin, Order::Unload);
+                self.ask(plugin, Command::Unload);
                 self.pass(Duration::from_secs(2))?;
             }
             let asked = self.asked.borrow();

@@ -3,24 +3,11 @@
 use std::fmt;
 use std::time::Duration;
 
+use plugin_engine::Command;
+
 use crate::behaviour::Character;
 use crate::chance::Chance;
 use crate::policy::{PLUGINS, id_of};
-
-/// What somebody asks of a plugin.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[expect(missing_docs, reason = "they are the commands of the engine")]
-pub enum Order {
-    Load,
-    Enable,
-    Disable,
-    Reset,
-    Update,
-    Display,
-    Unload,
-    Reload,
-    Forget,
-}
 
 /// What happens to the file of a plugin. Whoever watches the directory is told, after which the engine does something about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,7 +32,7 @@ pub enum Step {
     /// Time passes.
     Pass(Duration),
     /// Somebody asks something, and need not have an answer before the next step.
-    Ask(usize, Order),
+    Ask(usize, Command),
     /// Something happens to a file.
     File(usize, Change),
     /// The wall clock alone is set, by so many seconds.
@@ -122,15 +109,15 @@ fn draw(chance: &mut Chance, there: &[usize], is_long: bool) -> Step {
         50..=79 => Step::Ask(
             plugin,
             chance.weighted(&[
-                (3, Order::Load),
-                (4, Order::Enable),
-                (4, Order::Disable),
-                (5, Order::Reset),
-                (5, Order::Update),
-                (5, Order::Display),
-                (3, Order::Unload),
-                (4, Order::Reload),
-                (1, Order::Forget),
+                (3, Command::Load),
+                (4, Command::Enable),
+                (4, Command::Disable),
+                (5, Command::Reset),
+                (5, Command::Update),
+                (5, Command::Display),
+                (3, Command::Unload),
+                (4, Command::Reload),
+                (1, Command::Forget),
             ]),
         ),
         80..=93 => Step::File(

@@ -3,12 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use plugin_engine::{CallKind, Cause, PluginState, Snapshot, Transition};
+use plugin_engine::{CallKind, Cause, Command, PluginState, Snapshot, Transition};
 
 use super::{Checked, Seen, Violation, number};
 use crate::behaviour::Ends;
 use crate::policy::policy_of;
-use crate::step::Order;
 use crate::world::What;
 
 /// How late a call may be: one that has lasted a millisecond holds up nobody any more, and every plugin of a run may be such a one.
@@ -267,7 +266,7 @@ impl Plan {
         let now = seen.now;
         let asked = seen.asked.iter().any(|asked| {
             let is_open = asked.answer.as_ref().is_none_or(|(at, _)| *at == now);
-            asked.plugin == plugin && asked.order == Some(Order::Update) && is_open
+            asked.plugin == plugin && asked.order == Some(Command::Update) && is_open
         });
         let interval = policy_of(plugin).interval;
         let Some(effective) = self.effective() else {
