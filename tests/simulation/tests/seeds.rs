@@ -6,7 +6,7 @@ use std::num::NonZero;
 
 use plugin_engine_simulation::hunt;
 
-/// How many seeds are run without being asked for: nine milliseconds of a processor each.
+/// How many seeds are run without being asked for: some thirteen milliseconds of a processor each.
 const SEEDS: u64 = 10_000;
 
 fn asked(name: &str) -> Option<u64> {
