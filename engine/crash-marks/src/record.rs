@@ -39,9 +39,29 @@ struct Names {
     file: File,
     /// Where the next one begins.
     end: u64,
+    /// Up to where the file has bytes, zeros behind the last name.
+    room: u64,
     limit: u64,
     count: u32,
 }
+
+impl Names {
+    /// Has room behind the names again, before it is needed. Without it names are entered all the same as long as the disk takes them.
+    fn make_room(&mut self) {
+        let wanted = (self.end + ROOM).min(self.limit);
+        if self.room.saturating_sub(self.end) < ROOM / 2 && wanted > self.room {
+            let from = self.room.max(self.end);
+            let zeros = vec![0; (wanted - from) as usize];
+            if self.file.write_all_at(&zeros, from).is_ok() {
+                self.room = wanted;
+            }
+        }
+    }
+}
+
+/// How much room is kept behind the names for further ones, in bytes: some hundreds of them, with paths as they usually are. A plugin that
+/// comes while the disk is full may be the one that crashes the process, too.
+const ROOM: u64 = 65_536;
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -49,8 +69,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl Record {
     /// Makes a record at this path, in place of one that is there. That stays until this one is complete, with room for every thread on
-    /// the disk: nothing that is written later by [`begin`](crate::begin) can find it full, except where a file system gives changed bytes
-    /// another place each time.
+    /// the disk, and for some hundreds of names: nothing that is written later by [`begin`](crate::begin) can find it full, except where a
+    /// file system gives changed bytes another place each time.
     ///
     /// # Errors
     /// The file cannot be made or mapped. What was at the path is still there.
@@ -64,7 +84,8 @@ impl Record {
         };
         let mut bytes = header.bytes();
         // Written, not only made longer: a file with holes has no room for what is stored into them.
-        bytes.resize(SLOTS_AT + slots as usize * SLOT_LEN, 0);
+        let mapped_len = SLOTS_AT + slots as usize * SLOT_LEN;
+        bytes.resize(mapped_len + ROOM as usize, 0);
         let mut new = path.as_os_str().to_owned();
         new.push(".new");
         let new = Path::new(&new);
@@ -79,17 +100,18 @@ impl Record {
         file.write_all(&bytes)?;
         file.sync_data()?;
         let map = MmapOptions::new()
-            .len(bytes.len())
+            .len(mapped_len)
             .populate()
             .map_raw(&file)?;
         std::fs::rename(new, path)?;
-        let end = bytes.len() as u64;
+        let end = mapped_len as u64;
         let record = Arc::new(Self {
             map,
             slots,
             names: Mutex::new(Names {
                 file,
                 end,
+                room: bytes.len() as u64,
                 limit: end + NAMES_LEN_MAX,
                 count: 0,
             }),
@@ -119,7 +141,8 @@ impl Record {
         unsafe { &*self.map.as_mut_ptr().wrapping_add(at).cast::<Slot>() }
     }
 
-    /// Gives names the next numbers, from the one that is returned on. They are in the file when this returns.
+    /// Gives names the next numbers, from the one that is returned on. They are in the file when this returns. There is room for some
+    /// hundreds of them on the disk before they come, and room is made for as many again whenever the disk has it.
     ///
     /// # Errors
     /// They cannot be written, or there is no room for them: 256 MiB altogether. None of them has a number then.
@@ -138,6 +161,7 @@ impl Record {
         let first = list.count + 1;
         list.end = end;
         list.count = count as u32;
+        list.make_room();
         Ok(first)
     }
 

@@ -165,6 +165,75 @@ fn the_child() {
     other.join().unwrap();
 }
 
+/// How many names there are to be room for.
+const NAMES_WITH_ROOM: usize = 300;
+
+/// No test by itself: a process of which no file can become any longer, run by the test below.
+#[test]
+fn the_child_without_room() {
+    let (Ok("full"), Some(path)) = (std::env::var(DOES).as_deref(), std::env::var_os(PATH)) else {
+        return;
+    };
+    let record = Record::create(Path::new(&path), &start(4)).unwrap();
+    record.enter(&[name("a")]).unwrap();
+    // SAFETY: what is written beyond the limit is refused, without the signal that would end the process.
+    unsafe {
+        libc::signal(libc::SIGXFSZ, libc::SIG_IGN);
+        let len = Path::new(&path).metadata().unwrap().len();
+        let limit = libc::rlimit {
+            rlim_cur: len,
+            rlim_max: len,
+        };
+        assert_eq!(libc::setrlimit(libc::RLIMIT_FSIZE, &raw const limit), 0);
+    }
+    for n in 0..NAMES_WITH_ROOM {
+        record.enter(&[name(&format!("late-{n}"))]).unwrap();
+    }
+    // What does not fit is refused as a whole, and what is there stays.
+    let many: Vec<_> = (0..10_000).map(|n| name(&format!("many-{n}"))).collect();
+    assert!(record.enter(&many).is_err());
+}
+
+#[test]
+fn on_a_full_disk_there_is_room_for_the_names_of_plugins_that_come_later() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("calls");
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([
+            "--exact",
+            "the_child_without_room",
+            "--nocapture",
+            "--test-threads=1",
+        ])
+        .env(DOES, "full")
+        .env(PATH, &path)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let names = remains(&path).names;
+    assert_eq!(names[0], name("a"));
+    assert_eq!(
+        names[NAMES_WITH_ROOM],
+        name(&format!("late-{}", NAMES_WITH_ROOM - 1))
+    );
+}
+
+#[test]
+fn room_for_names_is_made_before_it_is_needed() {
+    let (_dir, path, record) = record();
+    for n in 0..2_000 {
+        record.enter(&[name(&format!("one-of-many-{n}"))]).unwrap();
+    }
+    let before = path.metadata().unwrap().len();
+    record.enter(&[name("one-more")]).unwrap();
+    let after = path.metadata().unwrap().len();
+    assert_eq!(remains(&path).names.len(), 2_003);
+    assert!(
+        before == after || after - before > 30_000,
+        "{before} {after}"
+    );
+}
+
 fn come_to_an_end(does: &str) {
     let raise = |signal| {
         // SAFETY: ends the process, which is what the test wants.

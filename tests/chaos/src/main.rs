@@ -18,7 +18,8 @@ mod roster;
 mod site;
 mod sleeper;
 
-use std::path::PathBuf;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -29,6 +30,10 @@ use crate::director::World;
 use crate::journal::Journal;
 use crate::random::Random;
 use crate::site::Site;
+
+/// Before how many findings it is told what was done, and in how many lines.
+const EVIDENCE_OF_MAX: usize = 3;
+const EVIDENCE_LINES: usize = 40;
 
 /// Does chaos to a running plugin-engine and checks its promises from outside
 #[derive(Parser)]
@@ -80,6 +85,43 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// What was done before the first findings, and what the processes of then have said.
+fn evidence(root: &Path, runs: PathBuf) -> String {
+    let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
+    let timeline = read(root.join("timeline"));
+    let lines: Vec<_> = timeline.lines().collect();
+    let is_finding = |line: &&str| line.contains(" FINDING ");
+    let run_of = |line: &&str| {
+        let (_, after) = line.split_once(" start of run ")?;
+        after.parse::<u32>().ok()
+    };
+    let (mut text, mut told) = (String::new(), BTreeSet::new());
+    let findings = (0..lines.len()).filter(|at| is_finding(&lines[*at]));
+    for at in findings.take(EVIDENCE_OF_MAX) {
+        text.push_str("\nbefore a finding:\n");
+        for line in &lines[at.saturating_sub(EVIDENCE_LINES)..=at] {
+            text.push_str(&format!("  {line}\n"));
+        }
+        let of_last_runs = lines[..at].iter().rev().filter_map(run_of).take(3);
+        for run in of_last_runs.collect::<Vec<_>>().into_iter().rev() {
+            if !told.insert(run) {
+                continue;
+            }
+            let said = read(runs.join(format!("{run:04}.stderr")));
+            let all: Vec<_> = said.lines().collect();
+            text.push_str(&format!(
+                "what run {run} said, at its beginning and its end:\n"
+            ));
+            let edge = EVIDENCE_LINES / 2;
+            let (begin, end) = (all.len().min(edge), all.len().saturating_sub(edge));
+            for line in all[..begin].iter().chain(&all[end.max(begin)..]) {
+                text.push_str(&format!("  {line}\n"));
+            }
+        }
+    }
+    text
+}
+
 fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let built = match &arguments.built {
         Some(dir) => dir.clone(),
@@ -124,6 +166,10 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     let is_kept = arguments.keep || findings > 0;
     world.site.close(is_kept, &journal);
     print!("{}", journal.report());
+    if findings > 0 {
+        // Where this runs nobody may be able to look into the directory afterwards.
+        print!("{}", evidence(&root, world.site.runs()));
+    }
     if is_kept {
         println!(
             "\nwhat was done is in {}, what the engine said in {}",
@@ -144,4 +190,27 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     }
     println!("no findings");
     Ok(ExitCode::SUCCESS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_evidence_of_a_finding_is_what_was_done_before_and_what_was_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let timeline = "1.0 start of run 1\n2.0 start of run 12\n3.0 SIGHUP\n4.0 FINDING end: it hangs\n5.0 later\n";
+        std::fs::write(dir.path().join("timeline"), timeline).unwrap();
+        std::fs::write(dir.path().join("0012.stderr"), "said this\n").unwrap();
+        let text = evidence(dir.path(), dir.path().to_owned());
+        for part in [
+            "SIGHUP",
+            "FINDING end: it hangs",
+            "what run 12 said",
+            "  said this",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(!text.contains("later"), "{text}");
+    }
 }

@@ -109,6 +109,7 @@ fn refused_or_crashed(world: &World, run: u32, status: ExitStatus, said: &str, a
             .any(Kind::DiskFull, now - 2 * moment::SECOND, now);
         if has_no_room && said.contains("[PE") {
             world.journal.count("starts refused on a full disk", 1);
+            world.observer().refused(said);
             world
                 .journal
                 .did(format!("run {run} is refused: {}", tail(said)));

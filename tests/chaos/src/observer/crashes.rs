@@ -74,10 +74,27 @@ impl Crashes {
             && self.said.is_empty()
             && suspects.iter().all(|id| culprit(id).is_some())
         {
+            let of_it: Vec<_> = said
+                .lines()
+                .filter(|line| {
+                    line.contains("process before") || line.contains("does not know whose")
+                })
+                .collect();
             problems.push(format!(
-                "the process ended by itself, and the start names none of {suspects:?}"
+                "the process ended by itself, and the start names none of {suspects:?}; it says: {of_it:?}"
             ));
         }
+        problems
+    }
+
+    /// A start that ended before it answered: what it wrote on standard error. One that came so far that it named who crashed the process
+    /// before has taken that over, and the next one names nobody; what it could not enter on a full disk is lost with it.
+    pub(crate) fn refused(&mut self, said: &str) -> Vec<String> {
+        if !said.contains("[PE0622]") {
+            return Vec::new();
+        }
+        let problems = self.begun(said);
+        self.said.clear();
         problems
     }
 
@@ -162,6 +179,19 @@ mod tests {
         crashes.ended(End::ByItself);
         crashes.begun(SAID);
         assert!(crashes.not_entered(&BTreeSet::new())[0].contains("not entered"));
+    }
+
+    #[test]
+    fn a_start_that_is_refused_takes_over_what_it_has_named_and_leaves_what_it_has_not() {
+        let mut crashes = armed();
+        crashes.ended(End::ByItself);
+        assert_eq!(crashes.refused("no room for the socket [PE0701]"), [""; 0]);
+        assert_eq!(crashes.refused(SAID), [""; 0]);
+        assert_eq!(crashes.not_entered(&BTreeSet::new()), [""; 0]);
+        assert_eq!(crashes.begun(""), [""; 0]);
+        crashes.ended(End::ByItself);
+        assert_eq!(crashes.refused(""), [""; 0]);
+        assert!(crashes.begun("")[0].contains("names none of"));
     }
 
     #[test]

@@ -151,6 +151,12 @@ impl Observer {
         self.journal.found_all("crashes", problems);
     }
 
+    /// A start has ended before it answered.
+    pub(crate) fn refused(&mut self, said: &str) {
+        let problems = self.crashes.refused(said);
+        self.journal.found_all("crashes", problems);
+    }
+
     /// A process runs.
     pub(crate) fn begun(&mut self, engine: &Engine) {
         self.process = Some((engine.run, engine.pid()));
