@@ -230,6 +230,50 @@ fn queries_take_what_they_are_asked_for() {
 }
 
 #[test]
+fn visiting_shows_what_iterating_gives_with_and_without_a_disk() {
+    let state = tempfile::tempdir().unwrap();
+    let on_disk = Rig::with(|builder| builder.state_dir(state.path().join("state")));
+    for rig in [&on_disk, &Rig::new()] {
+        writers(rig);
+        write(rig, 20, || {});
+        rig.engine.unload("b").unwrap();
+        rig.engine.load("b").unwrap();
+        rig.engine.update("b").unwrap_err();
+        let of_all = || rig.engine.history_of_all();
+        let of_one = || rig.engine.history("b");
+        for (query, again) in [
+            (of_all(), of_all()),
+            (
+                of_all().newest_first().limit(7),
+                of_all().newest_first().limit(7),
+            ),
+            (of_all().errors().limit(5), of_all().errors().limit(5)),
+            (of_one(), of_one()),
+            (of_one().generation(2), of_one().generation(2)),
+            (
+                of_one().newest_first().limit(3),
+                of_one().newest_first().limit(3),
+            ),
+            (rig.engine.history("Nobody!"), rig.engine.history("Nobody!")),
+        ] {
+            let question = format!("{query:?}");
+            let mut visited = Vec::new();
+            query.visit(|entry| {
+                // No lock is held.
+                let _ = rig.engine.snapshot(entry.id.as_str());
+                visited.push(entry.clone());
+            });
+            assert_eq!(
+                visited.is_empty(),
+                question.contains("ids: []") && question.contains("Nobody"),
+                "{question}"
+            );
+            assert_eq!(visited, again.into_iter().collect::<Vec<_>>(), "{question}");
+        }
+    }
+}
+
+#[test]
 fn the_history_survives_unload_and_load_and_tells_the_generations_apart() {
     let rig = failing();
     rig.engine.update("fails").unwrap();

@@ -16,7 +16,7 @@ mod consequences;
 mod guarded;
 
 use crate::clock::TimeSource;
-use crate::history::{HistoryBudget, PluginHistory};
+use crate::history::{Found, HistoryBudget, PluginHistory};
 use crate::ledger::Ledger;
 use crate::snapshot::{Beside, Facts, Owned, Plain, Published, READ_TRIES_MAX, Snapshot};
 use crate::threading::{Mutex, MutexGuard};
@@ -452,8 +452,9 @@ impl Cell {
     pub(crate) fn history(&self, filter: &HistoryFilter, up_to: u64) -> FoundInMemory {
         let guarded = self.lock();
         FoundInMemory {
-            entries: guarded.history.query(&self.id, filter, up_to),
+            found: guarded.history.query(&self.id, filter, up_to),
             lost: guarded.recorded - guarded.history.len() as u64,
+            #[cfg(feature = "history-sqlite")]
             floor: guarded.history.floor(),
         }
     }
@@ -461,10 +462,11 @@ impl Cell {
 
 /// What the memory of one plugin says to a question, as of one moment.
 pub(crate) struct FoundInMemory {
-    pub(crate) entries: Vec<Transition>,
+    pub(crate) found: Found,
     /// How many entries have left the memory.
     pub(crate) lost: u64,
     /// Everything above this number is there.
+    #[cfg(feature = "history-sqlite")]
     pub(crate) floor: u64,
 }
 

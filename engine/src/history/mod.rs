@@ -1,6 +1,7 @@
 //! What happened to one plugin, as far as memory reaches: two rings, so that a thousand good updates never push out the reason
 //! for yesterday's failure.
 
+mod found;
 #[cfg(feature = "history-sqlite")]
 mod taking;
 mod unsaved;
@@ -10,9 +11,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use plugin_engine_core::{
-    Cause, Fault, HistoryFilter, PluginId, PluginState, Record, Transition, WallTime,
-};
+use plugin_engine_core::{Cause, Fault, HistoryFilter, PluginId, PluginState, Record, WallTime};
+
+pub(crate) use found::Found;
+use found::FoundEntry;
 
 #[cfg(feature = "history-sqlite")]
 pub(crate) use taking::Unsaved;
@@ -341,52 +343,26 @@ impl PluginHistory {
     }
 
     /// Every entry with a larger number is in memory.
+    #[cfg(feature = "history-sqlite")]
     pub(crate) fn floor(&self) -> u64 {
         self.floor
     }
 
-    /// The generation that was active at a number, and its version.
-    fn generation_at(&self, seq: u64) -> (u32, Option<Arc<str>>) {
+    /// The generation that was active at a number.
+    fn generation_at(&self, seq: u64) -> u32 {
         // The entry that began a generation is its own: it was numbered before the generation was named.
-        let found = self
-            .rest
-            .generations
-            .iter()
-            .rev()
-            .find(|(first, ..)| *first <= seq);
-        match found {
-            Some((_, generation, version)) => (*generation, Some(Arc::clone(version))),
-            None => (0, None),
-        }
+        let generations = self.rest.generations.iter().rev();
+        let mut found = generations.skip_while(|(first, ..)| *first > seq);
+        found.next().map_or(0, |(_, generation, _)| *generation)
     }
 
-    /// The entries that `filter` takes, in its order, of those with a number up to `up_to`. Of which plugin they are is not asked.
-    pub(crate) fn query(
-        &self,
-        id: &PluginId,
-        filter: &HistoryFilter,
-        up_to: u64,
-    ) -> Vec<Transition> {
+    /// The entries that `filter` takes, in its order, of those with a number up to `up_to`. Of which plugin they are is not asked. What they share is not
+    /// copied for each of them, so that a plugin is not kept from its update for longer than it takes to copy a few words an entry.
+    pub(crate) fn query(&self, id: &PluginId, filter: &HistoryFilter, up_to: u64) -> Found {
         let takes = |entry: &Entry, has_error: bool| {
             entry.seq <= up_to
                 && entry.is_taken(filter, has_error)
                 && self.is_of_generation(entry, filter)
-        };
-        let make = |entry: &Entry, error: Option<&Arc<Fault>>| {
-            let (generation, version) = self.generation_at(entry.seq);
-            Transition {
-                seq: entry.seq,
-                at: entry.at,
-                id: id.clone(),
-                generation,
-                version,
-                from: entry.from,
-                to: entry.to,
-                cause: entry.cause,
-                error: error.cloned(),
-                duration: (entry.duration_ns != u64::MAX)
-                    .then(|| Duration::from_nanos(entry.duration_ns)),
-            }
         };
         // Both rings are in the order of the numbers; they are merged entry by entry, so that a limit stops early. What is not after the number
         // asked for is not even looked at.
@@ -397,8 +373,9 @@ impl PluginHistory {
         let other = &self.notable.entries;
         let first = other.partition_point(|notable| notable.entry.seq <= after);
         let mut notable = Cursor::new(first, other.len(), filter.newest_first);
-        let mut found = Vec::new();
-        while found.len() < filter.limit() {
+        let len_max = (routine.left + notable.left).min(filter.limit());
+        let mut entries = Vec::with_capacity(len_max);
+        while entries.len() < len_max {
             let plain = routine
                 .at()
                 .map(|at| self.routine.entries[at / 2].half(at % 2));
@@ -417,24 +394,45 @@ impl PluginHistory {
                 (Some(entry), _) if plain_first => {
                     routine.step();
                     if takes(&entry, false) {
-                        found.push(make(&entry, None));
+                        entries.push(FoundEntry { entry, error: None });
                     }
                 }
                 (_, Some(NotableEntry { entry, error })) => {
                     notable.step();
                     if takes(entry, error.is_some()) {
-                        found.push(make(entry, error.as_ref()));
+                        entries.push(FoundEntry {
+                            entry: *entry,
+                            error: error.clone(),
+                        });
                     }
                 }
                 _ => break,
             }
         }
-        found
+        let generations = self.generations_of(&entries);
+        Found {
+            id: id.clone(),
+            generations,
+            entries,
+        }
+    }
+
+    /// The generations that these entries may be of, oldest first.
+    fn generations_of(&self, entries: &[FoundEntry]) -> Vec<(u64, u32, Arc<str>)> {
+        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
+            return Vec::new();
+        };
+        let (first, last) = (first.entry.seq, last.entry.seq);
+        let (low, high) = (first.min(last), first.max(last));
+        let all = &self.rest.generations;
+        let begin = all.partition_point(|(since, ..)| *since <= low);
+        let end = all.partition_point(|(since, ..)| *since <= high);
+        all.range(begin.saturating_sub(1)..end).cloned().collect()
     }
 
     fn is_of_generation(&self, entry: &Entry, filter: &HistoryFilter) -> bool {
         // Looked up only where it is asked for.
-        filter.generations.is_none() || filter.takes_generation(self.generation_at(entry.seq).0)
+        filter.generations.is_none() || filter.takes_generation(self.generation_at(entry.seq))
     }
 }
 

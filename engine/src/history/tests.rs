@@ -1,4 +1,4 @@
-use plugin_engine_core::{FaultKind, FaultReport};
+use plugin_engine_core::{FaultKind, FaultReport, Transition};
 
 use super::*;
 
@@ -30,7 +30,15 @@ fn fill(history: &mut PluginHistory, budget: &HistoryBudget, seqs: std::ops::Ran
 fn seqs(history: &PluginHistory, filter: &HistoryFilter) -> Vec<u64> {
     let id = PluginId::new("a").unwrap();
     let found = history.query(&id, filter, u64::MAX);
-    found.iter().map(|transition| transition.seq).collect()
+    (0..found.len()).map(|at| found.seq(at)).collect()
+}
+
+fn transitions(history: &PluginHistory, filter: &HistoryFilter) -> Vec<Transition> {
+    let id = PluginId::new("a").unwrap();
+    let found = history.query(&id, filter, u64::MAX);
+    let len = found.len();
+    let mut shown = found.into_shown();
+    (0..len).map(|at| shown.show(at).clone()).collect()
 }
 
 #[test]
@@ -120,8 +128,7 @@ fn a_completion_after_a_jump_of_the_wall_clock_keeps_its_own_time() {
     let mut history = PluginHistory::default();
     history.push_start(&budget, 1, WallTime::from_unix_nanos(1_000));
     history.push_completion(&budget, 2, WallTime::from_unix_nanos(9_000), 5);
-    let id = PluginId::new("a").unwrap();
-    let found = history.query(&id, &HistoryFilter::default(), u64::MAX);
+    let found = transitions(&history, &HistoryFilter::default());
     let times: Vec<_> = found.iter().map(|entry| entry.at.as_unix_nanos()).collect();
     assert_eq!(times, [1_000, 9_000]);
     assert_eq!(found[1].duration, Some(Duration::from_nanos(5)));
@@ -141,12 +148,56 @@ fn entries_are_of_the_generation_that_was_active() {
         ..HistoryFilter::default()
     };
     assert_eq!(seqs(&history, &second), [5, 6]);
-    let id = PluginId::new("a").unwrap();
-    let first = &history.query(&id, &HistoryFilter::default(), u64::MAX)[0];
-    assert_eq!(
-        (first.generation, first.version.as_deref()),
-        (1, Some("1.0.0"))
+    let generations = |filter: &HistoryFilter| {
+        let found = transitions(&history, filter);
+        let of = |one: &Transition| (one.seq, one.generation, one.version.clone());
+        found.iter().map(of).collect::<Vec<_>>()
+    };
+    let (old, new): (Option<Arc<str>>, Option<Arc<str>>) =
+        (Some("1.0.0".into()), Some("1.1.0".into()));
+    let mut all: Vec<_> = (1..=4).map(|seq| (seq, 1, old.clone())).collect();
+    all.extend((5..=6).map(|seq| (seq, 2, new.clone())));
+    assert_eq!(generations(&HistoryFilter::default()), all);
+    // The other way round, and only what lies on either side.
+    let newest = HistoryFilter {
+        newest_first: true,
+        ..HistoryFilter::default()
+    };
+    all.reverse();
+    assert_eq!(generations(&newest), all);
+    let limited = HistoryFilter {
+        limit: Some(1),
+        ..newest
+    };
+    assert_eq!(generations(&limited), [(6, 2, new)]);
+    let mut before = PluginHistory::default();
+    fill(&mut before, &budget, 1..=2);
+    before.begin_generation(2, 1, "1.0.0".into());
+    let found = transitions(&before, &HistoryFilter::default());
+    assert_eq!((found[0].generation, &found[0].version), (0, &None));
+    assert_eq!((found[1].generation, &found[1].version), (1, &old));
+}
+
+#[test]
+fn an_error_is_shown_with_its_own_entry_and_with_no_other() {
+    let budget = HistoryBudget::new(1 << 20);
+    let mut history = PluginHistory::default();
+    fill(&mut history, &budget, 1..=2);
+    history.push(
+        &budget,
+        3,
+        WallTime::default(),
+        record(Cause::UpdateFailed, true),
     );
+    fill(&mut history, &budget, 5..=6);
+    let found = transitions(&history, &HistoryFilter::default());
+    let with_error: Vec<_> = found.iter().filter(|one| one.error.is_some()).collect();
+    assert_eq!(
+        with_error.iter().map(|one| one.seq).collect::<Vec<_>>(),
+        [3]
+    );
+    let durations: Vec<_> = found.iter().map(|one| one.duration.is_some()).collect();
+    assert_eq!(durations, [false, true, true, false, true]);
 }
 
 #[test]

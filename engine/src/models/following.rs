@@ -49,7 +49,7 @@ impl Plugins {
         let mut found = Vec::new();
         for history in &self.histories {
             let entries = history.lock().query(&id(), &filter, last);
-            found.extend(entries.into_iter().map(|entry| entry.seq));
+            found.extend((0..entries.len()).map(|at| entries.seq(at)));
         }
         found.sort_unstable();
         (found, last)

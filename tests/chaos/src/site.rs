@@ -29,7 +29,12 @@ impl Site {
             built: built.to_owned(),
             has_own_disk: false,
         };
-        for dir in [site.plugins(), site.disk(), site.runs()] {
+        for dir in [
+            site.plugins(),
+            site.disk(),
+            site.runs(),
+            root.join("elsewhere"),
+        ] {
             fs::create_dir_all(dir)?;
         }
         let options = format!("size={STATE_MIB}m,mode=0700");
@@ -80,6 +85,11 @@ impl Site {
 
     pub(crate) fn config(&self) -> PathBuf {
         self.root.join("engine.toml")
+    }
+
+    /// A place outside the directory of plugins for a plugin file that a link leads to.
+    pub(crate) fn elsewhere(&self, name: &str) -> PathBuf {
+        self.root.join("elsewhere").join(format!("{name}.so"))
     }
 
     fn disk(&self) -> PathBuf {

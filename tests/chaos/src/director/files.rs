@@ -139,7 +139,12 @@ fn write_slowly(world: &World, path: &Path, bytes: &[u8], pause: Duration) {
 fn link(world: &World, random: &mut Random, path: &Path, of: &str) -> io::Result<()> {
     clear(path);
     match random.within(0, 6) {
-        0 => symlink(world.site.file_of(of), path),
+        // To a file of this run: whoever writes to the link later writes to what it leads to.
+        0 => {
+            let elsewhere = world.site.elsewhere(of);
+            fs::copy(world.site.file_of(of), &elsewhere)?;
+            symlink(elsewhere, path)
+        }
         1 => symlink(world.site.plugins().join("noop.so"), path),
         2 => symlink("/nowhere/at/all", path),
         3 => symlink(path, path),
