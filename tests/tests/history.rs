@@ -238,6 +238,8 @@ fn visiting_shows_what_iterating_gives_with_and_without_a_disk() {
         write(rig, 20, || {});
         rig.engine.unload("b").unwrap();
         rig.engine.load("b").unwrap();
+        // Every other one fails.
+        rig.engine.update("b").unwrap();
         rig.engine.update("b").unwrap_err();
         let of_all = || rig.engine.history_of_all();
         let of_one = || rig.engine.history("b");
@@ -254,7 +256,6 @@ fn visiting_shows_what_iterating_gives_with_and_without_a_disk() {
                 of_one().newest_first().limit(3),
                 of_one().newest_first().limit(3),
             ),
-            (rig.engine.history("Nobody!"), rig.engine.history("Nobody!")),
         ] {
             let question = format!("{query:?}");
             let mut visited = Vec::new();
@@ -263,13 +264,12 @@ fn visiting_shows_what_iterating_gives_with_and_without_a_disk() {
                 let _ = rig.engine.snapshot(entry.id.as_str());
                 visited.push(entry.clone());
             });
-            assert_eq!(
-                visited.is_empty(),
-                question.contains("ids: []") && question.contains("Nobody"),
-                "{question}"
-            );
+            assert!(!visited.is_empty(), "{question}");
             assert_eq!(visited, again.into_iter().collect::<Vec<_>>(), "{question}");
         }
+        rig.engine
+            .history("No id!")
+            .visit(|entry| panic!("{entry} is of nobody"));
     }
 }
 

@@ -348,12 +348,12 @@ impl PluginHistory {
         self.floor
     }
 
-    /// The generation that was active at a number.
-    fn generation_at(&self, seq: u64) -> u32 {
+    /// The generation that was active at a number, and its version.
+    fn generation_at(&self, seq: u64) -> Option<(u32, &Arc<str>)> {
         // The entry that began a generation is its own: it was numbered before the generation was named.
-        let generations = self.rest.generations.iter().rev();
-        let mut found = generations.skip_while(|(first, ..)| *first > seq);
-        found.next().map_or(0, |(_, generation, _)| *generation)
+        let mut from_newest = self.rest.generations.iter().rev();
+        let found = from_newest.find(|(first, ..)| *first <= seq);
+        found.map(|(_, generation, version)| (*generation, version))
     }
 
     /// The entries that `filter` takes, in its order, of those with a number up to `up_to`. Of which plugin they are is not asked. What they share is not
@@ -432,7 +432,10 @@ impl PluginHistory {
 
     fn is_of_generation(&self, entry: &Entry, filter: &HistoryFilter) -> bool {
         // Looked up only where it is asked for.
-        filter.generations.is_none() || filter.takes_generation(self.generation_at(entry.seq))
+        filter.generations.is_none() || {
+            let found = self.generation_at(entry.seq);
+            filter.takes_generation(found.map_or(0, |(generation, _)| generation))
+        }
     }
 }
 

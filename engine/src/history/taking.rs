@@ -70,13 +70,14 @@ impl PluginHistory {
     fn by_generation(&self, id: &PluginId, entries: Vec<Stored>) -> Vec<PluginEntries> {
         let mut groups: Vec<PluginEntries> = Vec::new();
         for entry in entries {
-            let (generation, version): (u32, Option<Arc<str>>) = self.generation_at(entry.seq());
+            let found = self.generation_at(entry.seq());
+            let generation = found.map_or(0, |(generation, _)| generation);
             match groups.last_mut() {
                 Some(group) if group.generation == generation => group.entries.push(entry),
                 _ => groups.push(PluginEntries {
                     id: id.clone(),
                     generation,
-                    version,
+                    version: found.map(|(_, version)| Arc::clone(version)),
                     entries: vec![entry],
                 }),
             }
