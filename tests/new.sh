@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# The way from nothing to a running, reloaded plugin, as an author goes it: `plugin-engine new`, `cargo test`, `cargo build`, a copy into the
-# plugin directory of a running engine, a change, and another copy. TEMPLATE is minimal unless another one is named. Says how long each
+# The way from nothing to a running, reloaded plugin, as an author goes it: `plugin-engine new`, `cargo test`, `cargo build`,
+# `plugin-engine validate`, a copy into the plugin directory of a running engine, a change, and another copy. TEMPLATE is minimal unless another one is named. Says how long each
 # step took. Needs the Rust toolchain; what the repository depends on is fetched first, the project itself is built without a network. Part of
 # `.ci/run`.
 set -euo pipefail
@@ -66,6 +66,7 @@ step "$plugin_engine" new first-plugin --template "$template" --api-path "$repos
 cd first-plugin
 step cargo test --quiet
 step cargo build --quiet --release
+step "$plugin_engine" validate "$target/release/libfirst_plugin.so"
 mkdir -p plugins.d
 step drop_in
 "$plugin_engine" run --plugins plugins.d --state state >"$work/log" 2>&1 &
@@ -82,4 +83,4 @@ step await '"cause":"reloaded"' "$plugin_engine" history first-plugin --state st
 step "$plugin_engine" why first-plugin --state state
 
 awk -v began="$began" -v ended="$EPOCHREALTIME" \
-    'BEGIN { printf "\nFrom `new` to a reloaded plugin in %.0f s.\n", ended - began }'
+    'BEGIN { printf "\nFrom `new` to a validated, reloaded plugin in %.0f s.\n", ended - began }'

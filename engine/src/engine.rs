@@ -348,6 +348,15 @@ impl Engine {
         commands::display(self.shared(), id)
     }
 
+    /// The JSON Schema that the plugin's file brings for its settings, as JSON. `None` for an unknown id, while nothing is loaded, and where
+    /// the author has none. Never waits for a plugin.
+    #[must_use]
+    pub fn settings_schema(&self, id: &str) -> Option<String> {
+        let guarded = self.shared().board.registry.find(id)?.lock();
+        let schema = guarded.loaded.as_ref()?.library.schema.as_ref()?;
+        Some(schema.to_string())
+    }
+
     /// The calls that have passed their deadline and have not returned.
     #[must_use]
     pub fn stuck_calls(&self) -> Vec<StuckCall> {

@@ -25,20 +25,28 @@ pub(crate) const CRASHING: [&str; 7] = [
     "segfaults",
 ];
 
-/// The crates of `plugins` and `fixtures` that are plugins, in no order.
-pub(crate) fn plugin_crates() -> Vec<String> {
+/// The crates of `plugins` or of `fixtures`, in no order.
+pub fn crates_of(group: &str) -> Vec<String> {
     let mut names = Vec::new();
-    for group in ["plugins", "fixtures"] {
-        let crates = std::fs::read_dir(root().join(group)).expect("the group is there");
-        for entry in crates {
-            let entry = entry.expect("an entry can be read");
-            // One directory holds files that are no crate's.
-            if entry.path().join("Cargo.toml").is_file() {
-                let name = entry.file_name().into_string();
-                names.push(name.expect("a crate's name is text"));
-            }
+    let crates = std::fs::read_dir(root().join(group)).expect("the group is there");
+    for entry in crates {
+        let entry = entry.expect("an entry can be read");
+        // One directory holds files that are no crate's.
+        if entry.path().join("Cargo.toml").is_file() {
+            let name = entry.file_name().into_string();
+            names.push(name.expect("a crate's name is text"));
         }
     }
+    names
+}
+
+/// The crates of `plugins` and `fixtures` that are plugins, in no order.
+pub(crate) fn plugin_crates() -> Vec<String> {
+    let mut names: Vec<_> = ["plugins", "fixtures"]
+        .map(crates_of)
+        .into_iter()
+        .flatten()
+        .collect();
     names.retain(|name| !NO_PLUGINS.contains(&name.as_str()));
     names
 }

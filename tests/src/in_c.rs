@@ -46,7 +46,7 @@ pub fn build_in_c(source: &str, to: &Path, defines: &[(&str, &str)]) {
 /// # Panics
 /// It refuses the source or warns of it.
 #[must_use]
-fn build_in_cpp(source: &str, to: &Path) -> bool {
+pub fn build_in_cpp(source: &str, to: &Path) -> bool {
     if let Err(error) = Command::new("c++").arg("--version").output() {
         let thread = std::thread::current();
         let test = thread.name().unwrap_or("a test");

@@ -188,6 +188,33 @@ fn the_book_shows_how_files_and_configurations_are_refused() {
 }
 
 #[test]
+fn the_book_shows_what_is_found_in_a_plugin_file() {
+    let mut console = Console::new();
+    console.drop_in("counter");
+    console.drop_in("thread-panics");
+    console.drop_in("directory-size");
+    // How long calls take is nothing to show, and differs from run to run.
+    let but_times = "grep -v -e duration -e cancellation";
+    console.show(
+        "validate",
+        &format!("plugin-engine validate plugins.d/libcounter.so | {but_times}"),
+    );
+    console.show(
+        "validate-failed",
+        &format!("plugin-engine validate plugins.d/libthread_panics.so | {but_times}"),
+    );
+    console.show(
+        "validate-settings",
+        "plugin-engine validate plugins.d/libdirectory_size.so | grep -A 3 create",
+    );
+    console.show(
+        "validate-json",
+"plugin-engine validate plugins.d/libcounter.so --json | grep -o '{\"check\":\"limits\"[^}]*}}'",
+    );
+    console.end();
+}
+
+#[test]
 fn the_configurations_that_the_book_shows_are_good() {
     for name in ["uptime.toml", "engine.toml"] {
         let file = book().join("operate").join(name);
@@ -216,7 +243,9 @@ fn the_book_shows_what_is_said_of_a_plugin_whose_requirement_is_not_there() {
 fn the_book_shows_the_help_of_every_command() {
     let mut console = Console::new();
     console.show("help", "plugin-engine --help");
-    for command in ["run", "status", "why", "history", "inspect", "lock"] {
+    for command in [
+        "run", "status", "why", "history", "inspect", "validate", "lock",
+    ] {
         let line = format!("plugin-engine {command} --help");
         console.show(&format!("help-{command}"), &line);
     }

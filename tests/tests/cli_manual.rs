@@ -3,7 +3,7 @@
 use plugin_engine_tests::{Ended, command, ended};
 use tempfile::TempDir;
 
-const COMMANDS: [&str; 25] = [
+const COMMANDS: [&str; 26] = [
     "run",
     "status",
     "top",
@@ -22,6 +22,7 @@ const COMMANDS: [&str; 25] = [
     "update",
     "forget",
     "inspect",
+    "validate",
     "lock",
     "new",
     "explain",

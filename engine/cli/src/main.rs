@@ -27,6 +27,7 @@ mod standing;
 mod stored;
 mod table;
 mod terminal;
+mod validate;
 
 use std::io::Write;
 
@@ -38,6 +39,8 @@ fn main() {
     let status = match Cli::parse().command {
         Command::Run(args) => commands::run::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
+        Command::Validate(args) => commands::validate::run(&args),
+        Command::ValidatePart => validate::run_part(),
         Command::Status(args) => commands::status::run(&args),
         Command::History(args) => commands::history::run(&args),
         Command::Why(args) => commands::why::run(&args),

@@ -9,6 +9,7 @@ mod asking;
 mod changes;
 mod commands;
 mod config;
+mod conformance;
 mod crashes;
 mod files;
 mod history;
@@ -117,6 +118,7 @@ impl Code {
             history::CODES,
             asking::CODES,
             projects::CODES,
+            conformance::CODES,
         ];
         families.into_iter().flatten().copied()
     }

@@ -112,6 +112,13 @@ impl SettingsSchema {
     }
 }
 
+impl std::fmt::Display for SettingsSchema {
+    /// As JSON.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.schema.fmt(f)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;

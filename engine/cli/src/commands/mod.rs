@@ -18,6 +18,7 @@ pub(crate) mod run;
 pub(crate) mod status;
 mod target;
 pub(crate) mod top;
+pub(crate) mod validate;
 pub(crate) mod why;
 
 use std::time::Duration;
@@ -51,6 +52,11 @@ pub(crate) enum Command {
     Run(run::RunArgs),
     /// Say what plugin files are, and whether they would be loaded; runs none of their code
     Inspect(inspect::InspectArgs),
+    /// Say what a host would trip over with a plugin file, by running it alone in a process of its own
+    Validate(validate::ValidateArgs),
+    /// Make the checks of one part of a validation, as the standard input says
+    #[command(name = crate::validate::PART_COMMAND, hide = true)]
+    ValidatePart,
     /// Say how the plugins of a running engine stand
     Status(status::StatusArgs),
     /// Show the transitions of plugins: what happened, when and why
