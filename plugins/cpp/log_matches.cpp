@@ -15,9 +15,11 @@
 class log_matches {
   public:
     static std::string settings_schema() {
+        // The library compiles a pattern by recursion, and a very long one overflows the stack.
         return R"({"type": "object", "additionalProperties": false, "required": ["file", "pattern"], "properties": {
             "file": {"type": "string", "minLength": 1, "description": "The log. It may be absent for a while."},
-            "pattern": {"type": "string", "minLength": 1, "description": "An ECMAScript regular expression."}}})";
+            "pattern": {"type": "string", "minLength": 1, "maxLength": 1000,
+                        "description": "An ECMAScript regular expression."}}})";
     }
 
     explicit log_matches(plugin::call &call) {

@@ -27,6 +27,7 @@ mod sources;
 mod stall;
 mod stand_in;
 mod unsafe_blocks;
+mod validated;
 mod variants;
 mod watched;
 
@@ -53,5 +54,6 @@ pub use slim::Builds;
 pub use stall::StallClock;
 pub use stand_in::{Answer, StandIn, golden};
 pub use unsafe_blocks::unsafe_inventory;
+pub use validated::{Validated, check_all};
 pub use variants::Build;
 pub use watched::{Watched, quick_to_remove, slow_to_remove};

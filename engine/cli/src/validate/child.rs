@@ -16,6 +16,8 @@ use super::task::{Task, Told};
 pub(crate) const COMMAND: &str = "validate-part";
 /// How often is looked whether a child has ended whose output somebody else still holds open.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+/// For how long what a child has told is waited for after its end, where a process of its own keeps the output open.
+const END_GRACE: Duration = Duration::from_secs(5);
 /// How much of what a child writes on standard error is kept.
 const TAIL_LEN_MAX: usize = 4 * 1024;
 /// How many lines of that are shown.
@@ -84,9 +86,11 @@ fn listen(
 ) -> io::Result<Listened> {
     let (mut outcomes, mut during) = (Vec::new(), None);
     let mut heard_at = Instant::now();
+    let mut ended: Option<(ExitStatus, Instant)> = None;
     loop {
-        // Before the lines are looked at: what it told before it ended is there then.
-        let ended = child.0.try_wait()?;
+        if ended.is_none() {
+            ended = child.0.try_wait()?.map(|status| (status, Instant::now()));
+        }
         match lines.recv_timeout(LOOK_EVERY) {
             Ok(told) => {
                 heard_at = Instant::now();
@@ -108,14 +112,18 @@ fn listen(
                 };
                 return Ok((outcomes, during, end));
             }
-            Err(_) => {
-                if let Some(status) = ended {
+            Err(error) => match ended {
+                // What it told before it ended may still be on its way, as long as nobody has seen the end of it.
+                Some((status, at))
+                    if error == RecvTimeoutError::Disconnected || at.elapsed() >= END_GRACE =>
+                {
                     return Ok((outcomes, during, End::Crashed(in_words(status, tail))));
                 }
-                if heard_at.elapsed() >= patience {
+                None if heard_at.elapsed() >= patience => {
                     return Ok((outcomes, during, End::Hung(patience)));
                 }
-            }
+                _ => {}
+            },
         }
     }
 }

@@ -289,10 +289,13 @@ impl Conduct<'_> {
             note_what_was_written(&mut outcomes, heard.written);
         }
         self.outcomes.append(&mut outcomes);
-        // What it ended in is the check that it was in, else the one that comes next.
-        let next = part.checks().iter().find(|one| self.find(**one).is_none());
-        let during = heard.during.or(next.copied());
-        let (why, failed) = match heard.end {
+        // What it ended in is the check that it was in, else the one that comes next, else the last.
+        let missing = part.checks().iter().find(|one| self.find(**one).is_none());
+        let last = part.checks().last();
+        let Some(during) = heard.during.or(missing.or(last).copied()) else {
+            return Ok(());
+        };
+        let (why, found) = match heard.end {
             End::Done => return Ok(()),
             End::NotRun(why) => {
                 self.skip(part, &why);
@@ -300,21 +303,19 @@ impl Conduct<'_> {
             }
             End::Crashed(how) => (
                 how.clone(),
-                during.map(|check| Outcome::failed(check, Code::VALIDATE_CRASHED, how)),
+                Outcome::failed(during, Code::VALIDATE_CRASHED, how),
             ),
             End::Hung(limit) => {
-                let text = format!(
-                    "nothing has come of it for {}, and the process was ended",
-                    humantime::format_duration(limit)
-                );
-                let why = "the process was ended in the check before".to_owned();
+                let limit = humantime::format_duration(limit);
+                let text = format!("nothing has come of it for {limit}, and the process was ended");
                 (
-                    why,
-                    during.map(|check| Outcome::failed(check, Code::VALIDATE_HUNG, text)),
+                    "the process was ended in the check before".to_owned(),
+                    Outcome::failed(during, Code::VALIDATE_HUNG, text),
                 )
             }
         };
-        self.outcomes.extend(failed);
+        self.outcomes.retain(|one| one.check != during);
+        self.outcomes.push(found);
         self.skip(part, bounded(&why, 60));
         Ok(())
     }
