@@ -205,7 +205,7 @@ fn the_book_shows_what_is_found_in_a_plugin_file() {
     );
     console.show(
         "validate-settings",
-        "plugin-engine validate plugins.d/libdirectory_size.so | grep -A 3 create",
+        "plugin-engine validate plugins.d/libdirectory_size.so | grep -m 1 -A 3 create",
     );
     console.show(
         "validate-json",
