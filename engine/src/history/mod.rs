@@ -322,6 +322,14 @@ impl PluginHistory {
         let newest = self.routine.entries.back().map(PlainUpdate::last_seq);
         let other = self.notable.entries.back().map(|notable| notable.entry.seq);
         self.floor = self.floor.max(newest.max(other).unwrap_or(0));
+        // Their numbers are accounted for also where they were not taken yet: a batch in which some are missing is written nowhere.
+        for update in &self.routine.entries {
+            self.rest.left.fold(update, self.taken, &budget.boundary);
+        }
+        for notable in &self.notable.entries {
+            let entry = &notable.entry;
+            self.rest.left.lose(entry, self.taken, &budget.boundary);
+        }
         for error in self
             .notable
             .entries

@@ -205,3 +205,31 @@ fn a_routine_transition_takes_16_bytes_and_a_notable_one_40() {
     assert_eq!(size_of::<PlainUpdate>(), 2 * 16);
     assert_eq!(size_of::<NotableEntry>(), 40);
 }
+
+#[cfg(feature = "history-sqlite")]
+#[test]
+fn what_is_forgotten_before_it_was_taken_to_be_written_is_still_counted() {
+    use plugin_engine_history_store::Entry as Stored;
+
+    let budget = HistoryBudget::new(1 << 20);
+    let mut history = PluginHistory::default();
+    history.write_from_now_on();
+    let id = PluginId::new("a").unwrap();
+    fill(&mut history, &budget, 1..=2);
+    history.take_unsaved(&id, 2);
+    fill(&mut history, &budget, 3..=6);
+    let failed = record(Cause::UpdateFailed, true);
+    history.push(&budget, 7, WallTime::default(), failed);
+    history.forget(&budget);
+    assert!(seqs(&history, &HistoryFilter::default()).is_empty());
+    let unsaved = history.take_unsaved(&id, 7);
+    let counted = unsaved.entries.iter().flat_map(|group| &group.entries);
+    let counted: Vec<_> = counted
+        .map(|entry| match entry {
+            Stored::Folded(folded) => folded.transitions,
+            Stored::Gap(gap) => gap.count,
+            other => panic!("{other:?} is forgotten"),
+        })
+        .collect();
+    assert_eq!(counted, [4, 1]);
+}
