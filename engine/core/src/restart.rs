@@ -312,6 +312,39 @@ mod tests {
     }
 
     #[test]
+    fn the_jitter_of_a_seed_is_drawn_from_all_of_its_bits() {
+        let jittery = RestartPolicy {
+            max_restarts: None,
+            first_delay: Duration::from_secs(1),
+            longest_delay: Duration::from_secs(1),
+            ..RestartPolicy::default()
+        };
+        let mut restarts = Restarts::new(jittery, 0);
+        // What SplitMix64 begins with for the seed 0, from the authors' reference.
+        for bits in [
+            0xe220_a839_7b1d_cdaf_u64,
+            0x6e78_9e6a_a1b9_65f4,
+            0x06c4_5d18_8009_454f,
+        ] {
+            let delay = Duration::from_millis(800 + bits % 401);
+            assert_eq!(restarts.after_failure(at(0)), RestartDecision::In(delay));
+        }
+    }
+
+    #[test]
+    fn restarts_are_counted_in_a_row_and_within_the_window_which_they_leave_at_its_end() {
+        let mut restarts = Restarts::new(policy(Some(5)), 0);
+        assert_eq!(*restarts.policy(), policy(Some(5)));
+        assert_eq!((restarts.in_a_row(), restarts.in_window(at(0))), (0, 0));
+        // Made a second after the failure.
+        restarts.after_failure(at(0));
+        assert_eq!((restarts.in_a_row(), restarts.in_window(at(600))), (1, 1));
+        assert_eq!(restarts.in_window(at(601)), 0);
+        restarts.after_failure(at(1));
+        assert_eq!((restarts.in_a_row(), restarts.in_window(at(3))), (2, 2));
+    }
+
+    #[test]
     fn absurd_policies_saturate() {
         let absurd = RestartPolicy {
             first_delay: Duration::MAX,

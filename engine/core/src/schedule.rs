@@ -159,6 +159,13 @@ mod tests {
     }
 
     #[test]
+    fn a_tick_that_falls_on_now_as_the_second_is_taken_with_the_first() {
+        let mut schedule = started(1_000);
+        assert_eq!(schedule.take(at(1_000)), 2);
+        assert_eq!(schedule.next(), Some(at(2_000)));
+    }
+
+    #[test]
     fn nothing_is_due_before_its_time_or_after_a_stop() {
         let mut schedule = started(1_000);
         schedule.take(at(0));

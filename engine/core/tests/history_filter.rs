@@ -161,3 +161,23 @@ fn a_filter_that_is_written_down_reads_as_the_same_filter() {
     assert_eq!(pairs.len(), FILTER_KEYS.len());
     assert_eq!(HistoryFilter::default().to_string(), "");
 }
+
+#[test]
+fn a_filter_of_one_plugin_takes_all_of_that_one_and_nothing_of_others() {
+    let of = |id: &str| HistoryFilter::of(PluginId::new(id).unwrap());
+    assert!(of("counter").takes(&entry()));
+    assert!(!of("clock").takes(&entry()));
+    assert_eq!(of("counter").ids.len(), 1);
+}
+
+#[test]
+fn as_many_entries_are_wanted_as_was_said_and_all_where_nothing_was() {
+    assert_eq!(filter(&[]).limit(), usize::MAX);
+    assert_eq!(filter(&[("limit", "3")]).limit(), 3);
+}
+
+#[test]
+fn the_order_that_was_said_last_holds() {
+    assert!(filter(&[("order", "newest")]).newest_first);
+    assert!(!filter(&[("order", "newest"), ("order", "oldest")]).newest_first);
+}

@@ -367,3 +367,39 @@ fn a_plugin_says_since_when_it_is_called_and_fails_no_check_unless_named() {
     let reports = liveness.report(&[unloaded], at(200));
     assert_eq!(reports[0].ended, Some(TaskEnd::Returned));
 }
+
+#[test]
+fn a_task_that_is_forgotten_leaves_the_others_where_they_are() {
+    let mut liveness = Liveness::default();
+    let first = liveness.enter("first", facts(1)).unwrap();
+    liveness.enter("second", facts(1)).unwrap();
+    liveness.forget(first);
+    assert_eq!(&*report(&liveness, 0).name, "second");
+    assert_eq!(liveness.enter("second", facts(1)), Err(EnterError::Taken));
+}
+
+#[test]
+fn tasks_that_have_ended_are_forgotten_for_one_of_their_own_kind_only() {
+    let mut liveness = Liveness::default();
+    let embedders = TaskFacts {
+        kind: TaskKind::Embedder,
+        ..facts(1)
+    };
+    for number in 0..TASKS_MAX {
+        let id = liveness
+            .enter(&format!("ended-{number}"), facts(1))
+            .unwrap();
+        liveness.end(id, TaskEnd::Returned);
+    }
+    liveness.enter("of the embedder", embedders).unwrap();
+    let names = |liveness: &Liveness| -> Vec<String> {
+        let reports = liveness.report(&[], at(0));
+        reports.iter().map(|task| task.name.to_string()).collect()
+    };
+    assert_eq!(names(&liveness).len(), TASKS_MAX + 1);
+    liveness.enter("of the engine", facts(1)).unwrap();
+    let left = names(&liveness);
+    assert_eq!(left.len(), TASKS_MAX + 1);
+    assert!(!left.contains(&"ended-0".to_owned()), "the oldest has gone");
+    assert!(left.contains(&"of the embedder".to_owned()));
+}

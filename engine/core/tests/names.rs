@@ -1,7 +1,11 @@
 //! Names and numbers under which values are stored and told: what programs out there rely on.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use plugin_engine_core::{
-    BreakerState, CallKind, Command, Fault, FaultKind, FaultReport, Health, PluginState, WallTime,
+    BreakerState, CAUSES, CallKind, Cause, Command, Fault, FaultKind, FaultReport, Health,
+    PluginId, PluginState, TaskEnd, TaskKind, Transition, WallTime,
 };
 
 /// Checks the names and numbers of all values of a type, and that each is found by its number.
@@ -126,4 +130,83 @@ fn a_fault_takes_the_memory_of_all_its_texts() {
     let empty = memory([""; 4]);
     assert!(empty >= size_of::<Fault>());
     assert_eq!(memory(["a", "bb", "cccc", "dddddddd"]), empty + 15);
+}
+
+#[test]
+fn every_cause_is_found_by_its_number_and_shown_by_its_name() {
+    for (number, cause) in CAUSES.iter().enumerate() {
+        assert_eq!(
+            Cause::from_code(u8::try_from(number).unwrap()),
+            Some(*cause)
+        );
+        assert_eq!(cause.to_string(), cause.name());
+        assert_eq!(cause.name().parse(), Ok(*cause));
+        assert_eq!(format!("{cause:>30}").len(), 30, "it can be aligned");
+    }
+    assert_eq!(Cause::from_code(u8::try_from(CAUSES.len()).unwrap()), None);
+}
+
+#[test]
+fn the_kinds_of_tasks_and_their_ends_have_their_names() {
+    let kinds = [TaskKind::Engine, TaskKind::Embedder, TaskKind::Plugin];
+    assert_eq!(
+        kinds.map(TaskKind::as_str),
+        ["engine", "embedder", "plugin"]
+    );
+    assert!(kinds.iter().all(|kind| kind.to_string() == kind.as_str()));
+    let ends = [TaskEnd::Returned, TaskEnd::Cancelled, TaskEnd::GaveUp];
+    assert_eq!(
+        ends.map(TaskEnd::as_str),
+        ["returned", "cancelled", "gave_up"]
+    );
+    assert!(ends.iter().all(|end| end.to_string() == end.as_str()));
+}
+
+#[test]
+fn an_id_is_its_text_wherever_a_text_is_wanted() {
+    let id = PluginId::new("clock").unwrap();
+    assert_eq!(AsRef::<str>::as_ref(&id), "clock");
+    assert_eq!(format!("{id:?}"), "\"clock\"");
+    // Against a text and against a reference to one, which are two comparisons.
+    assert!(id == *"clock" && id != *"clocks");
+    assert!(id == "clock" && id != "clocks");
+    let known = HashMap::from([(id, 7)]);
+    assert_eq!((known.get("clock"), known.get("clocks")), (Some(&7), None));
+}
+
+#[test]
+fn a_fault_is_shown_as_kind_message_and_place_in_one_line() {
+    let shown = |location: &str| {
+        let report = FaultReport {
+            location: location.to_owned(),
+            ..FaultReport::new(FaultKind::Failed, "no\ndisk")
+        };
+        Fault::new(&report, WallTime::from_unix_nanos(1), None, true, 1).to_string()
+    };
+    assert_eq!(shown(""), "failed: no\\ndisk");
+    assert_eq!(shown("lib.rs:3:5"), "failed: no\\ndisk (at lib.rs:3:5)");
+}
+
+#[test]
+fn only_updates_of_a_plugin_that_works_are_routine() {
+    let report = FaultReport::new(FaultKind::Failed, "no disk");
+    let fault = Fault::new(&report, WallTime::from_unix_nanos(1), None, true, 1);
+    let routine = |cause, error: Option<&Fault>| {
+        Transition {
+            seq: 1,
+            at: WallTime::from_unix_nanos(1),
+            id: PluginId::new("clock").unwrap(),
+            generation: 1,
+            version: None,
+            from: PluginState::Enabled,
+            to: PluginState::Running,
+            cause,
+            error: error.cloned().map(Arc::new),
+            duration: None,
+        }
+        .is_routine()
+    };
+    assert!(routine(Cause::UpdateStarted, None) && routine(Cause::UpdateCompleted, None));
+    assert!(!routine(Cause::Created, None));
+    assert!(!routine(Cause::UpdateCompleted, Some(&fault)));
 }

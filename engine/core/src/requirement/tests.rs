@@ -281,3 +281,10 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_text_of_the_greatest_length_is_read_and_a_longer_one_is_not() {
+    let padded = |len: usize| format!("{:<len$}", "clock").parse::<Requirement>();
+    assert!(padded(TEXT_LEN_MAX).is_ok());
+    assert!(padded(TEXT_LEN_MAX + 1).is_err());
+}

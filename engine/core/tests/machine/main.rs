@@ -5,6 +5,7 @@ mod rig;
 
 mod breaker;
 mod calls;
+mod counts;
 mod errors;
 mod hung;
 mod panics;
