@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use plugin_engine_core::{
     BreakerState, CAUSES, CallKind, Cause, Command, Fault, FaultKind, FaultReport, Health,
@@ -209,4 +210,31 @@ fn only_updates_of_a_plugin_that_works_are_routine() {
     assert!(routine(Cause::UpdateStarted, None) && routine(Cause::UpdateCompleted, None));
     assert!(!routine(Cause::Created, None));
     assert!(!routine(Cause::UpdateCompleted, Some(&fault)));
+}
+
+#[test]
+fn a_transition_is_shown_as_one_line_with_what_it_has() {
+    let report = FaultReport::new(FaultKind::Failed, "no disk");
+    let fault = Fault::new(&report, WallTime::from_unix_nanos(1), None, true, 1);
+    let mut transition = Transition {
+        seq: 42,
+        at: WallTime::from_unix_nanos(0),
+        id: PluginId::new("clock").unwrap(),
+        generation: 1,
+        version: None,
+        from: PluginState::Running,
+        to: PluginState::Enabled,
+        cause: Cause::UpdateFailed,
+        error: Some(Arc::new(fault)),
+        duration: Some(Duration::from_millis(3)),
+    };
+    let shown = transition.to_string();
+    assert!(shown.starts_with("    42 1970-01-01T00:00:00"), "{shown}");
+    let rest = " clock Running -> Enabled (update_failed)";
+    assert!(
+        shown.ends_with(&format!("{rest} in 3.0ms failed: no disk")),
+        "{shown}"
+    );
+    (transition.error, transition.duration) = (None, None);
+    assert!(transition.to_string().ends_with(rest));
 }

@@ -1,8 +1,10 @@
 //! What a machine counts, and who takes the short way of those that nothing is wrong with.
 
-use plugin_engine_core::{CallOutcome, Event, HealthPolicy, RejectReason};
+use plugin_engine_core::{
+    CallId, CallKind, CallOutcome, CreateReason, Event, HealthPolicy, RejectReason,
+};
 
-use crate::rig::{Rig, TIMEOUT_MS, at, failed, panicked, wall};
+use crate::rig::{DUE, Rig, TIMEOUT_MS, at, failed, panicked, wall};
 
 #[test]
 fn generations_go_on_from_those_of_the_process_before_and_are_said_once() {
@@ -79,6 +81,18 @@ fn after_a_failure_updates_take_the_short_way_when_a_healthy_period_is_over() {
 }
 
 #[test]
+fn the_number_of_another_call_completes_nothing_in_the_short_way() {
+    let mut rig = Rig::under(HealthPolicy::default());
+    rig.update(CallOutcome::Completed);
+    rig.now_ms = rig.next_ms().unwrap();
+    let (now, then) = (at(rig.now_ms), wall(rig.now_ms));
+    let id = rig.machine.start_plain_update(now, then).unwrap();
+    let before = CallId(id.0 - 1);
+    assert_eq!(rig.machine.complete_plain_update(now, then, before), None);
+    assert!(rig.machine.complete_plain_update(now, then, id).is_some());
+}
+
+#[test]
 fn an_update_that_was_abandoned_is_not_completed_in_the_short_way() {
     let mut rig = Rig::under(HealthPolicy::default());
     rig.update(CallOutcome::Completed);
@@ -90,4 +104,58 @@ fn an_update_that_was_abandoned_is_not_completed_in_the_short_way() {
     let ended = rig.machine.complete_plain_update(at(rig.now_ms), then, id);
     assert_eq!(ended, None);
     assert_eq!(rig.machine.counts().successes, 2);
+}
+
+#[test]
+fn every_call_that_is_abandoned_is_counted_as_a_timeout() {
+    let mut rig = Rig::enabled();
+    for times in 1..=2 {
+        let id = rig.hang();
+        assert_eq!(rig.machine.counts().timeouts, times);
+        rig.end(id, CallOutcome::Completed);
+        rig.now_ms = rig.next_ms().unwrap();
+    }
+}
+
+#[test]
+fn failures_in_a_row_are_those_of_one_kind_of_call() {
+    let mut rig = Rig::loaded();
+    let in_a_row = |rig: &Rig| {
+        [CallKind::Create, CallKind::Update, CallKind::Display]
+            .map(|kind| rig.machine.failures_in_a_row(kind))
+    };
+    for times in 1..=2 {
+        let reason = match times {
+            1 => CreateReason::Load,
+            _ => CreateReason::Reset,
+        };
+        let id = rig.start(Event::CreateStarted(reason));
+        rig.end(id, failed("no memory"));
+        assert_eq!(in_a_row(&rig), [times, 0, 0]);
+        assert_eq!(rig.machine.counts().failures, u64::from(times));
+    }
+    rig.create(CreateReason::SwitchedOn);
+    for times in 1..=3 {
+        rig.now_ms = rig.next_ms().unwrap();
+        rig.update(failed("no network"));
+        assert_eq!(in_a_row(&rig), [0, times, 0]);
+    }
+    rig.display(failed("no screen"));
+    assert_eq!(in_a_row(&rig), [0, 3, 1]);
+    assert_eq!(rig.machine.failures_in_a_row(CallKind::Destroy), 0);
+}
+
+#[test]
+fn only_the_records_of_updates_that_go_well_are_routine() {
+    let mut rig = Rig::enabled();
+    let started = rig.take(DUE);
+    let id = started.call.unwrap();
+    assert!(started.record.unwrap().is_routine());
+    let ended = rig.end(id, CallOutcome::Completed);
+    assert!(ended.record.unwrap().is_routine());
+    rig.now_ms = rig.next_ms().unwrap();
+    let failed = rig.update(failed("no network"));
+    assert!(!failed.record.unwrap().is_routine());
+    let off = rig.take(Event::SwitchedOff);
+    assert!(!off.record.unwrap().is_routine());
 }

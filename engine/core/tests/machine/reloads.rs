@@ -194,3 +194,23 @@ fn other_times_hold_without_another_instance() {
     let stopped = Rig::in_state(PluginState::Disabled);
     assert_eq!(stopped.machine.schedule().next(), None);
 }
+
+#[test]
+fn another_interval_starts_the_ticks_of_a_plugin_that_runs_and_of_no_other() {
+    let reconfigured = |interval_ms: u64| Event::Reconfigured {
+        schedule: Schedule::new(
+            std::time::Duration::from_millis(interval_ms),
+            std::time::Duration::ZERO,
+        ),
+        limits: *Rig::unloaded().machine.limits(),
+    };
+    let mut rig = Rig::enabled();
+    rig.update(CallOutcome::Completed);
+    rig.at(400).take(reconfigured(INTERVAL_MS));
+    assert_eq!(rig.next_ms(), Some(INTERVAL_MS), "it ticks as before");
+    rig.take(reconfigured(70));
+    assert_eq!(rig.next_ms(), Some(400));
+    rig.take(Event::SwitchedOff);
+    rig.take(reconfigured(80));
+    assert_eq!(rig.next_ms(), None);
+}

@@ -1,6 +1,8 @@
 //! Every policy after every way to panic. The limit is one panic.
 
-use plugin_engine_core::{CallOutcome, CreateReason, Event, FaultKind, HealthPolicy, PluginState};
+use plugin_engine_core::{
+    CallOutcome, CreateReason, Event, FaultKind, FaultReport, HealthPolicy, PluginState,
+};
 
 use super::cells::{DELAY_MS, cells};
 use crate::rig::{DUE, Rig, TIMEOUT_MS, panicked, report};
@@ -212,4 +214,31 @@ cells! { thread_panicked_during_a_restart:
     restart_again_when_a_thread_panicked_during_a_restart:         Restart => "restarted unhealthy", Error, Some(3 * DELAY_MS), Unhealthy, 1;
     switch_off_at_its_end_when_a_thread_panicked_during_a_restart: Disable => "restarted switched_off", Disabled, None, Unhealthy, 1;
     unload_at_its_end_when_a_thread_panicked_during_a_restart:     Unload  => "restarted unloaded", Unloaded, None, Unhealthy, 1;
+}
+
+#[test]
+fn what_a_policy_has_done_is_said_with_the_place_of_the_panic() {
+    let mut rig = Rig::under(super::cells::policy(
+        plugin_engine_core::OnUnhealthy::Disable,
+    ));
+    rig.update(CallOutcome::Panicked(FaultReport {
+        type_name: "alloc::string::String".to_owned(),
+        location: "lib.rs:3:5".to_owned(),
+        ..report(FaultKind::Panic, "oh")
+    }));
+    let error = rig.error();
+    assert!(error.message.starts_with("switched off: "), "{error}");
+    assert_eq!(&*error.type_name, "alloc::string::String");
+    assert_eq!(&*error.location, "lib.rs:3:5");
+}
+
+#[test]
+fn the_panic_of_an_update_stands_after_a_restart_until_an_update_completes() {
+    let mut rig = update_panicked(super::cells::policy(
+        plugin_engine_core::OnUnhealthy::Restart,
+    ));
+    rig.at(DELAY_MS).create(CreateReason::Restart);
+    assert_eq!(rig.message(), Some("oh"));
+    rig.update(CallOutcome::Completed);
+    assert_eq!(rig.message(), None);
 }

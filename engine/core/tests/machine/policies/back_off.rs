@@ -322,3 +322,14 @@ fn a_restart_for_which_there_is_no_thread_is_tried_again_after_the_first_delay_a
     assert_eq!(text, "not restarted: no thread; tried again in 1s");
     assert_eq!(delays(&mut rig, 99), [8, 16]);
 }
+
+#[test]
+fn one_restart_is_said_in_the_singular() {
+    let mut rig = Rig::under(policy(Some(1)));
+    assert_eq!(delays(&mut rig, 99).len(), 1);
+    let text = rig.message().unwrap();
+    assert!(
+        text.starts_with("given up after 1 restart within 10m: "),
+        "{text}"
+    );
+}

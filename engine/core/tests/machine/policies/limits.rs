@@ -173,3 +173,25 @@ fn the_policies_are_those_that_were_set() {
     rig.machine.set_health_policy(policy);
     assert_eq!(*rig.machine.health_policy(), policy);
 }
+
+#[test]
+fn a_panic_of_those_that_are_allowed_is_not_said_to_be_why() {
+    let mut allowed = policy(OnUnhealthy::Restart);
+    allowed.panic_limit = Some(3);
+    let mut rig = Rig::under(allowed);
+    let id = rig.start(crate::rig::DUE);
+    rig.take(passed(true));
+    rig.end(id, crate::rig::panicked("oh"));
+    assert_eq!(rig.message(), Some("restarted in 4s 100ms: too much"));
+}
+
+#[test]
+fn a_policy_that_is_set_again_leaves_what_is_still_to_be_said() {
+    let mut rig = Rig::under(policy(OnUnhealthy::None));
+    let id = rig.start(crate::rig::DUE);
+    rig.take(passed(true));
+    let set_again = policy(OnUnhealthy::None);
+    rig.machine.set_health_policy(set_again);
+    rig.end(id, CallOutcome::Completed);
+    assert!(rig.take_entries().ends_with("turned_unhealthy"));
+}
