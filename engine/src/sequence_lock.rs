@@ -58,3 +58,31 @@ impl<const WORDS: usize> SequenceLock<WORDS> {
         Some((words, beside))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_written_is_read_together_with_what_lies_beside_it() {
+        let lock = SequenceLock::new([1, 2]);
+        assert_eq!(lock.try_read(|words| words[1]), Some(([1, 2], 2)));
+        lock.write(&[3, 4], || {});
+        assert_eq!(lock.try_read(|words| words[1]), Some(([3, 4], 4)));
+        lock.write(&[5], || {});
+        assert_eq!(lock.try_read(|_| ()), Some(([5, 4], ())));
+    }
+
+    #[test]
+    fn nothing_is_read_of_a_write_that_is_under_way() {
+        let lock = SequenceLock::new([1]);
+        lock.write(&[2], || assert_eq!(lock.try_read(|_| ()), None));
+        assert_eq!(lock.try_read(|_| ()), Some(([2], ())));
+    }
+
+    #[test]
+    fn nothing_is_read_where_a_write_comes_in_between() {
+        let lock = SequenceLock::new([1]);
+        assert_eq!(lock.try_read(|_| lock.write(&[2], || {})), None);
+    }
+}

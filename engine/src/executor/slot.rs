@@ -246,3 +246,79 @@ impl Waiter {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ticket(id: u64) -> CallTicket {
+        CallTicket {
+            id: CallId(id),
+            since: Moment::ZERO,
+            deadline: Moment::from_nanos(7),
+        }
+    }
+
+    #[test]
+    fn a_sample_is_of_the_call_that_has_begun_and_not_ended() {
+        let slot = Slot::default();
+        assert_eq!(slot.sample(), None);
+        slot.begin(3, ticket(5));
+        let first = slot.sample().unwrap();
+        assert_eq!((first.cell, first.call), (3, CallId(5)));
+        assert_eq!(first.deadline, Moment::from_nanos(7));
+        slot.end();
+        assert_eq!(slot.sample(), None);
+        slot.begin(3, ticket(5));
+        assert_ne!(slot.sample().unwrap().ticket, first.ticket, "another call");
+    }
+
+    #[test]
+    fn what_nobody_has_begun_of_a_chunk_can_be_taken_once() {
+        let slot = Slot::default();
+        slot.set_range((3, 6));
+        assert_eq!(slot.next_item(), Some(3));
+        assert_eq!(slot.take_rest(), Some((4, 6)));
+        assert_eq!((slot.take_rest(), slot.next_item()), (None, None));
+        slot.set_range((8, 9));
+        assert_eq!((slot.next_item(), slot.next_item()), (Some(8), None));
+        assert_eq!(slot.take_rest(), None);
+    }
+
+    #[test]
+    fn every_verdict_is_taken_once_by_whoever_comes_first() {
+        let slot = Slot::default();
+        slot.count(Verdict::Completed);
+        slot.count(Verdict::Completed);
+        slot.count(Verdict::Failed);
+        assert_eq!(slot.take_tally(), Tally(2 | 1 << 16));
+        assert_eq!(slot.take_tally(), Tally(0));
+        slot.count(Verdict::Panicked);
+        assert_eq!(slot.finish_tally(), Tally(1 << 32));
+        assert_eq!(slot.finish_tally(), Tally(0));
+        slot.count(Verdict::Skipped);
+        assert_eq!(slot.take_tally(), Tally(1 << 48));
+    }
+
+    #[test]
+    fn a_slot_is_slow_for_as_long_as_that_is_said() {
+        let slot = Slot::default();
+        assert!(!slot.is_slow());
+        slot.set_slow(true);
+        assert!(slot.is_slow());
+        slot.set_slow(false);
+        assert!(!slot.is_slow());
+    }
+
+    #[test]
+    fn who_waits_hears_the_first_end_and_none_that_is_told_later() {
+        let waiter = Waiter::default();
+        let over = std::time::Instant::now();
+        assert!(waiter.wait_until(over).is_none(), "nothing was told");
+        waiter.tell(TaskEnd::Abandoned);
+        waiter.tell(TaskEnd::Refused);
+        assert!(matches!(waiter.wait(), TaskEnd::Abandoned));
+        let told = waiter.wait_until(over);
+        assert!(matches!(told, Some(TaskEnd::Abandoned)), "{told:?}");
+    }
+}
