@@ -11,7 +11,7 @@ type Exit = unsafe extern "C" fn(c_int) -> !;
 
 /// What is called before; 0 for nothing.
 static BEFORE: AtomicUsize = AtomicUsize::new(0);
-static NEXT: Next = Next::new(c"_exit");
+static NEXT: Next = Next::new(c"_exit", c"__interceptor__exit");
 
 pub(crate) fn look_up() {
     NEXT.address();

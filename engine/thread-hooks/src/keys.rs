@@ -34,8 +34,8 @@ static TABLE: [Entry; KEYS_MAX] = [const {
     }
 }; KEYS_MAX];
 
-static CREATE: Next = Next::new(c"pthread_key_create");
-static DELETE: Next = Next::new(c"pthread_key_delete");
+static CREATE: Next = Next::new(c"pthread_key_create", c"__interceptor_pthread_key_create");
+static DELETE: Next = Next::new(c"pthread_key_delete", c"__interceptor_pthread_key_delete");
 
 pub(crate) fn look_up() {
     CREATE.address();

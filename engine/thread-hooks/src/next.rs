@@ -1,19 +1,25 @@
 //! The functions that those of this crate stand in front of, and whether they really do.
+//!
+//! In a program that a sanitizer looks into, they are those of the sanitizer: it stands in front of the system, too, in the program itself, where
+//! it gives way to a function of the program's own, and leaves its own under another name to whoever comes before it.
 
 use std::ffi::{CStr, c_void};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// The function of this name that comes after this program's own: the system's.
+/// The function of this name that comes after this program's own: a sanitizer's, if the program has one that wants to know, or the system's.
 pub(crate) struct Next {
     name: &'static CStr,
+    /// What a sanitizer calls its own.
+    of_sanitizer: &'static CStr,
     /// 0 until it was looked up.
     address: AtomicUsize,
 }
 
 impl Next {
-    pub(crate) const fn new(name: &'static CStr) -> Self {
+    pub(crate) const fn new(name: &'static CStr, of_sanitizer: &'static CStr) -> Self {
         Self {
             name,
+            of_sanitizer,
             address: AtomicUsize::new(0),
         }
     }
@@ -24,8 +30,15 @@ impl Next {
         if known != 0 {
             return Some(std::ptr::with_exposed_provenance_mut(known));
         }
-        // SAFETY: the name ends with a zero byte; looking it up runs no code.
-        let found = unsafe { libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr()) };
+        // SAFETY: the names end with a zero byte; looking them up runs no code.
+        let found = unsafe {
+            let found = libc::dlsym(libc::RTLD_DEFAULT, self.of_sanitizer.as_ptr());
+            if found.is_null() {
+                libc::dlsym(libc::RTLD_NEXT, self.name.as_ptr())
+            } else {
+                found
+            }
+        };
         if found.is_null() {
             return None;
         }
@@ -56,7 +69,7 @@ mod tests {
 
     #[test]
     fn a_function_that_libraries_would_not_find_is_told() {
-        static SELF: Next = Next::new(c"pthread_self");
+        static SELF: Next = Next::new(c"pthread_self", c"no_such_function");
         let system = SELF.address().unwrap().addr();
         assert_eq!(SELF.trouble(system), None);
         // As if this program had one of its own that it does not export.
@@ -68,8 +81,15 @@ mod tests {
     }
 
     #[test]
+    fn what_a_sanitizer_has_comes_before_what_the_system_has() {
+        static SELF: Next = Next::new(c"pthread_self", c"getppid");
+        let expected = libc::getppid as *const () as usize;
+        assert_eq!(SELF.address().unwrap().addr(), expected);
+    }
+
+    #[test]
     fn a_function_that_the_system_has_not_is_told() {
-        static NONE: Next = Next::new(c"pthread_no_such_function");
+        static NONE: Next = Next::new(c"pthread_no_such_function", c"no_such_function");
         assert_eq!(NONE.address(), None);
         assert!(NONE.trouble(0).unwrap().contains("this system has no"));
     }

@@ -57,7 +57,7 @@ static LAST_NUMBER: AtomicU64 = AtomicU64::new(0);
 /// Whether a thread was started that there was no slot for.
 static UNRECORDED: AtomicBool = AtomicBool::new(false);
 
-static CREATE: Next = Next::new(c"pthread_create");
+static CREATE: Next = Next::new(c"pthread_create", c"__interceptor_pthread_create");
 
 thread_local! {
     /// What this thread was started with. No destructor.
