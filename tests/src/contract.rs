@@ -5,7 +5,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::files::variants_dir;
+use crate::files::{profile_dir, variants_dir};
 use crate::sources::Sources;
 
 /// The version that the copies of `plugin-api` have.
@@ -62,7 +62,7 @@ impl Contract {
             .expect("cargo runs");
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "building {self:?} failed: {said}");
-        dir.join(format!("target/debug/libnoop_{name}.so"))
+        profile_dir(&dir.join("target"), "debug").join(format!("libnoop_{name}.so"))
     }
 
     /// Writes the workspace, leaving alone what is written already, so that nothing is built twice.

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Command;
 
-use crate::files::{root, variants_dir};
+use crate::files::{profile_dir, root, variants_dir};
 
 /// How a plugin file is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,8 +75,11 @@ impl Build {
             "debug"
         };
         let file = dir.join(format!("counter-{self:?}.so").to_lowercase());
-        fs::copy(target_dir.join(profile).join("libcounter.so"), &file)
-            .expect("a file can be copied");
+        fs::copy(
+            profile_dir(&target_dir, profile).join("libcounter.so"),
+            &file,
+        )
+        .expect("a file can be copied");
         Some(file)
     }
 
