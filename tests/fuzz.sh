@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Fuzzes every reader of bytes that somebody else has written, one after the other. SECONDS for each; 225 by default, which is an hour
-# for all sixteen. Needs a nightly compiler (rustup toolchain install nightly) and installs cargo-fuzz where it is missing.
+# Fuzzes every reader of bytes that somebody else has written, one after the other. SECONDS for each; 200 by default, which is an hour
+# for all eighteen. Needs a nightly compiler (rustup toolchain install nightly) and installs cargo-fuzz where it is missing.
 #
 # What is found lies in engine/fuzz/artifacts, and new inputs in engine/fuzz/target/corpus; engine/fuzz/README.md says what to do with either.
 set -euo pipefail
 cd "$(dirname "$0")/../engine/fuzz"
 
-seconds=${1:-225}
+seconds=${1:-200}
 if ! [[ $seconds =~ ^[1-9][0-9]{0,5}$ ]]; then
     echo "usage: tests/fuzz.sh [SECONDS-PER-TARGET]" >&2
     exit 2

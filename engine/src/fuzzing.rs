@@ -5,6 +5,7 @@
 
 mod boundary;
 mod bytes;
+mod lent;
 mod questions;
 mod settings;
 mod stand_in;
@@ -13,6 +14,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use minisign_verify::PublicKey;
+use plugin_api::c::{CONTRACT, CONTRACT_LEN_MAX};
 use plugin_api::manifest::DESCRIPTION_LEN_MAX;
 use plugin_engine_core::{
     INTERVAL_MAX, INTERVAL_MIN, PluginId, TIMEOUT_MAX, TIMEOUT_MIN, escape_control,
@@ -20,12 +22,13 @@ use plugin_engine_core::{
 use plugin_engine_crash_marks::{CallLeft, Remains, THREADS_MAX};
 
 use crate::config::{self, Problem};
+use crate::contract_text;
 use crate::crashes::CountsOfCrashes;
 use crate::image::{self, Image, TEXT_LEN_MAX, TEXTS_MAX};
 use crate::manifest::{Contract, Manifest};
 use crate::verify::{self, Check, DirectoryLock, Inspection, Verdict, VerifyPolicy};
 
-pub use boundary::boundary;
+pub use boundary::{boundary, boundary_c};
 pub use questions::questions;
 pub use settings::settings;
 
@@ -33,7 +36,7 @@ pub use settings::settings;
 pub type Reader = fn(&[u8]);
 
 /// Every reader by its name, which is also that of its target and of its corpus.
-pub const READERS: [(&str, Reader); 12] = [
+pub const READERS: [(&str, Reader); 14] = [
     ("manifest", manifest),
     ("image", image),
     ("loader_cache", loader_cache),
@@ -46,6 +49,8 @@ pub const READERS: [(&str, Reader); 12] = [
     ("questions", questions),
     ("settings", settings),
     ("boundary", boundary),
+    ("boundary_c", boundary_c),
+    ("contract", contract),
 ];
 
 /// The longest message of a refusal or a warning, in bytes.
@@ -288,6 +293,25 @@ pub fn signature(bytes: &[u8]) {
         if let Err(reason) = verify::check_policy(&policy) {
             assert_message(reason);
         }
+    }
+}
+
+/// The text of the contract that a file in C carries: a bounded reason, and what fits fits either way.
+pub fn contract(bytes: &[u8]) {
+    // No more is read, and what is no text is refused before it is compared.
+    let bytes = &bytes[..bytes.len().min(CONTRACT_LEN_MAX)];
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return;
+    };
+    let compared = contract_text::compare(CONTRACT, text);
+    let other_way = contract_text::compare(text, CONTRACT);
+    assert_eq!(compared.is_ok(), other_way.is_ok(), "{compared:?}");
+    match compared {
+        Err(reason) => assert_message(reason),
+        Ok(()) => match contract_text::table_len(text, "PluginModule") {
+            Ok(len) => assert!(len.is_multiple_of(8)),
+            Err(reason) => assert_message(reason),
+        },
     }
 }
 

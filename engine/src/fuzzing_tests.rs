@@ -83,6 +83,16 @@ fn answers_of_plugins_that_fuzzing_found_are_borne_as_promised() {
 }
 
 #[test]
+fn answers_of_plugins_in_c_that_fuzzing_found_are_borne_as_promised() {
+    replaying::replay(&READERS, "boundary_c", 5);
+}
+
+#[test]
+fn contracts_that_fuzzing_found_are_compared_as_promised() {
+    replay("contract");
+}
+
+#[test]
 fn samples_of_all_formats_are_judged_as_promised() {
     let dir = fuzz_dir().join("../../fixtures/files");
     for (file, bytes) in files(&dir) {

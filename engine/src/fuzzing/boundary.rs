@@ -44,7 +44,7 @@ pub(super) struct Rig {
 }
 
 impl Rig {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(contract: Contract) -> Self {
         let clock = ManualClock::new(WallTime::from_unix_nanos(1_790_000_000_000_000_000));
         // A moment of 0 stands for never in places.
         clock.advance(INTERVAL);
@@ -53,7 +53,7 @@ impl Rig {
             .clock(clock.clone())
             .build()
             .expect("an engine can be built");
-        let library = LoadedLibrary::unmapped(0, CALLS, Some(STATE), manifest(), [0; 32]);
+        let library = LoadedLibrary::unmapped(0, CALLS, Some(STATE), manifest(contract), [0; 32]);
         let rig = Self {
             events: engine.subscribe("**"),
             engine,
@@ -182,11 +182,23 @@ impl Rig {
 /// A plugin that answers anything: what it says is bounded and harmless to a terminal, the engine's books agree with each other, and
 /// what was made is destroyed once.
 pub fn boundary(bytes: &[u8]) {
+    play(bytes, Contract::Rust);
+}
+
+/// The same of a plugin in C, which may write for a text what is none, and for nothing whatever it likes.
+pub fn boundary_c(bytes: &[u8]) {
+    play(bytes, Contract::C);
+}
+
+fn play(bytes: &[u8], contract: Contract) {
     let _turn = TURN.lock();
     let mut bytes = Bytes(bytes);
     *SCRIPT.lock() = super::stand_in::Script::default();
-    SCRIPT.lock().answers.push_back(Answer::draw(&mut bytes));
-    let mut rig = Rig::new();
+    SCRIPT
+        .lock()
+        .answers
+        .push_back(Answer::draw(&mut bytes, contract));
+    let mut rig = Rig::new(contract);
     rig.check();
     for _ in 0..STEPS_MAX {
         if bytes.is_empty() {
@@ -194,7 +206,7 @@ pub fn boundary(bytes: &[u8]) {
         }
         let step = bytes.byte();
         for _ in 0..=bytes.byte() % 3 {
-            let answer = Answer::draw(&mut bytes);
+            let answer = Answer::draw(&mut bytes, contract);
             SCRIPT.lock().answers.push_back(answer);
         }
         rig.step(step);
@@ -208,7 +220,7 @@ pub fn boundary(bytes: &[u8]) {
     }
 }
 
-fn manifest() -> Manifest {
+fn manifest(contract: Contract) -> Manifest {
     Manifest {
         id: PluginId::new(ID).expect("it is an id"),
         version: "1.0.0".to_owned(),
@@ -218,8 +230,12 @@ fn manifest() -> Manifest {
         api_version: "0.1.0".to_owned(),
         compiler: "none".to_owned(),
         target: "none".to_owned(),
-        panic: "unwind".to_owned(),
-        contract: Contract::Rust,
+        panic: match contract {
+            Contract::Rust => "unwind",
+            Contract::C => "none",
+        }
+        .to_owned(),
+        contract,
     }
 }
 

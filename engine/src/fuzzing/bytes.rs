@@ -1,5 +1,8 @@
 //! Values drawn from the fuzzer's bytes: small ones mostly, and the extremes of each kind. Bytes that have run out are zeros.
 
+use super::lent::Lent;
+use crate::manifest::Contract;
+
 /// How long the long texts are: what the limits are, one less and one more, and what is far beyond them.
 const LENGTHS: [usize; 12] = [
     255, 256, 257, 1_023, 1_024, 1_025, 4_096, 4_097, 8_193, 65_536, 65_537, 300_000,
@@ -49,9 +52,27 @@ impl Bytes<'_> {
         }
     }
 
-    /// Any text: what is no UTF-8 cannot cross the boundary, because the type that does is one of texts.
-    pub(super) fn text(&mut self) -> String {
-        String::from_utf8_lossy(&self.bytes()).into_owned()
+    /// Bytes as a plugin of this contract lends them. One in C may write anything for nothing.
+    pub(super) fn lent(&mut self, contract: Contract) -> Lent {
+        let how = match contract {
+            Contract::Rust => 0,
+            Contract::C => self.byte(),
+        };
+        match how {
+            0xfe => Lent::Null,
+            0xff => Lent::Absurd,
+            _ => Lent::Bytes(self.bytes()),
+        }
+    }
+
+    /// Any text. What is no UTF-8 cannot cross the boundary in Rust, because the type that does is one of texts.
+    pub(super) fn text(&mut self, contract: Contract) -> Lent {
+        match self.lent(contract) {
+            Lent::Bytes(bytes) if contract == Contract::Rust => {
+                Lent::Bytes(String::from_utf8_lossy(&bytes).into_owned().into_bytes())
+            }
+            lent => lent,
+        }
     }
 
     /// So many bytes, or one zero if there are none.

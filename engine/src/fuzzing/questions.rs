@@ -8,6 +8,7 @@ use super::boundary::Rig;
 use super::bytes::Bytes;
 use super::stand_in::{Answer, SCRIPT};
 use crate::Engine;
+use crate::manifest::Contract;
 use crate::sequence::Sequence;
 
 /// The history that is asked about: failures, panics, commands and updates of one plugin.
@@ -23,11 +24,11 @@ impl Asked {
     fn new() -> Self {
         let _turn = super::boundary::TURN.lock();
         *SCRIPT.lock() = super::stand_in::Script::default();
-        let mut rig = Rig::new();
+        let mut rig = Rig::new(Contract::Rust);
         let mut sequence = Sequence(0x5eed_0007);
         for _ in 0..150 {
             let bytes: [u8; 64] = std::array::from_fn(|_| sequence.below(256) as u8);
-            let answer = Answer::draw(&mut Bytes(&bytes));
+            let answer = Answer::draw(&mut Bytes(&bytes), Contract::Rust);
             SCRIPT.lock().answers.push_back(answer);
             rig.step(sequence.below(7) as u8);
         }

@@ -1,17 +1,19 @@
 //! A plugin that answers what it is told to: functions of this program in the place of those of a plugin file. One of the few places with
 //! unsafe code.
 //!
-//! It keeps to the types of the contract and to nothing else. What is wrong in a way that no type of a plugin can be (a dangling text, a
+//! It keeps to the types of its contract, Rust's or C's, and to nothing else. What is wrong in a way that no type of a plugin can be (a dangling text, a
 //! thread that ends within a call) is out of reach here: that is no answer.
 
 use std::collections::VecDeque;
 
-use abi_stable::std_types::{RSlice, RStr};
+use abi_stable::std_types::RSlice;
 use parking_lot::Mutex;
 use plugin_api::abi::{CallFrame, Failure, LogRecord, Panic, TakeBytes, publish_status, status};
 
 use super::bytes::Bytes;
+use super::lent::Lent;
 use crate::library::{CallTable, StateCalls};
+use crate::manifest::Contract;
 
 /// What stands behind the address of an instance that was made.
 const MADE: u64 = 0x5eed_0001_5eed_0001;
@@ -22,28 +24,28 @@ const ACTS_MAX: u8 = 12;
 #[derive(Debug, Clone)]
 enum Act {
     Fail {
-        message: String,
-        type_name: String,
+        message: Lent,
+        type_name: Lent,
         recoverable: bool,
         retry_after_ns: u64,
     },
     View {
         kind: u8,
-        bytes: Vec<u8>,
+        bytes: Lent,
     },
     Publish {
-        name: String,
-        payload: String,
+        name: Lent,
+        payload: Lent,
         call_id: Option<u64>,
     },
     Log {
         level: u8,
-        texts: [String; 3],
+        texts: [Lent; 3],
         call_id: Option<u64>,
     },
     Panic {
-        message: String,
-        file: String,
+        message: Lent,
+        file: Lent,
         place: (u32, u32),
         in_call: bool,
     },
@@ -57,7 +59,7 @@ pub(super) struct Answer {
     status: u8,
     /// Whether a create writes an address, whatever it says otherwise.
     makes: bool,
-    state: Vec<u8>,
+    state: Lent,
 }
 
 impl Answer {
@@ -67,50 +69,54 @@ impl Answer {
             acts: Vec::new(),
             status: status::COMPLETED,
             makes: true,
-            state: Vec::new(),
+            state: Lent::Bytes(Vec::new()),
         }
     }
 
-    pub(super) fn draw(bytes: &mut Bytes<'_>) -> Self {
+    pub(super) fn draw(bytes: &mut Bytes<'_>, contract: Contract) -> Self {
         let count = bytes.byte() % ACTS_MAX;
         Self {
-            acts: (0..count).map(|_| Act::draw(bytes)).collect(),
+            acts: (0..count).map(|_| Act::draw(bytes, contract)).collect(),
             status: match bytes.byte() {
                 drawn @ 0..=9 => drawn % 3,
                 drawn => drawn,
             },
             makes: bytes.byte() != 1,
-            state: bytes.bytes(),
+            state: bytes.lent(contract),
         }
     }
 }
 
 impl Act {
-    fn draw(bytes: &mut Bytes<'_>) -> Self {
+    fn draw(bytes: &mut Bytes<'_>, contract: Contract) -> Self {
         match bytes.byte() % 6 {
             0 => Self::Fail {
-                message: bytes.text(),
-                type_name: bytes.text(),
+                message: bytes.text(contract),
+                type_name: bytes.text(contract),
                 recoverable: bytes.flag(),
                 retry_after_ns: bytes.number(),
             },
             1 => Self::View {
                 kind: bytes.byte(),
-                bytes: bytes.bytes(),
+                bytes: bytes.lent(contract),
             },
             2 => Self::Publish {
-                name: bytes.text(),
-                payload: bytes.text(),
+                name: bytes.text(contract),
+                payload: bytes.text(contract),
                 call_id: foreign(bytes),
             },
             3 => Self::Log {
                 level: bytes.byte(),
-                texts: [bytes.text(), bytes.text(), bytes.text()],
+                texts: [
+                    bytes.text(contract),
+                    bytes.text(contract),
+                    bytes.text(contract),
+                ],
                 call_id: foreign(bytes),
             },
             4 => Self::Panic {
-                message: bytes.text(),
-                file: bytes.text(),
+                message: bytes.text(contract),
+                file: bytes.text(contract),
                 place: (bytes.number() as u32, bytes.number() as u32),
                 in_call: bytes.flag(),
             },
@@ -128,8 +134,8 @@ impl Act {
                 retry_after_ns,
             } => {
                 let failure = Failure {
-                    message: RStr::from_str(message),
-                    type_name: RStr::from_str(type_name),
+                    message: message.text(),
+                    type_name: type_name.text(),
                     recoverable: *recoverable,
                     retry_after_ns: *retry_after_ns,
                 };
@@ -138,7 +144,7 @@ impl Act {
             }
             // SAFETY: as above.
             Self::View { kind, bytes } => unsafe {
-                services.view()(frame.reply, *kind, RSlice::from_slice(bytes));
+                services.view()(frame.reply, *kind, bytes.bytes());
             },
             Self::Publish {
                 name,
@@ -146,11 +152,11 @@ impl Act {
                 call_id,
             } => {
                 let call = call_id.unwrap_or(frame.call_id);
-                let (name_lent, payload_lent) = (RStr::from_str(name), RStr::from_str(payload));
+                let (name_lent, payload_lent) = (name.text(), payload.text());
                 // SAFETY: the host of the frame lives during the call.
                 let said = unsafe { services.publish()(host, call, name_lent, payload_lent) };
                 if said == publish_status::ACCEPTED {
-                    let event = (name.clone(), payload.clone());
+                    let event = (name.heard().into_owned(), payload.heard().into_owned());
                     SCRIPT.lock().published.push(event);
                 }
             }
@@ -161,9 +167,9 @@ impl Act {
             } => {
                 let record = LogRecord {
                     level: *level,
-                    target: RStr::from_str(target),
-                    message: RStr::from_str(message),
-                    spans: RStr::from_str(spans),
+                    target: target.text(),
+                    message: message.text(),
+                    spans: spans.text(),
                 };
                 // SAFETY: as above.
                 unsafe { services.log()(host, call_id.unwrap_or(frame.call_id), &record) };
@@ -175,8 +181,8 @@ impl Act {
                 in_call,
             } => {
                 let panic = Panic {
-                    message: RStr::from_str(message),
-                    file: RStr::from_str(file),
+                    message: message.text(),
+                    file: file.text(),
                     line: *line,
                     column: *column,
                 };
@@ -297,7 +303,7 @@ unsafe extern "C" fn save(
     let answer = perform(frame);
     if answer.makes {
         // SAFETY: `out` goes back as it came, during the call.
-        unsafe { (take.0)(out, RSlice::from_slice(&answer.state)) };
+        unsafe { (take.0)(out, answer.state.bytes()) };
     }
     answer.status
 }
