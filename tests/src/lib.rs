@@ -14,6 +14,7 @@ mod gate;
 mod in_c;
 mod lines;
 mod misconfigured;
+mod other_libc;
 mod poll_clock;
 mod program;
 mod pty;

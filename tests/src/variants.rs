@@ -23,13 +23,15 @@ pub enum Build {
     TargetCpu,
     /// With checks of overflows, frame pointers, and symbols resolved at the first call.
     LazilyBound,
+    /// Over another version of the crate `libc` than the engine has, which it calls.
+    OtherLibc,
     /// With panics that end the process.
     Abort,
 }
 
 impl Build {
     /// All of them that can be loaded.
-    pub const GOOD: [Self; 7] = [
+    pub const GOOD: [Self; 8] = [
         Self::Nightly,
         Self::Smallest,
         Self::DebugInfo,
@@ -37,9 +39,11 @@ impl Build {
         Self::ManyUnits,
         Self::TargetCpu,
         Self::LazilyBound,
+        Self::OtherLibc,
     ];
 
-    /// The plugin file of the crate `counter`, built like this. `None`, with words on standard error, where there is no such toolchain.
+    /// The plugin file of the crate `counter`, built like this. `None`, with words on standard error, where there is no such toolchain
+    /// or what it needs cannot be had.
     ///
     /// # Panics
     /// It cannot be built.
@@ -61,14 +65,20 @@ impl Build {
         } else {
             "target"
         });
-        let mut command = self.command();
-        command.arg("--target-dir").arg(&target_dir);
-        if !self.flags().is_empty() {
-            command.arg("--").args(self.flags());
+        if self == Self::OtherLibc {
+            if !crate::other_libc::build_counter(&target_dir) {
+                return None;
+            }
+        } else {
+            let mut command = self.command();
+            command.arg("--target-dir").arg(&target_dir);
+            if !self.flags().is_empty() {
+                command.arg("--").args(self.flags());
+            }
+            let output = command.output().expect("cargo runs");
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert!(output.status.success(), "building {self:?} failed: {said}");
         }
-        let output = command.output().expect("cargo runs");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "building {self:?} failed: {said}");
         let profile = if self == Self::Smallest {
             "release"
         } else {
@@ -123,7 +133,7 @@ impl Build {
     /// Flags for the plugin's own crate. What it depends on is built once for all.
     fn flags(self) -> &'static [&'static str] {
         match self {
-            Self::Nightly | Self::Smallest => &[],
+            Self::Nightly | Self::Smallest | Self::OtherLibc => &[],
             Self::DebugInfo => &["-Cdebuginfo=2", "-Csplit-debuginfo=off"],
             Self::OneUnit => &["-Copt-level=3", "-Ccodegen-units=1"],
             Self::ManyUnits => &["-Copt-level=2", "-Ccodegen-units=256"],
