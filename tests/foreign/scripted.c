@@ -54,6 +54,8 @@ static uint8_t update(void *instance, const plugin_call_frame *frame) {
         return 77;
     } else if (is(self, "say nonsense")) {
         return plugin_fail(frame, "caf\xe9");
+    } else if (is(self, "crash")) {
+        abort();
     } else if (is(self, "wait")) {
         plugin_publish(frame, "waiting", "");
         while (!plugin_is_cancelled(frame)) {

@@ -160,6 +160,13 @@ fn run(arguments: &Arguments) -> Result<ExitCode, String> {
     if !site.has_own_disk {
         println!("no file system can be mounted here, so the disk is never full");
     }
+    let left_out = Site::left_out(&built);
+    if !left_out.is_empty() {
+        println!(
+            "not built, so they do not come: {}; tests/chaos.sh builds them where there are cc and c++",
+            left_out.join(", ")
+        );
+    }
     let world = Arc::new(World::new(site, Arc::clone(&journal)));
     director::direct(&world, &mut random, arguments.time);
     let findings = journal.findings();

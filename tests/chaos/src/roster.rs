@@ -50,12 +50,17 @@ const fn sick(
     }
 }
 
-pub(crate) const SENTINELS: [Sentinel; 11] = [
+pub(crate) const SENTINELS: [Sentinel; 12] = [
     control("control-1", 100 * MS),
     control("control-2", 100 * MS),
     control("control-3", 100 * MS),
     control("control-4", SECOND),
     control("control-5", SECOND),
+    Sentinel {
+        of: "scripted",
+        config: "settings = { do = \"work\" }\n",
+        ..control("control-in-c", 100 * MS)
+    },
     sick(
         "late-within",
         "hangs-awhile",
@@ -116,8 +121,17 @@ pub(crate) fn sentinel_file(of: &str) -> String {
     format!("sentinel-{of}.so")
 }
 
-/// The crates that chaos is done to. `exhausts-memory` is not among them: without a limit of its own it would take the machine's.
-pub(crate) const NOISE: [&str; 45] = [
+/// Plugins in C and C++, which the compilers of the system make; where there are none, nothing of these is there.
+pub(crate) const FOREIGN: [&str; 5] = [
+    "free-space",
+    "log-matches",
+    "misbuilt",
+    "scripted",
+    "throws",
+];
+
+/// The crates that chaos is done to, and [`FOREIGN`]. `exhausts-memory` is not among them: without a limit of its own it would take the machine's.
+pub(crate) const NOISE: [&str; 50] = [
     "aborts-in-loader",
     "brings-a-library",
     "clock",
@@ -133,6 +147,7 @@ pub(crate) const NOISE: [&str; 45] = [
     "fails-permanently",
     "feed",
     "floods",
+    "free-space",
     "gated",
     "hangs",
     "hangs-awhile",
@@ -140,7 +155,9 @@ pub(crate) const NOISE: [&str; 45] = [
     "keeps-state",
     "lingers",
     "load-log",
+    "log-matches",
     "long-text",
+    "misbuilt",
     "non-text-payload",
     "noop",
     "own-runtime",
@@ -156,6 +173,7 @@ pub(crate) const NOISE: [&str; 45] = [
     "same-id",
     "schema-is-none",
     "script",
+    "scripted",
     "settings",
     "slow-create",
     "slow-destroy",
@@ -163,6 +181,7 @@ pub(crate) const NOISE: [&str; 45] = [
     "system",
     "thread-locals",
     "thread-panics",
+    "throws",
 ];
 
 /// Three builds of one plugin, which take each other's place.
@@ -177,13 +196,19 @@ pub(crate) struct Crasher {
     pub(crate) is_unseen: bool,
 }
 
-pub(crate) const CRASHERS: [Crasher; 8] = [
+pub(crate) const CRASHERS: [Crasher; 9] = [
     crasher("crash-segfault", "segfaults", "", false),
     crasher("crash-abort", "aborts", "", false),
     crasher(
         "crash-create",
         "aborts",
         "settings = { in_call = \"create\" }\n",
+        false,
+    ),
+    crasher(
+        "crash-in-c",
+        "scripted",
+        "settings = { do = \"crash\" }\n",
         false,
     ),
     crasher("crash-exit", "exits", "", false),
@@ -296,6 +321,11 @@ pub(crate) fn plugin_config(random: &mut Random) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_foreign_is_among_what_chaos_is_done_to() {
+        assert!(FOREIGN.iter().all(|name| NOISE.contains(name)));
+    }
 
     #[test]
     fn every_sentinel_is_in_every_configuration_and_has_a_file_of_its_own() {

@@ -194,6 +194,46 @@ fn configure(world: &World, random: &mut Random, config: &Path, of: &str) -> io:
         "directory-size" | "duplicates" => format!("path = {:?}\n", world.site.runs()),
         "load-log" => format!("path = {:?}\n", world.site.root.join("load.db")),
         // Nobody listens at the port that discards.
+        "free-space" => format!(
+            "path = {:?}\nleast_mib = {}\n",
+            world.site.state(),
+            random.within(0, 100)
+        ),
+        "log-matches" => {
+            let patterns = ["a.*b", "crash|panic", "(", ""];
+            format!(
+                "file = {:?}\npattern = {:?}\n",
+                world.site.said(1),
+                random.pick(&patterns)
+            )
+        }
+        "scripted" => {
+            let tasks = [
+                "work",
+                "fail",
+                "fail and retry",
+                "fail for good",
+                "panic",
+                "fail in silence",
+                "return nonsense",
+                "say nonsense",
+                "wait",
+                "make nothing",
+            ];
+            format!("do = {:?}\n", random.pick(&tasks))
+        }
+        "throws" => {
+            let what = [
+                "failure",
+                "permanent",
+                "runtime_error",
+                "out_of_range",
+                "int",
+                "in display",
+                "in the constructor",
+            ];
+            format!("throw = {:?}\n", random.pick(&what))
+        }
         "probe" => "address = \"127.0.0.1:9\"\n".to_owned(),
         "script" => {
             let scripts = ["updates * 2", "let n = 0; loop { n += 1 }", "let x = ;"];
@@ -296,8 +336,8 @@ impl Armed {
     /// Puts one there, if none is.
     pub(super) fn arm_one(&mut self, world: &World, random: &mut Random) {
         let one = random.pick(&CRASHERS);
-        // Each crash has one culprit.
-        if self.any() {
+        // Each crash has one culprit, and one that is not built is none.
+        if self.any() || !world.site.file_of(one.of).is_file() {
             return;
         }
         world.journal.did(format!("arm {}", one.id));
