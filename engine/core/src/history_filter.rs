@@ -196,7 +196,9 @@ enum Problem {
 
 /// What somebody wrote, so that it can be said to them.
 fn shown(text: &str) -> String {
-    crate::escape_control(crate::bounded(text, 80)).to_string()
+    let escaped = crate::escape_control(crate::bounded(text, 80));
+    // Bounded again: an escape is several times as long as what it stands for.
+    crate::bounded(&escaped, 160).to_owned()
 }
 
 /// Adds what is named, all or nothing.
@@ -300,5 +302,23 @@ impl fmt::Display for HistoryFilter {
             write!(f, "{between}{key}={value}")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_is_quoted_in_a_bounded_line_also_where_every_character_is_escaped() {
+        let text = "\0".repeat(500);
+        for (key, value) in [("cause", &*text), ("id", &*text), (&*text, "1")] {
+            let mut filter = HistoryFilter::default();
+            let error = filter
+                .set(key, value, WallTime::from_unix_nanos(0))
+                .unwrap_err();
+            let said = error.to_string();
+            assert!(said.len() <= 1_000 && said.contains("\\u{0}"), "{said}");
+        }
     }
 }

@@ -43,7 +43,9 @@ impl<'de> Deserialize<'de> for Time {
             fn visit_str<E: Error>(self, text: &str) -> Result<Time, E> {
                 let time = humantime::parse_rfc3339(text)
                     .map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))?;
-                Ok(Time(time.into()))
+                // Microseconds are what is written: finer ones would be read once and never again.
+                let nanos = WallTime::from(time).as_unix_nanos();
+                Ok(Time(WallTime::from_unix_nanos(nanos - nanos % 1_000)))
             }
         }
 
