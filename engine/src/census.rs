@@ -38,6 +38,20 @@ pub struct ThreadKey {
 /// A program gets one by linking the crate `plugin-engine-thread-hooks`, exporting its functions, and handing them over here with
 /// [`EngineBuilder::thread_census`](crate::EngineBuilder::thread_census); `plugin-engine` does. Called from any thread, at load and while a file is
 /// being unmapped.
+///
+/// ```
+/// use plugin_engine::{LiveThread, ThreadCensus, ThreadKey};
+///
+/// /// One that admits that it knows nothing, so that nothing is unmapped.
+/// struct Nobody;
+///
+/// impl ThreadCensus for Nobody {
+///     fn trouble(&self) -> Option<String> { Some("nobody counts".to_owned()) }
+///     fn threads(&self) -> Vec<LiveThread> { Vec::new() }
+///     fn keys(&self) -> Vec<ThreadKey> { Vec::new() }
+///     fn delete_key(&self, _: ThreadKey) {}
+/// }
+/// ```
 pub trait ThreadCensus: Send + Sync + 'static {
     /// Why the count cannot be relied on; `None` if it can.
     fn trouble(&self) -> Option<String>;

@@ -10,6 +10,32 @@ use plugin_engine_core::{Moment, WallTime};
 /// A source of time. The engine asks it once per call at least, so it should be fast.
 ///
 /// An embedder may bring one of its own. [`SystemClock`] is the default; [`ManualClock`] stands still until it is moved.
+///
+/// ```
+/// use plugin_engine::{Clock, Moment, SystemClock, WallTime};
+/// use std::time::Duration;
+///
+/// /// The machine's clock, in which a second is ten.
+/// struct TenTimesFaster(SystemClock);
+///
+/// impl Clock for TenTimesFaster {
+///     fn now(&self) -> Moment {
+///         Moment::from_nanos(self.0.now().as_nanos().saturating_mul(10))
+///     }
+///
+///     fn wall(&self) -> WallTime {
+///         self.0.wall()
+///     }
+///
+///     fn real_time_until(&self, moment: Moment) -> Option<Duration> {
+///         Some(moment.saturating_since(self.now()) / 10)
+///     }
+/// }
+///
+/// let clock = TenTimesFaster(SystemClock::new());
+/// let engine = plugin_engine::Engine::builder().clock(clock).build()?;
+/// # Ok::<(), plugin_engine::Error>(())
+/// ```
 pub trait Clock: Send + Sync + 'static {
     /// The moment now, on a clock that never goes back.
     fn now(&self) -> Moment;
@@ -27,6 +53,14 @@ pub trait Clock: Send + Sync + 'static {
 }
 
 /// The machine's own clocks: `CLOCK_MONOTONIC`, and the time of day.
+///
+/// ```
+/// use plugin_engine::{Clock, SystemClock};
+///
+/// let clock = SystemClock::new();
+/// let before = clock.now();
+/// assert!(clock.now() >= before);
+/// ```
 #[derive(Debug)]
 pub struct SystemClock {
     start_ns: u64,
@@ -78,6 +112,20 @@ impl Clock for SystemClock {
 ///
 /// Deadlines are looked at during [`ManualClock::advance`], on the thread that advances: when it returns, every call whose
 /// deadline lies behind the new time has been recorded as timed out.
+///
+/// ```
+/// use plugin_engine::{Clock, Engine, ManualClock, WallTime};
+/// use std::time::Duration;
+///
+/// let noon = WallTime::from_unix_nanos(43_200_000_000_000);
+/// let clock = ManualClock::new(noon);
+/// let engine = Engine::builder().clock(clock.clone()).build()?;
+/// clock.advance(Duration::from_secs(60));
+/// engine.run_cycle();                     // whatever is due a minute later
+/// clock.set_wall(noon);                   // changes no schedule
+/// assert_eq!(clock.now().as_nanos(), 60_000_000_000);
+/// # Ok::<(), plugin_engine::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct ManualClock {
     inner: Arc<ManualInner>,

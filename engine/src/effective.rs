@@ -95,6 +95,20 @@ pub struct EffectiveConfig {
 /// Finds out what would hold for the plugins of `plugin_dir` under the engine's file `config_file`. Reads and verifies the
 /// files, and runs no code of them.
 ///
+/// ```
+/// use plugin_engine::effective::effective;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// let file = dir.path().join("engine.toml");
+/// std::fs::write(&file, "[engine]\nworkers = 2\n")?;
+/// let shown = effective(None, Some(&file))?;
+/// let workers = shown.engine.iter().find(|one| one.key == "engine.workers").unwrap();
+/// assert_eq!(workers.value, "2");
+/// assert_eq!(workers.origin.to_string(), format!("{}:2", file.display()));
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 /// The directory or the engine's file cannot be read, or the engine's file has problems.
 pub fn effective(
@@ -222,7 +236,7 @@ fn values(config: &PluginConfig, manifest: &Manifest) -> Vec<Effective> {
         ("trial_update", flag(config.trial_update())),
         ("probation", time(config.probation())),
         ("allow_downgrade", flag(config.allow_downgrade())),
-        ("unmap", (quoted(unmap.value.as_str()), unmap.said_by)),
+        ("unmap", (quoted(unmap.value.name()), unmap.said_by)),
     ];
     let crashes = (after_crashes.value.to_string(), after_crashes.said_by);
     let health = health(config);
@@ -290,8 +304,8 @@ fn health(config: &PluginConfig) -> Vec<(&'static str, (String, SaidBy))> {
     let time = |holds: Holds<Duration>| (quoted(&keys::duration_text(holds.value)), holds.said_by);
     let count = |holds: Holds<u64>| (holds.value.to_string(), holds.said_by);
     let holds = config.health();
-    let on_unhealthy = quoted(holds.on_unhealthy.value.as_str());
-    let on_hung = quoted(holds.on_hung.value.as_str());
+    let on_unhealthy = quoted(holds.on_unhealthy.value.name());
+    let on_hung = quoted(holds.on_hung.value.name());
     let breaker = (holds.breaker.value.to_string(), holds.breaker.said_by);
     vec![
         ("panic_limit", count(holds.panic_limit)),

@@ -128,6 +128,13 @@ pub enum Error {
 
 impl Error {
     /// The stable code.
+    ///
+    /// ```
+    /// use plugin_engine::{Code, Engine};
+    ///
+    /// let error = Engine::builder().workers(0).build().unwrap_err();
+    /// assert_eq!(error.code(), Code::CONFIG_RANGE);
+    /// ```
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
@@ -153,6 +160,17 @@ impl Error {
 }
 
 /// Why a file was not loaded.
+///
+/// ```
+/// use plugin_engine::Code;
+///
+/// # let engine = plugin_engine::Engine::builder().build()?;
+/// engine.load_file("/nowhere/libclock.so")?;
+/// let refused = &engine.refused()[0];
+/// assert_eq!(refused.path(), "/nowhere/libclock.so");
+/// assert_eq!(refused.code(), Code::FILE_UNREADABLE);
+/// # Ok::<(), plugin_engine::Error>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LoadError {
@@ -391,6 +409,17 @@ pub enum ReloadError {
 
 impl ReloadError {
     /// The stable code.
+    ///
+    /// ```no_run
+    /// use plugin_engine::Error;
+    ///
+    /// # let engine = plugin_engine::Engine::builder().plugin_dir("plugins.d").build()?;
+    /// # engine.load_all();
+    /// if let Err(Error::ReloadRefused { source, .. }) = engine.reload("clock") {
+    ///     println!("plugin-engine explain {}", source.code());
+    /// }
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     #[must_use]
     pub fn code(&self) -> Code {
         match self {
@@ -419,6 +448,19 @@ fn held_in_words(plugins: &[(PluginId, String)]) -> String {
 
 impl StateError {
     /// The stable code.
+    ///
+    /// ```
+    /// use plugin_engine::{Engine, Error};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let first = Engine::builder().state_dir(dir.path()).build()?;
+    /// let Err(Error::State(second)) = Engine::builder().state_dir(dir.path()).build() else {
+    ///     panic!("two engines have one directory");
+    /// };
+    /// println!("{second} [{}]", second.code());
+    /// # Ok(()) }
+    /// ```
     #[must_use]
     pub fn code(&self) -> Code {
         match self {

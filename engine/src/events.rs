@@ -39,6 +39,17 @@ pub struct Event {
 
 impl Event {
     /// Whether it is the one event of an unhealthy episode: `plugin.<id>.unhealthy`. What a plugin publishes never is, whatever its name.
+    ///
+    /// ```
+    /// # let engine = plugin_engine::Engine::builder().build()?;
+    /// let events = engine.subscribe("**");
+    /// while let Some(event) = events.try_next() {
+    ///     if event.is_unhealthy() {
+    ///         eprintln!("{} is unhealthy: {}", event.topic, event.payload);
+    ///     }
+    /// }
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     #[must_use]
     pub fn is_unhealthy(&self) -> bool {
         // An id has no dots, and the name alone is reserved.
@@ -233,6 +244,21 @@ impl Queue {
 }
 
 /// A stream of events, from the states at the moment of subscribing on. Dropping it unsubscribes.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # let engine = plugin_engine::Engine::builder().build()?;
+/// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+/// let events = engine.subscribe("plugin.clock.**");
+/// assert!(events.try_next().is_none(), "nothing of that name is loaded");
+/// assert!(events.next_within(Duration::from_millis(1)).is_none());
+/// assert_eq!(events.lost(), 0);
+///
+/// engine.shutdown(Duration::from_secs(5))?;
+/// assert!(runtime.block_on(events.next()).is_none(), "nothing comes any more");
+/// # Ok::<(), plugin_engine::Error>(())
+/// ```
 pub struct Subscription {
     queue: Arc<Queue>,
 }
@@ -300,6 +326,16 @@ impl fmt::Debug for Subscription {
 }
 
 /// A pattern over topics, part by part: `*` stands for one part, `**` at the end for all that follow.
+///
+/// ```
+/// use plugin_engine::TopicPattern;
+///
+/// let unhealthy = TopicPattern::new("plugin.*.unhealthy");
+/// assert!(unhealthy.matches("plugin.clock.unhealthy"));
+/// assert!(!unhealthy.matches("plugin.clock.state"));
+/// assert!(TopicPattern::new("plugin.clock.**").matches("plugin.clock.disk.full"));
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Pattern {
     parts: Vec<Box<str>>,
 }

@@ -24,11 +24,14 @@
 //!
 //! How the parts fit together is in `ARCHITECTURE.md` beside this crate.
 
+#![warn(missing_debug_implementations)]
+
 mod append_list;
 mod applied;
 mod backtrace;
 mod board;
 mod builder;
+mod by_hand;
 mod cell;
 mod census;
 mod changed_plugins;
@@ -40,6 +43,7 @@ pub mod config;
 mod contract;
 mod contract_text;
 mod crashes;
+mod cycles;
 mod digest;
 mod discover;
 #[cfg(feature = "history-sqlite")]
@@ -64,6 +68,7 @@ mod lent;
 mod library;
 mod liveness;
 mod loader;
+mod loads;
 mod mailbox;
 mod manifest;
 #[cfg(all(test, any(loom, shuttle)))]
@@ -153,9 +158,10 @@ pub use why::{EngineEnd, NextKind, Why, WhyInput, WhyNext, WhyPolicy, WhyStep, e
 
 pub use plugin_api::{View, ViewKind};
 pub use plugin_engine_core::{
-    BreakerState, CallKind, Cause, Command, Counts, Denied, FILTER_KEYS, Fault, FaultKind,
-    FilterError, Health, HistoryFilter, Moment, PluginId, PluginIdError, PluginState, RejectReason,
-    Requirement, RestartPolicy, Stale, Staleness, TaskEnd, TaskKind, Transition, Unmet, WallTime,
-    bounded, escape_control,
+    Admission, BreakerState, CAUSES, CallKind, Cause, Command, Counts, Denied, EnterError,
+    FILTER_KEYS, FILTER_NAMES_MAX, Fault, FaultKind, FaultReport, FilterError, Health,
+    HistoryFilter, Moment, PluginId, PluginIdError, PluginState, RejectReason, Requirement,
+    RequirementError, RestartPolicy, STATES, Stale, Staleness, Standing, TaskEnd, TaskKind,
+    Transition, UnknownCause, UnknownState, Unmet, WallTime, bounded, escape_control,
 };
 pub use plugin_engine_crash_marks::{exiting as mark_exit, install as install_crash_marks};

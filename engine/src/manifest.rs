@@ -33,7 +33,8 @@ pub struct Manifest {
 }
 
 /// In which form a plugin file exports itself.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Contract {
     /// With `export_plugin!`: the types are compared structurally.
     Rust,
@@ -43,8 +44,12 @@ pub enum Contract {
 
 impl Contract {
     /// As manifests and the command line have it.
+    ///
+    /// ```
+    /// assert_eq!(plugin_engine::Contract::C.name(), "c");
+    /// ```
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Rust => "rust",
             Self::C => "c",

@@ -30,6 +30,18 @@ pub struct HistoryAnswer {
 }
 
 /// Something that stands between the transitions of a history on disk.
+///
+/// ```no_run
+/// use plugin_engine::{HistoryFilter, HistoryMark};
+///
+/// # let engine = plugin_engine::Engine::builder().state_dir("state").build()?;
+/// for mark in engine.query(&HistoryFilter::default()).marks {
+///     if let HistoryMark::Started { pid, .. } = mark {
+///         println!("{}: started at {} as process {pid}", mark.seq(), mark.at());
+///     }
+/// }
+/// # Ok::<(), plugin_engine::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum HistoryMark {
@@ -270,6 +282,30 @@ fn visit(engine: &Shared, filter: &HistoryFilter, each: impl FnMut(&Transition))
 ///
 /// Entries come oldest first unless said otherwise. What has left the bounded memory is not there any more; how much that is
 /// tells [`HistoryQuery::lost`].
+///
+/// ```
+/// use plugin_engine::{Cause, PluginState};
+/// use std::time::{Duration, SystemTime};
+///
+/// # let engine = plugin_engine::Engine::builder().build()?;
+/// let now = SystemTime::now();
+/// let query = engine
+///     .history("clock")
+///     .since(now - Duration::from_secs(3_600))
+///     .until(now)
+///     .generation(2)
+///     .to_state(PluginState::Error)
+///     .cause(Cause::GaveUp)
+///     .errors()
+///     .after(1_000)
+///     .newest_first()
+///     .limit(20);
+/// println!("{} older ones have left", query.lost());
+/// for entry in query {
+///     println!("{entry}");
+/// }
+/// # Ok::<(), plugin_engine::Error>(())
+/// ```
 #[must_use = "a query does nothing until it is iterated over"]
 pub struct HistoryQuery {
     engine: Arc<Shared>,

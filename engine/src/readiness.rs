@@ -16,6 +16,15 @@ use crate::engine::Engine;
 use crate::shared::Shared;
 
 /// Whether an engine is ready, and what for it waits. A copy.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// let engine = plugin_engine::Engine::builder().plugin_dir(dir.path()).build()?;
+/// engine.load_all();
+/// assert!(engine.readiness().is_ready(), "no plugin is required");
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Readiness {
@@ -50,6 +59,16 @@ impl Engine {
     /// Whether the first load is done and all plugins run that the configuration calls `required`, be it in the engine's file or in one beside
     /// a plugin file. One that is required and whose file is missing or was refused is waited for, too. Never waits for a plugin;
     /// reads the configuration beside files that were refused or unloaded.
+    ///
+    /// ```
+    /// # let engine = plugin_engine::Engine::builder().build()?;
+    /// let readiness = engine.readiness();
+    /// assert!(!readiness.is_ready(), "nothing was loaded yet");
+    /// for awaited in readiness.waiting_for {
+    ///     println!("{} is {}", awaited.name, awaited.state);
+    /// }
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     #[must_use]
     pub fn readiness(&self) -> Readiness {
         let shared = self.shared();

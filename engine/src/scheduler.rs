@@ -13,6 +13,19 @@ use crate::supervisor::{Entry, IfTaken, SuperviseError, TaskContext, TaskHandle}
 const NAME: &str = "plugin-scheduler";
 
 /// A cycle that was started. Dropping it does not stop it.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # let engine = plugin_engine::Engine::builder().build()?;
+/// let cycle = engine.start_cycle();
+/// let so_far = cycle.report();
+/// let after_a_while = cycle.wait_within(Duration::from_millis(5));
+/// let at_last = cycle.wait();
+/// assert!(so_far.completed <= after_a_while.completed);
+/// assert_eq!(at_last.due, 0, "nothing is loaded");
+/// # Ok::<(), plugin_engine::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct Cycle {
     batch: Arc<Batch>,

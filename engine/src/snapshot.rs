@@ -17,6 +17,17 @@ use crate::digest::LazyDigest;
 use crate::sequence_lock::SequenceLock;
 
 /// Everything that is known of one plugin at one moment. A copy: nothing in the engine changes through it.
+///
+/// ```no_run
+/// # let engine = plugin_engine::Engine::builder().plugin_dir("plugins.d").build()?;
+/// # engine.load_all();
+/// let clock = engine.snapshot("clock");
+/// println!("{} {} is {}", clock.id(), clock.version().unwrap_or("?"), clock.state);
+/// println!("each {:?}, no longer than {:?}", clock.interval(), clock.timeout());
+/// println!("{}: {:?}", clock.health, clock.health_reason());
+/// println!("{:?}, SHA-256 {:?}", clock.file(), clock.sha256());
+/// # Ok::<(), plugin_engine::Error>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Snapshot {
@@ -348,8 +359,8 @@ impl Plain {
             last_success: wall(last_success),
             last_display: wall(last_display),
             last_progress: progress.map(&wall_at),
-            health: Health::from_code((flags >> 18 & 3) as u8),
-            breaker: BreakerState::from_code((flags >> 20 & 3) as u8),
+            health: Health::from_code((flags >> 18 & 3) as u8).unwrap_or_default(),
+            breaker: BreakerState::from_code((flags >> 20 & 3) as u8).unwrap_or_default(),
             in_a_row: FailuresInARow::unpacked(in_a_row),
             next_update: (next != u64::MAX).then(|| wall_at(Moment::from_nanos(next))),
             counts: Counts {

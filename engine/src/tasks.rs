@@ -44,6 +44,24 @@ impl Engine {
     /// [`Engine::supervise`] for a future, on the tokio runtime from within which this is called; the closure makes a new one for each run. A
     /// future that is cancelled is dropped where it is.
     ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # let engine = plugin_engine::Engine::builder().build()?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(async {
+    /// let poller = engine.supervise_async("poller", |cx| async move {
+    ///     loop {
+    ///         cx.record_progress();
+    ///         cx.sleep_async(Duration::from_secs(1)).await;
+    ///     }
+    /// })?;
+    /// poller.cancel();
+    /// poller.ended().await;
+    /// # Ok::<(), plugin_engine::Error>(()) })?;
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Those of [`Engine::supervise`], or there is no runtime here.
     pub fn supervise_async<F, Fut>(&self, name: &str, task: F) -> Result<TaskHandle, SuperviseError>
@@ -56,12 +74,35 @@ impl Engine {
 
     /// [`Engine::supervise`] and [`Engine::supervise_async`] with more to be said: how often the task means to record progress, whether it is
     /// expected to, how it is restarted.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # let engine = plugin_engine::Engine::builder().build()?;
+    /// let feeder = engine
+    ///     .task("feeder")
+    ///     .period(Duration::from_secs(60))
+    ///     .expected()
+    ///     .start(|cx| cx.wait_for_cancel())?;
+    /// feeder.cancel();
+    /// feeder.join();
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     pub fn task<'a>(&'a self, name: &'a str) -> TaskBuilder<'a> {
         TaskBuilder::new(&self.shared().supervisor, name)
     }
 
     /// What is known of the engine's background tasks and the embedder's, and of the plugins that have ever recorded progress: who makes
     /// progress, who is busy since when, who is stale. A copy, in the order in which they were started. Never waits for any of them.
+    ///
+    /// ```
+    /// # let engine = plugin_engine::Engine::builder().build()?;
+    /// for task in engine.liveness() {
+    ///     let stale = if task.stale.is_some() { "stale" } else { "well" };
+    ///     println!("{} ({}): {stale}, {:?} s ago", task.name, task.kind, task.seconds_ago);
+    /// }
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     #[must_use]
     pub fn liveness(&self) -> Vec<TaskLiveness> {
         liveness::all(self.shared())
@@ -73,6 +114,13 @@ impl Engine {
     /// `plugin.<id>`.
     ///
     /// A task that was started just now is stale until it has recorded progress for the first time.
+    ///
+    /// ```
+    /// # let engine = plugin_engine::Engine::builder().build()?;
+    /// let error = engine.is_healthy(&["feeder"], None).unwrap_err();
+    /// assert!(error.tasks.iter().any(|stale| &*stale.name == "feeder"), "nobody has started it");
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Those that are stale, each with why.

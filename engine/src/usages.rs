@@ -12,6 +12,14 @@ use crate::usage::{PluginTallies, PluginUsage};
 impl Engine {
     /// What the calls of a plugin have used since its id became known, up to now. `None` for an unknown id. Never waits for a
     /// plugin.
+    ///
+    /// ```
+    /// # let engine = plugin_engine::Engine::builder().build()?;
+    /// if let Some(usage) = engine.plugin_usage("clock") {
+    ///     println!("{} updates of {} µs", usage.updates.calls, usage.updates.wall_mean_us);
+    /// }
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     #[must_use]
     pub fn plugin_usage(&self, id: &str) -> Option<PluginUsage> {
         let board = &self.shared().board;
@@ -20,6 +28,14 @@ impl Engine {
     }
 
     /// [`Engine::plugin_usage`] of all plugins, in the order in which they became known. Each is of one moment; together they are not.
+    ///
+    /// ```
+    /// # let engine = plugin_engine::Engine::builder().build()?;
+    /// for (id, usage) in engine.plugin_usages() {
+    ///     println!("{id}: {:?} µs of CPU time", usage.cpu_total_us);
+    /// }
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     #[must_use]
     pub fn plugin_usages(&self) -> Vec<(PluginId, PluginUsage)> {
         let board = &self.shared().board;
@@ -33,6 +49,14 @@ impl Engine {
     /// What is counted of all plugins, and how their updates are spread over times, in the order in which the plugins became known: what a monitoring system
     /// wants to know every few seconds. Each is of one moment; together they are not. Never waits for a plugin, and holds up none for longer
     /// than it takes to add up 360 numbers.
+    ///
+    /// ```
+    /// # let engine = plugin_engine::Engine::builder().build()?;
+    /// for (id, tallies) in engine.plugin_tallies() {
+    ///     println!("{id}: restarted {} times", tallies.restarts);
+    /// }
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     #[must_use]
     pub fn plugin_tallies(&self) -> Vec<(PluginId, PluginTallies)> {
         let cells = self.shared().board.registry.all();

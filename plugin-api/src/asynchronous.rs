@@ -1,5 +1,6 @@
 //! Plugins whose calls are `async fn`s: the trait that their author implements, and the plugin that it is for the engine.
 
+use std::fmt;
 use std::time::Duration;
 
 use crate::runtime::{InstanceRuntime, Interrupted};
@@ -10,7 +11,7 @@ use crate::{
 
 /// A plugin whose calls wait in a tokio runtime that lives and dies with the instance. Exported as [`Async`]:
 ///
-/// ```
+/// ```standalone_crate
 /// use std::time::Duration;
 ///
 /// use plugin_api::prelude::*;
@@ -33,6 +34,14 @@ use crate::{
 ///         self.readings += 1;
 ///         cx.publish("readings", self.readings.to_string());
 ///         Ok(())
+///     }
+///
+///     async fn display(&mut self, _cx: &DisplayContext<'_>) -> Result<View, PluginError> {
+///         Ok(View::text(format!("{} readings", self.readings)))
+///     }
+///
+///     async fn destroy(self) {
+///         sleep(Duration::from_millis(1)).await;            // says good-bye to a server
 ///     }
 /// }
 ///
@@ -134,6 +143,12 @@ pub struct Async<P> {
     plugin: P,
     /// After the plugin, which may hold what belongs to the runtime.
     runtime: InstanceRuntime,
+}
+
+impl<P: fmt::Debug> fmt::Debug for Async<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Async").field(&self.plugin).finish()
+    }
 }
 
 /// Why the call of a context is no longer waited for, if so.

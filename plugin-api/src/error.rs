@@ -19,7 +19,7 @@ use std::time::Duration;
 /// assert!(error.is_recoverable());
 /// assert_eq!(error.to_string(), "invalid digit found in string");
 /// ```
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PluginError {
     message: String,
     kind: Cow<'static, str>,
@@ -29,6 +29,14 @@ pub struct PluginError {
 
 impl PluginError {
     /// An error that may be gone at the next try: the plugin stays enabled.
+    ///
+    /// ```
+    /// use plugin_api::PluginError;
+    ///
+    /// let error = PluginError::recoverable("the server is away");
+    /// assert!(error.is_recoverable());
+    /// assert_eq!(error.type_name(), "");
+    /// ```
     #[must_use]
     pub fn recoverable(message: impl fmt::Display) -> Self {
         Self {
@@ -40,6 +48,13 @@ impl PluginError {
     }
 
     /// An error that trying again cannot mend: the plugin goes to the state Error and is not called until it is reset.
+    ///
+    /// ```
+    /// use plugin_api::PluginError;
+    ///
+    /// let error = PluginError::permanent("settings.path is no directory");
+    /// assert!(!error.is_recoverable());
+    /// ```
     #[must_use]
     pub fn permanent(message: impl fmt::Display) -> Self {
         Self {
@@ -51,6 +66,14 @@ impl PluginError {
     /// Asks for the next try after `delay` instead of after one interval.
     ///
     /// The engine keeps it between 1 ms and one day. It has no effect on a permanent error.
+    ///
+    /// ```
+    /// use plugin_api::PluginError;
+    /// use std::time::Duration;
+    ///
+    /// let error = PluginError::recoverable("too many requests").retry_after(Duration::from_secs(90));
+    /// assert_eq!(error.delay(), Some(Duration::from_secs(90)));
+    /// ```
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.retry_after = Some(delay);
@@ -59,6 +82,13 @@ impl PluginError {
 
     /// The same error, as one that trying again cannot mend:
     /// `cx.settings().map_err(|error| PluginError::from(error).into_permanent())?`.
+    ///
+    /// ```
+    /// use plugin_api::PluginError;
+    ///
+    /// let error = "ten".parse::<u32>().map_err(|error| PluginError::from(error).into_permanent());
+    /// assert!(!error.unwrap_err().is_recoverable());
+    /// ```
     #[must_use]
     pub fn into_permanent(mut self) -> Self {
         self.recoverable = false;
@@ -66,6 +96,13 @@ impl PluginError {
     }
 
     /// Names the kind of the error, in place of the Rust type it was made from.
+    ///
+    /// ```
+    /// use plugin_api::PluginError;
+    ///
+    /// let error = PluginError::recoverable("half of the tree is left").with_type("unfinished");
+    /// assert_eq!(error.type_name(), "unfinished");
+    /// ```
     #[must_use]
     pub fn with_type(mut self, name: impl Into<Cow<'static, str>>) -> Self {
         self.kind = name.into();
@@ -79,12 +116,25 @@ impl PluginError {
     }
 
     /// The delay asked for with [`PluginError::retry_after`].
+    ///
+    /// ```
+    /// use plugin_api::PluginError;
+    ///
+    /// assert_eq!(PluginError::recoverable("busy").delay(), None, "one interval");
+    /// ```
     #[must_use]
     pub fn delay(&self) -> Option<Duration> {
         self.retry_after
     }
 
     /// The Rust type of the error this was made from, or the name given with [`PluginError::with_type`]; else empty.
+    ///
+    /// ```
+    /// use plugin_api::PluginError;
+    ///
+    /// let error = PluginError::from("ten".parse::<u32>().unwrap_err());
+    /// assert_eq!(error.type_name(), "core::num::error::ParseIntError");
+    /// ```
     #[must_use]
     pub fn type_name(&self) -> &str {
         &self.kind

@@ -21,7 +21,7 @@ use crate::{
 /// `requires` names plugins that have to be there for this one to run, each with a version requirement where one is meant: the plugin is
 /// created after them and is not called while one of them is not running. A configuration may add to them.
 ///
-/// ```
+/// ```standalone_crate
 /// # use plugin_api::prelude::*;
 /// # struct Quiet;
 /// # impl Plugin for Quiet {
@@ -45,7 +45,7 @@ use crate::{
 /// # fn main() {}
 /// ```
 ///
-/// ```
+/// ```standalone_crate
 /// # use plugin_api::prelude::*;
 /// # struct Quiet;
 /// # impl Plugin for Quiet {

@@ -3,7 +3,7 @@
 //! A plugin is a crate with `crate-type = ["cdylib"]`, one `impl Plugin` and one line that exports it. The file that
 //! comes out runs in any engine that was built against a compatible `plugin-api`, whatever compiler built either.
 //!
-//! ```
+//! ```standalone_crate
 //! use plugin_api::prelude::*;
 //!
 //! #[derive(serde::Deserialize)]
@@ -47,6 +47,12 @@
 //! are what the macro expands to. With the feature `async`, `asynchronous` is the author's side of plugins that wait, and `runtime` what
 //! they wait in.
 
+#![warn(missing_debug_implementations)]
+
+#[expect(
+    missing_debug_implementations,
+    reason = "tables of addresses, which say nothing to anybody"
+)]
 pub mod abi;
 #[cfg(feature = "async")]
 mod asynchronous;

@@ -34,6 +34,18 @@ pub struct Note<const N: usize> {
 }
 
 /// The manifest while it is being put together, at compile time.
+///
+/// ```
+/// use plugin_api::manifest::{Manifest, Note};
+///
+/// // What `export_plugin!(…, id = "counter", interval = "1s")` makes of it.
+/// const MANIFEST: Manifest = Manifest::new("1.2.3", cfg!(panic = "unwind"))
+///     .id("counter")
+///     .interval("1s")
+///     .timeout("500ms")
+///     .requires("clock >= 1.2");
+/// static NOTE: Note<{ MANIFEST.description_len() }> = MANIFEST.note();
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Manifest {
     id: &'static str,

@@ -10,7 +10,7 @@ use crate::{
 /// ([`UpdateContext::time_left`]); a call that passes it is recorded as timed out and its result, when it comes at last,
 /// is discarded. A panic in any call is caught: the instance is then destroyed and created anew before the next update.
 ///
-/// ```
+/// ```standalone_crate
 /// use plugin_api::prelude::*;
 ///
 /// struct Uptime {
@@ -53,6 +53,19 @@ pub trait Plugin: Sized + Send + 'static {
 
     /// What a person sees of the plugin. Shows nothing unless the author says otherwise.
     ///
+    /// ```
+    /// # use plugin_api::prelude::*;
+    /// # struct Counter { count: u64 }
+    /// # impl Plugin for Counter {
+    /// #     fn create(_: &CreateContext) -> Result<Self, PluginError> { Ok(Self { count: 0 }) }
+    /// #     fn update(&mut self, _: &UpdateContext) -> Result<(), PluginError> { Ok(()) }
+    ///     fn display(&mut self, _: &DisplayContext) -> Result<View, PluginError> {
+    ///         Ok(View::text(format!("{} so far", self.count)))
+    ///     }
+    /// # }
+    /// # let mut counter = plugin_test_host::TestHost::new().create::<Counter>().unwrap();
+    /// # assert_eq!(counter.display().unwrap().as_text(), Some("0 so far"));
+    /// ```
     /// # Errors
     /// Shown to the person who asked, and kept until the next display that succeeds. The state does not change.
     fn display(&mut self, cx: &DisplayContext) -> Result<View, PluginError> {
@@ -64,6 +77,19 @@ pub trait Plugin: Sized + Send + 'static {
     /// the operator every violation with file, line and column. Asked for once, when the file is loaded; at most 256 KiB.
     ///
     /// With the feature `schema`, [`plugin_api::schema`](crate::schema) derives it from the type of the settings.
+    /// ```
+    /// # use plugin_api::prelude::*;
+    /// # struct Counter { count: u64 }
+    /// # impl Plugin for Counter {
+    /// #     fn create(_: &CreateContext) -> Result<Self, PluginError> { Ok(Self { count: 0 }) }
+    /// #     fn update(&mut self, _: &UpdateContext) -> Result<(), PluginError> { Ok(()) }
+    ///     fn settings_schema() -> Option<String> {
+    ///         Some(r#"{ "properties": { "start": { "type": "integer", "minimum": 0 } } }"#.to_owned())
+    ///     }
+    /// # }
+    /// # let host = plugin_test_host::TestHost::new();
+    /// # assert!(host.settings(serde_json::json!({ "start": -1 })).create::<Counter>().is_err());
+    /// ```
     #[must_use]
     fn settings_schema() -> Option<String> {
         None
@@ -73,6 +99,21 @@ pub trait Plugin: Sized + Send + 'static {
     /// if both have a [`STATE_VERSION`](Self::STATE_VERSION), between two updates, within 5 s; updates wait until the reload is
     /// through. If the reload is refused, this very instance goes on, so it must stay as it is. At most 64 MiB.
     ///
+    /// ```
+    /// # use plugin_api::prelude::*;
+    /// # struct Counter { count: u64 }
+    /// # impl Plugin for Counter {
+    /// #     fn create(_: &CreateContext) -> Result<Self, PluginError> { Ok(Self { count: 0 }) }
+    /// #     fn update(&mut self, _: &UpdateContext) -> Result<(), PluginError> { Ok(()) }
+    ///     const STATE_VERSION: u32 = 1;
+    ///
+    ///     fn save_state(&mut self, _: &SaveContext) -> Result<Vec<u8>, PluginError> {
+    ///         Ok(self.count.to_le_bytes().to_vec())
+    ///     }
+    /// # }
+    /// # let mut counter = plugin_test_host::TestHost::new().create::<Counter>().unwrap();
+    /// # counter.save_state().unwrap();
+    /// ```
     /// # Errors
     /// The reload is refused, with this as the reason.
     fn save_state(&mut self, cx: &SaveContext) -> Result<Vec<u8>, PluginError> {
@@ -85,6 +126,27 @@ pub trait Plugin: Sized + Send + 'static {
     /// Takes over what the instance before has saved: called once, right after `create`, if there is something to take over. `version`
     /// is the [`STATE_VERSION`](Self::STATE_VERSION) of who saved it, which may be older than this one's, or newer.
     ///
+    /// ```
+    /// # use plugin_api::prelude::*;
+    /// # struct Counter { count: u64 }
+    /// # impl Plugin for Counter {
+    /// #     fn create(_: &CreateContext) -> Result<Self, PluginError> { Ok(Self { count: 0 }) }
+    /// #     fn update(&mut self, _: &UpdateContext) -> Result<(), PluginError> { Ok(()) }
+    ///     const STATE_VERSION: u32 = 1;
+    ///
+    /// #     fn save_state(&mut self, _: &SaveContext) -> Result<Vec<u8>, PluginError> { Ok(vec![7; 8]) }
+    ///     fn restore_state(&mut self, _: &RestoreContext, version: u32, state: &[u8]) -> Result<(), PluginError> {
+    ///         if version != Self::STATE_VERSION {
+    ///             return Err(PluginError::permanent(format!("cannot read state of version {version}")));
+    ///         }
+    ///         self.count = u64::from_le_bytes(state.try_into()?);
+    ///         Ok(())
+    ///     }
+    /// # }
+    /// # let mut counter = plugin_test_host::TestHost::new().create::<Counter>().unwrap();
+    /// # let state = counter.save_state().unwrap();
+    /// # counter.restore_state(&state).unwrap();
+    /// ```
     /// # Errors
     /// The reload is refused, and the instance before goes on.
     fn restore_state(
@@ -100,5 +162,17 @@ pub trait Plugin: Sized + Send + 'static {
     }
 
     /// Gives back what the instance holds, for work that should not wait for `Drop` or that wants a name.
+    /// ```
+    /// # use plugin_api::prelude::*;
+    /// # struct Counter { count: u64 }
+    /// # impl Plugin for Counter {
+    /// #     fn create(_: &CreateContext) -> Result<Self, PluginError> { Ok(Self { count: 0 }) }
+    /// #     fn update(&mut self, _: &UpdateContext) -> Result<(), PluginError> { Ok(()) }
+    ///     fn destroy(self) {
+    ///         tracing::info!(self.count, "counted");
+    ///     }
+    /// # }
+    /// # plugin_test_host::TestHost::new().create::<Counter>().unwrap().destroy().unwrap();
+    /// ```
     fn destroy(self) {}
 }

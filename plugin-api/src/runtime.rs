@@ -55,6 +55,28 @@ impl Running {
 
 impl Tasks {
     /// Starts a task. The name is what is told of it should it not end with the instance, because it never comes to an `await`.
+    ///
+    /// ```
+    /// use plugin_api::prelude::*;
+    ///
+    /// struct Counts;
+    ///
+    /// impl AsyncPlugin for Counts {
+    ///     async fn create(_: &CreateContext<'_>, tasks: &Tasks) -> Result<Self, PluginError> {
+    ///         let sum = tasks.spawn("sum", async { (1..=4).sum::<u32>() });
+    ///         assert_eq!(sum.await?, 10);
+    ///         Ok(Self)
+    ///     }
+    /// #
+    /// #     async fn update(&mut self, _: &UpdateContext<'_>) -> Result<(), PluginError> {
+    /// #         Ok(())
+    /// #     }
+    /// }
+    /// #
+    /// # fn main() -> Result<(), plugin_test_host::CallError> {
+    /// #     plugin_test_host::TestHost::new().create::<Async<Counts>>()?.destroy()
+    /// # }
+    /// ```
     pub fn spawn<F>(&self, name: impl Into<String>, task: F) -> JoinHandle<F::Output>
     where
         F: Future<Output: Send> + Send + 'static,

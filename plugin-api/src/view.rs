@@ -1,6 +1,14 @@
 //! What a person sees of a plugin.
 
 /// The form of a [`View`].
+///
+/// ```
+/// use plugin_api::ViewKind;
+///
+/// assert_eq!(ViewKind::Svg.media_type(), "image/svg+xml");
+/// assert_eq!(ViewKind::from_code(ViewKind::Svg as u8), Some(ViewKind::Svg));
+/// assert_eq!(ViewKind::from_code(200), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 #[non_exhaustive]
@@ -49,6 +57,21 @@ impl ViewKind {
 }
 
 /// The result of a display: bytes, and what they are.
+///
+/// ```
+/// use plugin_api::{View, ViewKind};
+///
+/// let view = View::text("42 so far");
+/// assert_eq!((view.kind(), view.as_text()), (ViewKind::Text, Some("42 so far")));
+///
+/// let dot = View::svg("<svg xmlns=\"http://www.w3.org/2000/svg\"><circle r=\"1\"/></svg>");
+/// let page = View::html("<b>42</b> so far");
+/// let data = View::json("{\"count\":42}");
+/// let image = View::png([0x89, b'P', b'N', b'G']);
+/// assert_eq!(image.as_text(), None);
+/// assert_eq!(View::new(ViewKind::Json, "{\"count\":42}"), data);
+/// assert!(View::empty().bytes().is_empty());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct View {
     kind: ViewKind,

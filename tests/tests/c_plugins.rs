@@ -181,7 +181,7 @@ fn what_a_file_in_c_says_of_itself_is_shown_before_any_of_its_code_runs() {
     assert!(inspection.is_good(), "{:?}", inspection.refusal());
     let manifest = inspection.manifest.unwrap();
     assert_eq!(
-        (manifest.contract.as_str(), manifest.panic.as_str()),
+        (manifest.contract.name(), manifest.panic.as_str()),
         ("c", "none")
     );
     assert!(

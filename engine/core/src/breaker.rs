@@ -27,6 +27,14 @@ impl Default for BreakerPolicy {
 }
 
 /// What a breaker does.
+///
+/// ```
+/// use plugin_engine_core::BreakerState;
+///
+/// assert_eq!(BreakerState::default().name(), "off");
+/// assert_eq!(BreakerState::from_code(BreakerState::Open as u8), Some(BreakerState::Open));
+/// assert_eq!(BreakerState::from_code(200), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum BreakerState {
     /// There is none.
@@ -54,13 +62,14 @@ impl BreakerState {
 
     /// The state with this number.
     #[must_use]
-    pub const fn from_code(code: u8) -> Self {
-        match code {
+    pub const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::Off,
             1 => Self::Closed,
             2 => Self::Open,
             3 => Self::HalfOpen,
-            _ => Self::Off,
-        }
+            _ => return None,
+        })
     }
 }
 

@@ -4,6 +4,14 @@ use crate::text::bounded_message;
 use crate::{CallKind, WallTime, bounded};
 
 /// The kind of a fault.
+///
+/// ```
+/// use plugin_engine_core::FaultKind;
+///
+/// assert_eq!(FaultKind::Timeout.name(), "timeout");
+/// assert!(FaultKind::ALL.into_iter().all(|kind| FaultKind::find(kind.name()) == Some(kind)));
+/// assert_eq!(FaultKind::find("bad luck"), None);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum FaultKind {
@@ -83,6 +91,13 @@ impl std::fmt::Display for FaultKind {
 }
 
 /// A fault as it happens, before the machine has put it in its place.
+///
+/// ```
+/// use plugin_engine_core::{FaultKind, FaultReport};
+///
+/// let report = FaultReport::new(FaultKind::Failed, "the disk is away");
+/// assert!(report.location.is_empty());
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FaultReport {
     /// The kind.
@@ -112,6 +127,16 @@ impl FaultReport {
 }
 
 /// A fault: what a plugin did wrong, when, and in which call. Immutable, bounded in size, shared by reference.
+///
+/// ```
+/// use plugin_engine_core::{CallKind, Fault, FaultKind, FaultReport, WallTime};
+///
+/// let report = FaultReport::new(FaultKind::Failed, "the disk is away");
+/// let fault = Fault::new(&report, WallTime::default(), Some(CallKind::Update), true, 1);
+/// assert!(fault.says(&report), "there is nothing new in it");
+/// assert!(fault.memory() > "the disk is away".len());
+/// assert_eq!(fault.to_string(), "failed: the disk is away");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fault {
     /// The kind.

@@ -7,6 +7,13 @@ use crate::restart::{RestartPolicy, Restarts};
 use crate::{Fault, Moment};
 
 /// How well a plugin is.
+///
+/// ```
+/// use plugin_engine_core::Health;
+///
+/// assert_eq!(Health::default().name(), "unknown");
+/// assert_eq!(Health::from_code(Health::Healthy as u8), Some(Health::Healthy));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub enum Health {
     /// None of its calls has shown it yet.
@@ -34,13 +41,14 @@ impl Health {
 
     /// The health with this number.
     #[must_use]
-    pub const fn from_code(code: u8) -> Self {
-        match code {
+    pub const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::Unknown,
             1 => Self::Healthy,
             2 => Self::Degraded,
             3 => Self::Unhealthy,
-            _ => Self::Unknown,
-        }
+            _ => return None,
+        })
     }
 }
 

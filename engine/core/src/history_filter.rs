@@ -16,6 +16,24 @@ pub const FILTER_NAMES_MAX: usize = 64;
 /// Which entries of the history are wanted, and in which order. The default wants all, oldest first.
 ///
 /// Everything that is asked for has to hold: an entry of one of the ids *and* of one of the causes.
+///
+/// ```
+/// use plugin_engine_core::{HistoryFilter, PluginId, PluginState, WallTime};
+///
+/// let now = WallTime::from_unix_nanos(7_200_000_000_000);
+/// let mut filter = HistoryFilter::of(PluginId::new("clock")?);
+/// filter.set("since", "10m", now)?;                  // an age, or RFC 3339
+/// filter.set("generation", "2..5", now)?;
+/// filter.set("to_state", "Error", now)?;
+/// filter.set("limit", "20", now)?;
+/// assert!(filter.set("limit", "many", now).is_err());
+///
+/// assert_eq!(filter.limit(), 20);
+/// assert!(filter.takes_id(&PluginId::new("clock")?));
+/// assert!(filter.takes_generation(5) && !filter.takes_generation(6));
+/// assert!(filter.takes_time(now) && filter.takes_seq(1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct HistoryFilter {
     /// Of these plugins; of all if there are none.
@@ -106,6 +124,26 @@ impl HistoryFilter {
     }
 
     /// Whether this entry is wanted. Order and limit are not looked at.
+    ///
+    /// ```
+    /// use plugin_engine_core::{Cause, HistoryFilter, PluginId, PluginState, Transition, WallTime};
+    ///
+    /// let entry = Transition {
+    ///     seq: 7,
+    ///     at: WallTime::from_unix_nanos(1),
+    ///     id: PluginId::new("clock")?,
+    ///     generation: 1,
+    ///     version: None,
+    ///     from: PluginState::Enabled,
+    ///     to: PluginState::Running,
+    ///     cause: Cause::UpdateStarted,
+    ///     error: None,
+    ///     duration: None,
+    /// };
+    /// assert!(HistoryFilter { after: Some(6), ..HistoryFilter::default() }.takes(&entry));
+    /// assert!(!HistoryFilter { errors_only: true, ..HistoryFilter::default() }.takes(&entry));
+    /// # Ok::<(), plugin_engine_core::PluginIdError>(())
+    /// ```
     #[must_use]
     pub fn takes(&self, entry: &Transition) -> bool {
         self.takes_id(&entry.id)
@@ -142,6 +180,14 @@ impl HistoryFilter {
     }
 
     /// Whether entries of such a move are wanted.
+    ///
+    /// ```
+    /// use plugin_engine_core::{Cause, HistoryFilter, PluginState};
+    ///
+    /// let mut filter = HistoryFilter::default();
+    /// filter.to_states = vec![PluginState::Disabled];
+    /// assert!(!filter.takes_move(PluginState::Enabled, PluginState::Running, Cause::UpdateStarted));
+    /// ```
     #[must_use]
     pub fn takes_move(&self, from: PluginState, to: PluginState, cause: Cause) -> bool {
         (self.from_states.is_empty() || self.from_states.contains(&from))

@@ -6,6 +6,16 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 /// The id of a plugin: `[a-z0-9][a-z0-9_-]{0,63}`. Cheap to clone.
+///
+/// ```
+/// use plugin_engine_core::PluginId;
+///
+/// let id = PluginId::new("clock-2")?;
+/// assert_eq!(id.as_str(), "clock-2");
+/// assert!(PluginId::new("Clock 2").is_err());
+/// assert_eq!(PluginId::nearest("Clock 2"), "clock_2");
+/// # Ok::<(), plugin_engine_core::PluginIdError>(())
+/// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PluginId(Arc<str>);
 

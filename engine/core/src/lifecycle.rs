@@ -17,6 +17,10 @@ macro_rules! causes {
 
         impl Cause {
             /// The cause in snake case, as JSON and the command line have it.
+            ///
+            /// ```
+            /// assert_eq!(plugin_engine_core::Cause::UpdateTimedOut.name(), "update_timed_out");
+            /// ```
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$cause => $name,)+ }
@@ -115,6 +119,13 @@ causes! {
 
 impl Cause {
     /// The cause with this number.
+    ///
+    /// ```
+    /// use plugin_engine_core::{CAUSES, Cause};
+    ///
+    /// assert_eq!(Cause::UpdateStarted.name(), "update_started");
+    /// assert!(CAUSES.iter().all(|cause| Cause::from_code(*cause as u8) == Some(*cause)));
+    /// ```
     #[must_use]
     pub fn from_code(code: u8) -> Option<Self> {
         CAUSES.get(usize::from(code)).copied()

@@ -13,6 +13,17 @@ pub const RESTARTS_MAX: u32 = 1_000;
 pub const JITTER_PERCENT_MAX: u8 = 100;
 
 /// How restarts back off, and how many there may be.
+///
+/// ```
+/// use plugin_engine_core::RestartPolicy;
+/// use std::time::Duration;
+///
+/// let policy = RestartPolicy::default();
+/// assert_eq!(policy.delay(0), Duration::from_secs(1));
+/// assert_eq!(policy.delay(2), Duration::from_secs(4));
+/// assert_eq!(policy.delay(20), Duration::from_secs(30));
+/// assert!(policy.shortest_round() < policy.window);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RestartPolicy {
     /// The delay before the first restart; each next one waits twice as long.

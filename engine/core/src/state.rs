@@ -4,6 +4,14 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The state of a plugin. There are no others.
+///
+/// ```
+/// use plugin_engine_core::PluginState;
+///
+/// assert_eq!(PluginState::Error.name(), "Error");
+/// assert_eq!(PluginState::from_code(0), Some(PluginState::Unloaded));
+/// assert_eq!("enabled".parse(), Ok(PluginState::Enabled));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum PluginState {
@@ -79,6 +87,13 @@ impl FromStr for PluginState {
 }
 
 /// One entry into plugin code.
+///
+/// ```
+/// use plugin_engine_core::CallKind;
+///
+/// assert_eq!(CallKind::SaveState.name(), "save_state");
+/// assert_eq!(CallKind::from_code(1), Some(CallKind::Update));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum CallKind {
@@ -132,6 +147,15 @@ impl fmt::Display for CallKind {
 }
 
 /// What a person or an embedder can ask of a plugin.
+///
+/// ```
+/// use plugin_engine_core::{Admission, Command, PluginState};
+///
+/// assert_eq!(Command::Reset.name(), "reset");
+/// assert_eq!(Command::Enable.admission(PluginState::Enabled), Admission::AlreadySo);
+/// let legal: Vec<_> = Command::legal_in(PluginState::Unloaded).collect();
+/// assert_eq!(legal, [Command::Load, Command::Unload, Command::Reload, Command::Forget]);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Command {
     /// Map the library and create the instance.

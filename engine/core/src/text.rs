@@ -6,12 +6,20 @@ use std::borrow::Cow;
 pub const MESSAGE_LEN_MAX: usize = 1_024;
 
 /// The beginning of `text`, at most `len_max` bytes of it, cut at a character boundary.
+///
+/// ```
+/// assert_eq!(plugin_engine_core::bounded("Grüße", 3), "Gr", "an ü takes two bytes");
+/// ```
 #[must_use]
 pub fn bounded(text: &str, len_max: usize) -> &str {
     &text[..text.floor_char_boundary(len_max)]
 }
 
 /// `text` with every control character written as an escape, so that it cannot steer a terminal or break a line.
+///
+/// ```
+/// assert_eq!(plugin_engine_core::escape_control("red: \x1b[31m"), "red: \\u{1b}[31m");
+/// ```
 #[must_use]
 pub fn escape_control(text: &str) -> Cow<'_, str> {
     // Bidirectional overrides are no control characters by category, but reorder what a person reads.

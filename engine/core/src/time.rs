@@ -4,6 +4,17 @@ use std::num::NonZeroU64;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// A moment of the engine's monotonic clock: nanoseconds since the clock was made. 584 years fit.
+///
+/// ```
+/// use plugin_engine_core::Moment;
+/// use std::time::Duration;
+///
+/// let start = Moment::from_nanos(500);
+/// let later = start.saturating_add(Duration::from_nanos(100));
+/// assert_eq!(later.as_nanos(), 600);
+/// assert_eq!(later.saturating_since(start), Duration::from_nanos(100));
+/// assert_eq!(start.saturating_since(later), Duration::ZERO);
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Moment(u64);
 
@@ -47,6 +58,17 @@ pub(crate) fn nanos(duration: Duration) -> u64 {
 /// A moment of the wall clock: nanoseconds since 1970-01-01 UTC, without leap seconds, to the year 2554.
 ///
 /// The first nanosecond of 1970 stands for everything before it, too, so that an absent time takes no room of its own.
+///
+/// ```
+/// use plugin_engine_core::WallTime;
+/// use std::time::Duration;
+///
+/// let start = WallTime::from_unix_nanos(1_000_000_000);
+/// let later = start.saturating_add(Duration::from_millis(250));
+/// assert_eq!(later.to_string(), "1970-01-01T00:00:01.250Z");
+/// assert_eq!(later.as_unix_nanos(), 1_250_000_000);
+/// assert_eq!(later.saturating_since(start), Duration::from_millis(250));
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct WallTime(NonZeroU64);
 

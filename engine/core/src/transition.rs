@@ -35,6 +35,25 @@ pub struct Transition {
 
 impl Transition {
     /// Whether this is one of the entries of a plugin that works: an update started or completed.
+    ///
+    /// ```
+    /// use plugin_engine_core::{Cause, PluginId, PluginState, Transition, WallTime};
+    ///
+    /// let entry = Transition {
+    ///     seq: 7,
+    ///     at: WallTime::from_unix_nanos(1),
+    ///     id: PluginId::new("clock")?,
+    ///     generation: 1,
+    ///     version: None,
+    ///     from: PluginState::Enabled,
+    ///     to: PluginState::Running,
+    ///     cause: Cause::UpdateStarted,
+    ///     error: None,
+    ///     duration: None,
+    /// };
+    /// assert!(entry.is_routine());
+    /// # Ok::<(), plugin_engine_core::PluginIdError>(())
+    /// ```
     #[must_use]
     pub fn is_routine(&self) -> bool {
         self.error.is_none() && matches!(self.cause, Cause::UpdateStarted | Cause::UpdateCompleted)

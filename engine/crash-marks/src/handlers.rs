@@ -35,6 +35,11 @@ type PlainHandler = extern "C" fn(c_int);
 /// An overflow of the stack is marked where its thread has a stack for signals: threads of Rust programs do. A process that ends by
 /// `_exit`, or by a handler that was installed later and does not pass the signal on, leaves none; for the former there is
 /// [`exiting`](crate::exiting).
+///
+/// ```
+/// // First thing in `main`:
+/// plugin_engine_crash_marks::install();
+/// ```
 pub fn install() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

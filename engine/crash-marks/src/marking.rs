@@ -123,6 +123,11 @@ pub(crate) fn unmark() {
 
 /// Says that this thread is about to end the process with this status, in a way that runs no exit handlers (`_exit`). For programs that put
 /// a function of their own in front of the system's. May be called at any place, also in a signal handler.
+///
+/// ```no_run
+/// plugin_engine_crash_marks::exiting(3);
+/// // … and now `_exit(3)`, which runs nothing that could say so afterwards.
+/// ```
 pub fn exiting(status: i32) {
     mark(How::Exit(status));
 }

@@ -2,6 +2,7 @@
 
 mod settle;
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Weak};
@@ -31,6 +32,29 @@ use crate::verify::VerifyPolicy;
 use settle::StartOptions;
 
 /// Makes an [`Engine`]. Every value has a default; each is checked by [`EngineBuilder::build`].
+///
+/// ```
+/// use plugin_engine::Engine;
+/// use std::time::Duration;
+///
+/// let engine = Engine::builder()
+///     .plugin_dir("plugins.d")
+///     .workers(2)
+///     .threads_max(64)
+///     .libraries_max(100)
+///     .create_timeout(Duration::from_secs(10))
+///     .display_timeout(Duration::from_secs(1))
+///     .destroy_timeout(Duration::from_secs(1))
+///     .trial_timeout(Duration::from_secs(5))
+///     .state_timeout(Duration::from_secs(5))
+///     .load_timeout(Duration::from_secs(5))
+///     .startup_budget(Duration::from_secs(20))
+///     .history_bytes_max(64 << 20)
+///     .backtraces(false)
+///     .build()?;
+/// assert_eq!(engine.usage().threads_max, 64);
+/// # Ok::<(), plugin_engine::Error>(())
+/// ```
 #[must_use = "a builder does nothing until it is built"]
 #[derive(Default)]
 pub struct EngineBuilder {
@@ -65,8 +89,24 @@ pub struct EngineBuilder {
     faults: Option<FaultHook>,
 }
 
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuilder")
+            .field("plugin_dir", &self.plugin_dir)
+            .field("config_file", &self.config_file)
+            .field("state_dir", &self.state_dir)
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Engine {
     /// Begins to make an engine.
+    ///
+    /// ```
+    /// let engine = plugin_engine::Engine::builder().workers(2).build()?;
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     pub fn builder() -> EngineBuilder {
         EngineBuilder::default()
     }
@@ -82,6 +122,18 @@ impl EngineBuilder {
     /// The engine's configuration file. Its `[engine]` is read by [`EngineBuilder::build`], where what is said here by code comes
     /// first; `[[plugin]]`, `[defaults]` and `[verify]` are read by every [`Engine::load_all`] and [`Engine::load_file`].
     /// A file that no longer requires signatures, or no longer names a lock, as it did at the build, is an error of the load.
+    ///
+    /// ```
+    /// use plugin_engine::Engine;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let file = dir.path().join("engine.toml");
+    /// std::fs::write(&file, "[engine]\nworkers = 2\n")?;
+    /// let engine = Engine::builder().config_file(&file).build()?;
+    /// assert_eq!(engine.usage().workers, 2);
+    /// # Ok(()) }
+    /// ```
     pub fn config_file(mut self, file: impl Into<PathBuf>) -> Self {
         self.config_file = Some(file.into());
         self
@@ -154,6 +206,18 @@ impl EngineBuilder {
     }
 
     /// How long a file has to stay as it is before [`Engine::watch`] takes a change of it for one: 1 ms to one minute, by default 200 ms.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let engine = plugin_engine::Engine::builder()
+    ///     .plugin_dir("plugins.d")
+    ///     .watch_settle(Duration::from_millis(500))
+    ///     .watch_grace(Duration::from_secs(5))
+    ///     .watch_rescan(Duration::from_secs(30))
+    ///     .build()?;
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     #[cfg(feature = "watch")]
     pub fn watch_settle(mut self, time: Duration) -> Self {
         self.watch_settle = Some(time);
@@ -162,6 +226,12 @@ impl EngineBuilder {
 
     /// How long a file has to be gone before [`Engine::watch`] unloads its plugins: 1 ms to one hour, by default 2 s. A file that comes
     /// back within that time was replaced. No shorter than the time in which changes settle, whatever is said here.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let builder = plugin_engine::Engine::builder().watch_grace(Duration::from_secs(5));
+    /// ```
     #[cfg(feature = "watch")]
     pub fn watch_grace(mut self, time: Duration) -> Self {
         self.watch_grace = Some(time);
@@ -170,6 +240,12 @@ impl EngineBuilder {
 
     /// How often [`Engine::watch`] looks at the directory even if nothing was noticed, because not everything is: 10 ms to one day, by
     /// default 5 s.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let builder = plugin_engine::Engine::builder().watch_rescan(Duration::from_secs(30));
+    /// ```
     #[cfg(feature = "watch")]
     pub fn watch_rescan(mut self, time: Duration) -> Self {
         self.watch_rescan = Some(time);
@@ -184,6 +260,13 @@ impl EngineBuilder {
     }
 
     /// How long entries of the history are kept on disk, where there is a state directory: one minute to ten years, by default 30 days.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// let week = Duration::from_secs(7 * 24 * 3_600);
+    /// let builder = plugin_engine::Engine::builder().state_dir("state").history_kept_for(week);
+    /// ```
     #[cfg(feature = "history-sqlite")]
     pub fn history_kept_for(mut self, time: Duration) -> Self {
         self.history_kept_for = Some(time);
@@ -191,6 +274,10 @@ impl EngineBuilder {
     }
 
     /// How many bytes the history may take on disk before its oldest entries leave: 1 MiB to 16 TiB, by default 1 GiB.
+    ///
+    /// ```
+    /// let builder = plugin_engine::Engine::builder().state_dir("state").history_file_bytes_max(64 << 20);
+    /// ```
     #[cfg(feature = "history-sqlite")]
     pub fn history_file_bytes_max(mut self, bytes: u64) -> Self {
         self.history_file_bytes_max = Some(bytes);
@@ -205,12 +292,38 @@ impl EngineBuilder {
 
     /// What plugin files must fulfil beyond being good plugins: signatures, a lock, owners. By default what `[verify]` of the
     /// configuration file says, which has no say when this is given.
+    ///
+    /// ```
+    /// use plugin_engine::{Engine, VerifyPolicy};
+    ///
+    /// let mut policy = VerifyPolicy::default();
+    /// policy.trusted_owners = vec![1_001];
+    /// let engine = Engine::builder().plugin_dir("plugins.d").verify_policy(policy).build()?;
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     pub fn verify_policy(mut self, policy: VerifyPolicy) -> Self {
         self.verify_policy = Some(policy);
         self
     }
 
     /// A count of the process's threads and keys, without which no plugin file is unmapped, whatever `unmap` is. See [`ThreadCensus`].
+    ///
+    /// ```
+    /// use plugin_engine::{Engine, LiveThread, ThreadCensus, ThreadKey};
+    ///
+    /// /// One that admits that it knows nothing, so that nothing is unmapped.
+    /// struct Nobody;
+    ///
+    /// impl ThreadCensus for Nobody {
+    ///     fn trouble(&self) -> Option<String> { Some("nobody counts".to_owned()) }
+    ///     fn threads(&self) -> Vec<LiveThread> { Vec::new() }
+    ///     fn keys(&self) -> Vec<ThreadKey> { Vec::new() }
+    ///     fn delete_key(&self, _: ThreadKey) {}
+    /// }
+    ///
+    /// let engine = Engine::builder().thread_census(Nobody).build()?;
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     pub fn thread_census(mut self, census: impl ThreadCensus) -> Self {
         self.census = Some(Box::new(census));
         self
@@ -224,12 +337,31 @@ impl EngineBuilder {
     /// leave; without them a plugin was only being called when the process ended.
     ///
     /// [`install_crash_marks`]: crate::install_crash_marks
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let state = dir.path().join("state");
+    /// plugin_engine::install_crash_marks();
+    /// let engine = plugin_engine::Engine::builder().state_dir(&state).build()?;
+    /// assert!(state.is_dir());
+    /// # Ok(()) }
+    /// ```
     pub fn state_dir(mut self, dir: impl Into<PathBuf>) -> Self {
         self.state_dir = Some(dir.into());
         self
     }
 
     /// Another clock than the machine's.
+    ///
+    /// ```
+    /// use plugin_engine::{Engine, ManualClock, WallTime};
+    ///
+    /// let clock = ManualClock::new(WallTime::default());
+    /// let engine = Engine::builder().clock(clock.clone()).build()?;
+    /// clock.advance(std::time::Duration::from_secs(3_600));
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     pub fn clock(mut self, clock: impl Clock) -> Self {
         self.clock = Some(Arc::new(clock));
         self
@@ -246,6 +378,15 @@ impl EngineBuilder {
     }
 
     /// Makes the engine and starts its threads.
+    ///
+    /// ```
+    /// use plugin_engine::{Code, Engine};
+    ///
+    /// let engine = Engine::builder().plugin_dir("plugins.d").build()?;
+    /// let refused = Engine::builder().workers(1_000).build().unwrap_err();
+    /// assert_eq!(refused.code(), Code::CONFIG_RANGE);
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A value is out of its range, the state directory cannot be used or another engine has it, or a thread could not be started.

@@ -21,7 +21,9 @@ mod supervision;
 mod unmapping;
 mod usage;
 
+use std::cmp::Ordering;
 use std::fmt::{self, Write};
+use std::hash::{Hash, Hasher};
 
 const HEAD: &str = "\
 # Codes
@@ -33,6 +35,18 @@ Written by `cargo run --package plugin-engine --example codes`, and compared wit
 ";
 
 /// The stable code of a refusal, such as `PE0113`, with its explanation.
+///
+/// ```
+/// use plugin_engine::Code;
+///
+/// let code = Code::find("[pe0110]").expect("there is such a code");
+/// assert_eq!((code, code.as_str()), (Code::FILE_NO_LIBRARY, "PE0110"));
+/// println!("{code}: {}. {}", code.title(), code.cause());
+/// println!("It looks like this: {}", code.example());
+/// println!("What to do: {}", code.remedy());
+/// assert!(Code::all().count() > 50);
+/// assert!(Code::reference().contains("PE0110"));
+/// ```
 #[derive(Clone, Copy)]
 pub struct Code(&'static Entry);
 
@@ -159,6 +173,24 @@ impl PartialEq for Code {
 }
 
 impl Eq for Code {}
+
+impl Hash for Code {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.code.hash(state);
+    }
+}
+
+impl PartialOrd for Code {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Code {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.code.cmp(other.0.code)
+    }
+}
 
 impl PartialEq<&str> for Code {
     fn eq(&self, other: &&str) -> bool {

@@ -20,9 +20,21 @@ pub enum FileKind {
 /// Reads a file and says which kind it is: the one of which it has more keys, or as which it has fewer problems. Where there is no
 /// difference, a file that lies beside a plugin file speaks of that.
 ///
+/// ```
+/// use plugin_engine::config::{FileKind, check};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// let file = dir.path().join("engine.toml");
+/// std::fs::write(&file, "[[plugin]]\nid = \"clock\"\ninterval = \"2s\"\n")?;
+/// assert_eq!(check(&file)?, FileKind::Engine);
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 /// The file cannot be read, or has problems: all of them.
-pub fn check(path: &Path) -> Result<FileKind, ConfigError> {
+pub fn check(path: impl AsRef<Path>) -> Result<FileKind, ConfigError> {
+    let path = path.as_ref();
     let absent = || std::io::Error::from(rustix::io::Errno::NOENT);
     let source = super::source(path)?.ok_or_else(|| ConfigError::unreadable(path, absent()))?;
     let engine = read_engine_text(&source).map(|_| FileKind::Engine);

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// What becomes of the code of a plugin file that nothing uses any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 #[non_exhaustive]
 pub enum UnmapPolicy {
     /// It stays mapped for the life of the process.
@@ -25,8 +25,15 @@ impl UnmapPolicy {
     }
 
     /// As the word stands in a file.
+    ///
+    /// ```
+    /// use plugin_engine::UnmapPolicy;
+    ///
+    /// assert_eq!(UnmapPolicy::WhenSafe.name(), "when-safe");
+    /// assert_eq!(UnmapPolicy::default().name(), "never");
+    /// ```
     #[must_use]
-    pub fn as_str(self) -> &'static str {
+    pub fn name(self) -> &'static str {
         match self {
             Self::Never => "never",
             Self::WhenSafe => "when-safe",
@@ -36,7 +43,7 @@ impl UnmapPolicy {
 
 impl fmt::Display for UnmapPolicy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(self.name())
     }
 }
 
@@ -61,7 +68,7 @@ impl UnhealthyPolicy {
         }
     }
 
-    pub(crate) fn as_str(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         Self::WORDS[self as usize]
     }
 }
@@ -83,7 +90,7 @@ impl HungPolicy {
         }
     }
 
-    pub(crate) fn as_str(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         Self::WORDS[self as usize]
     }
 }
@@ -117,13 +124,13 @@ mod tests {
     #[test]
     fn every_word_means_what_is_called_so() {
         for word in UnmapPolicy::WORDS {
-            assert_eq!(UnmapPolicy::of(word).as_str(), *word);
+            assert_eq!(UnmapPolicy::of(word).name(), *word);
         }
         for word in UnhealthyPolicy::WORDS {
-            assert_eq!(UnhealthyPolicy::of(word).as_str(), *word);
+            assert_eq!(UnhealthyPolicy::of(word).name(), *word);
         }
         for word in HungPolicy::WORDS {
-            assert_eq!(HungPolicy::of(word).as_str(), *word);
+            assert_eq!(HungPolicy::of(word).name(), *word);
         }
     }
 }

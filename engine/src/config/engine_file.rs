@@ -151,10 +151,21 @@ impl EngineSays {
 impl VerifyPolicy {
     /// Reads the `[verify]` table of an engine's configuration file.
     ///
+    /// ```
+    /// use plugin_engine::VerifyPolicy;
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// let file = dir.path().join("engine.toml");
+    /// std::fs::write(&file, "[verify]\nallow_rpath = true\n")?;
+    /// assert!(VerifyPolicy::from_config_file(&file)?.allow_rpath);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// The file cannot be read, or anything in it is not good.
-    pub fn from_config_file(path: &Path) -> Result<Self, ConfigError> {
-        Ok(Self::clone(&super::read_engine(path)?.verify))
+    pub fn from_config_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        Ok(Self::clone(&super::read_engine(path.as_ref())?.verify))
     }
 }
 

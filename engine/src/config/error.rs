@@ -35,6 +35,21 @@ pub(crate) mod code {
 /// What is wrong with a configuration: all that was found, not only the first.
 ///
 /// As text it is one line with the first problem, and how many there are besides.
+///
+/// ```
+/// use plugin_engine::{Code, config};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// let file = dir.path().join("engine.toml");
+/// std::fs::write(&file, "[engine]\nworkers = 0\nworkerz = 1\n")?;
+/// let error = config::check(&file).unwrap_err();
+/// assert_eq!((error.count(), error.code()), (2, Code::CONFIG_OUT_OF_RANGE));
+/// for problem in error.problems() {
+///     println!("{problem} [{}]", problem.code());
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// Never empty.
@@ -136,6 +151,21 @@ impl fmt::Display for ConfigError {
 impl std::error::Error for ConfigError {}
 
 /// One thing that is wrong, and where.
+///
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// let file = dir.path().join("engine.toml");
+/// std::fs::write(&file, "[engine]\nworkerz = 1\n")?;
+/// let error = plugin_engine::config::check(&file).unwrap_err();
+/// let problem = &error.problems()[0];
+/// assert_eq!(problem.path(), Some(&*file));
+/// assert_eq!((problem.line(), problem.column(), problem.length()), (Some(2), Some(1), Some(7)));
+/// assert_eq!(problem.source_line(), Some(("workerz = 1", 0..7)));
+/// println!("{}: {}", problem.code(), problem.reason());
+/// println!("{}", problem.help_text().unwrap_or_default());
+/// # Ok(()) }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
     code: Code,

@@ -7,6 +7,12 @@ use plugin_engine_core::REQUIREMENTS_MAX;
 use super::keys::{self, Default, Key, Kind, Section};
 
 /// The JSON Schema of a configuration file: of the engine's, or of one beside a plugin file. Ends with a line feed.
+///
+/// ```
+/// let schema: serde_json::Value = serde_json::from_str(&plugin_engine::config::schema())?;
+/// assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[must_use]
 pub fn schema() -> String {
     let schema = json!({

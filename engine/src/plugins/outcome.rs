@@ -119,6 +119,12 @@ pub enum LoadOutcome {
 
 impl LoadOutcome {
     /// Whether the plugin runs, or is switched off on purpose.
+    ///
+    /// ```no_run
+    /// # let engine = plugin_engine::Engine::builder().plugin_dir("plugins.d").build()?;
+    /// let all_run = engine.load_all().iter().all(|outcome| outcome.is_good());
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     #[must_use]
     pub fn is_good(&self) -> bool {
         matches!(
@@ -153,6 +159,15 @@ impl LoadOutcome {
     }
 
     /// The stable code, if the plugin does not run and that is not on purpose.
+    ///
+    /// ```
+    /// use plugin_engine::Code;
+    ///
+    /// # let engine = plugin_engine::Engine::builder().build()?;
+    /// let outcomes = engine.load_file("/nowhere/libclock.so")?;
+    /// assert_eq!(outcomes[0].code(), Some(Code::FILE_UNREADABLE));
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     #[must_use]
     pub fn code(&self) -> Option<Code> {
         match self {

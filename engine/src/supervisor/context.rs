@@ -14,6 +14,28 @@ use super::task::{self, Task};
 /// Progress is that of the task's own loop: [`TaskContext::record_progress`], [`TaskContext::busy`] and [`TaskContext::protect`] count only on the
 /// thread that runs the task, or within the poll of its future. From a thread that helps it they do nothing, so that a loop which is dead is
 /// known to be dead although its helper still beats.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// # let engine = plugin_engine::Engine::builder().build()?;
+/// let task = engine.supervise("digest", |cx| {
+///     while !cx.is_cancelled() {
+///         let busy = cx.busy();               // "busy since" tells of what is done here
+///         println!("{} works", cx.name());
+///         drop(busy);
+///         cx.record_progress();
+///         let zone = cx.protect();            // known to be long: not stale however long it lasts
+///         drop(zone);
+///         if !cx.sleep(Duration::from_secs(60)) {
+///             break;
+///         }
+///     }
+/// })?;
+/// task.cancel();
+/// task.join();
+/// # Ok::<(), plugin_engine::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct TaskContext {
     task: Arc<Task>,
@@ -53,6 +75,17 @@ impl TaskContext {
     }
 
     /// Blocks until the task is to end.
+    ///
+    /// ```
+    /// # let engine = plugin_engine::Engine::builder().build()?;
+    /// let task = engine.supervise("holds-a-lock", |cx| {
+    ///     // Takes the lock, and gives it back when it is told to end.
+    ///     cx.wait_for_cancel();
+    /// })?;
+    /// task.cancel();
+    /// task.join();
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     pub fn wait_for_cancel(&self) {
         self.task.wait_for_cancel();
     }
@@ -65,6 +98,20 @@ impl TaskContext {
 
     /// [`TaskContext::sleep`] as a future, which needs no timer of the runtime. A future that is cancelled is dropped where it is, so this
     /// does not have to say so.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # let engine = plugin_engine::Engine::builder().build()?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(async {
+    /// let once = engine.supervise_async("once", |cx| async move {
+    ///     cx.sleep_async(Duration::from_millis(1)).await;
+    /// })?;
+    /// once.ended().await;
+    /// # Ok::<(), plugin_engine::Error>(()) })?;
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     pub fn sleep_async(&self, time: Duration) -> Sleep {
         let until = self.task.pulse.now().saturating_add(time);
         Sleep::until(Arc::clone(&self.task), until)

@@ -100,6 +100,25 @@ impl Drop for Entry {
 }
 
 /// What is said of a task before it starts. See [`Engine::task`](crate::Engine::task).
+///
+/// ```
+/// use plugin_engine::RestartPolicy;
+/// use std::time::Duration;
+///
+/// # let engine = plugin_engine::Engine::builder().build()?;
+/// let feeder = engine
+///     .task("feeder")
+///     .period(Duration::from_secs(60))
+///     .expected()
+///     .restart(RestartPolicy { max_restarts: Some(3), ..RestartPolicy::default() })
+///     .start(|cx| {
+///         while cx.sleep(Duration::from_secs(60)) {
+///             cx.record_progress();
+///         }
+///     })?;
+/// feeder.cancel();
+/// # Ok::<(), plugin_engine::Error>(())
+/// ```
 #[must_use = "a task does nothing until it is started"]
 #[derive(Clone, Copy)]
 pub struct TaskBuilder<'a> {
@@ -159,6 +178,20 @@ impl<'a> TaskBuilder<'a> {
     }
 
     /// Starts it on the tokio runtime from within which this is called. See [`Engine::supervise_async`](crate::Engine::supervise_async).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    ///
+    /// # let engine = plugin_engine::Engine::builder().build()?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// # runtime.block_on(async {
+    /// let poller = engine.task("poller").expected().start_async(|cx| async move {
+    ///     cx.record_progress();
+    /// })?;
+    /// poller.ended().await;
+    /// # Ok::<(), plugin_engine::Error>(()) })?;
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Those of [`TaskBuilder::start`], or there is no runtime here.

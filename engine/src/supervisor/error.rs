@@ -55,6 +55,13 @@ pub enum SuperviseError {
 
 impl SuperviseError {
     /// The stable code.
+    ///
+    /// ```
+    /// # let engine = plugin_engine::Engine::builder().build()?;
+    /// let error = engine.supervise("", |_| ()).unwrap_err();
+    /// assert_eq!(error.code(), plugin_engine::Code::TASK_NAME);
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     #[must_use]
     pub fn code(&self) -> Code {
         match self {

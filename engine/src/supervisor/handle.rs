@@ -27,6 +27,20 @@ pub enum TaskState {
 }
 
 /// A supervised task. Clones are the same; dropping the last of them lets the task run on.
+///
+/// ```
+/// use plugin_engine::TaskState;
+/// use std::time::Duration;
+///
+/// # let engine = plugin_engine::Engine::builder().build()?;
+/// let task = engine.supervise("feeder", |cx| cx.wait_for_cancel())?;
+/// assert_eq!((task.name(), task.restarts()), ("feeder", 0));
+/// assert!(!task.join_within(Duration::ZERO), "it waits");
+/// task.cancel();
+/// task.join();
+/// assert_eq!(task.state(), TaskState::Cancelled);
+/// # Ok::<(), plugin_engine::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct TaskHandle {
     task: Arc<Task>,
@@ -88,6 +102,14 @@ impl TaskHandle {
     }
 
     /// [`TaskHandle::join`] as a future, for any executor.
+    ///
+    /// ```
+    /// # let engine = plugin_engine::Engine::builder().build()?;
+    /// # let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    /// let task = engine.supervise("short", |_| ())?;
+    /// runtime.block_on(task.ended());
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     pub async fn ended(&self) {
         loop {
             let mut rang = std::pin::pin!(self.task.rang.notified());

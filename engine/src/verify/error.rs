@@ -180,6 +180,13 @@ pub enum VerifyError {
 
 impl VerifyError {
     /// The stable code.
+    ///
+    /// ```
+    /// use plugin_engine::{Code, VerifyPolicy, inspect};
+    ///
+    /// let inspection = inspect("/nowhere/libclock.so", &VerifyPolicy::default());
+    /// assert_eq!(inspection.refusal().unwrap().code(), Code::FILE_UNREADABLE);
+    /// ```
     #[must_use]
     pub fn code(&self) -> Code {
         match self {

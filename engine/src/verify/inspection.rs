@@ -48,6 +48,13 @@ impl Check {
     ];
 
     /// What it is called: one word in small letters.
+    ///
+    /// ```
+    /// use plugin_engine::Check;
+    ///
+    /// let names: Vec<_> = Check::ALL.iter().map(|check| check.name()).collect();
+    /// assert_eq!((names[0], names[9]), ("file", "signature"));
+    /// ```
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -87,6 +94,10 @@ pub enum Verdict {
 
 impl Verdict {
     /// One word: `passed`, `warned`, `refused` or `not_reached`.
+    ///
+    /// ```
+    /// assert_eq!(plugin_engine::Verdict::NotReached.name(), "not_reached");
+    /// ```
     #[must_use]
     pub fn name(&self) -> &'static str {
         match self {
@@ -99,6 +110,22 @@ impl Verdict {
 }
 
 /// What was found when a file was looked at. None of its code has run.
+///
+/// ```
+/// use plugin_engine::{Code, VerifyPolicy, inspect};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// let file = dir.path().join("libnotes.so");
+/// std::fs::write(&file, "no library")?;
+/// let inspection = inspect(&file, &VerifyPolicy::default());
+/// assert!(!inspection.is_good());
+/// assert_eq!(inspection.refusal().unwrap().code(), Code::FILE_NO_LIBRARY);
+/// for (check, verdict) in &inspection.checks {
+///     println!("{:<12} {}", check.name(), verdict.name());
+/// }
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Inspection {

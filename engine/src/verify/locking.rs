@@ -21,6 +21,18 @@ const HEAD: &str = "\
 ";
 
 /// What the lock of a directory would say.
+///
+/// ```
+/// use plugin_engine::{VerifyPolicy, lock_directory};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// let lock = lock_directory(dir.path(), &VerifyPolicy::default())?;
+/// print!("{}", lock.text());
+/// lock.write()?;
+/// assert!(lock.differences()?.is_empty());
+/// # Ok(()) }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct DirectoryLock {
@@ -35,9 +47,23 @@ pub struct DirectoryLock {
 
 /// Looks at all plugin files of a directory, as if there were no lock yet. Runs no code of any file.
 ///
+/// ```
+/// use plugin_engine::{VerifyPolicy, lock_directory};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let dir = tempfile::tempdir()?;
+/// let lock = lock_directory(dir.path(), &VerifyPolicy::default())?;
+/// assert!(lock.files.is_empty() && lock.refused.is_empty(), "an empty directory");
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 /// The directory cannot be read.
-pub fn lock_directory(dir: &Path, policy: &VerifyPolicy) -> Result<DirectoryLock, DiscoverError> {
+pub fn lock_directory(
+    dir: impl AsRef<Path>,
+    policy: &VerifyPolicy,
+) -> Result<DirectoryLock, DiscoverError> {
+    let dir = dir.as_ref();
     let policy = Arc::new(policy.clone());
     let rules = Rules::without_lock(&policy);
     let (mut files, mut refused) = (Vec::new(), Vec::new());

@@ -110,9 +110,16 @@ pub(crate) fn verify(candidate: &Candidate, rules: &Rules) -> Result<VerifiedArt
 }
 
 /// Looks at a file as a load would, and reports every check. Runs no code of the file.
+///
+/// ```
+/// use plugin_engine::{VerifyPolicy, inspect};
+///
+/// let inspection = inspect("/nowhere/libclock.so", &VerifyPolicy::default());
+/// println!("{}", inspection.refusal().expect("nothing is there"));
+/// ```
 #[must_use]
-pub fn inspect(path: &Path, policy: &VerifyPolicy) -> Inspection {
-    let candidate = Candidate::of_path(path);
+pub fn inspect(path: impl AsRef<Path>, policy: &VerifyPolicy) -> Inspection {
+    let candidate = Candidate::of_path(path.as_ref());
     inspect_with(
         &candidate,
         &Rules::new(&Arc::new(policy.clone()), &candidate.root),

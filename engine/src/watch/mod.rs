@@ -27,6 +27,15 @@ pub struct WatchHandle {
 
 impl WatchHandle {
     /// Ends the watch. Does not wait for a change that is being dealt with.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # let dir = tempfile::tempdir()?;
+    /// # let engine = plugin_engine::Engine::builder().plugin_dir(dir.path()).build()?;
+    /// let watch = engine.watch(|outcome| println!("{outcome}"))?;
+    /// watch.stop();
+    /// # Ok(()) }
+    /// ```
     pub fn stop(self) {}
 }
 

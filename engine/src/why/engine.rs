@@ -21,6 +21,14 @@ const ENTRIES_MAX: usize = 4_096;
 impl Engine {
     /// Why a plugin is as it is: its state and since when, what led there, what is wrong, what happens next and when, and which policy decides.
     /// An unknown id is explained, too, with the nearest one that is known. Never waits for a plugin.
+    ///
+    /// ```
+    /// # let engine = plugin_engine::Engine::builder().build()?;
+    /// let why = engine.why("clock");
+    /// println!("{why}");                      // a few lines for a person
+    /// assert!(!why.is_known);
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     #[must_use]
     pub fn why(&self, id: &str) -> Why {
         explain(&gather(self.shared(), id))

@@ -32,6 +32,15 @@ pub enum EngineEnd {
 
 /// Everything that [`explain`](super::explain) looks at. An engine that runs fills it in by itself ([`Engine::why`](crate::Engine::why));
 /// for one that does not, it is made from the history that is left.
+///
+/// ```
+/// use plugin_engine::{EngineEnd, WallTime, WhyInput, explain};
+///
+/// let now = WallTime::from_unix_nanos(1_000_000_000);
+/// let end = EngineEnd::Stopped { at: now };
+/// let input = WhyInput::of_ended_engine("clock", now, end, Vec::new(), 0, ["clocks"]);
+/// println!("{}", explain(&input));
+/// ```
 #[derive(Debug, Clone)]
 pub struct WhyInput {
     /// The id that was asked for, as it was written.

@@ -110,6 +110,10 @@ macro_rules! next_kinds {
 
         impl NextKind {
             /// The kind in snake case, as JSON has it.
+            ///
+            /// ```
+            /// assert_eq!(plugin_engine::NextKind::CallEnds.name(), "call_ends");
+            /// ```
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self { $(Self::$kind => $name,)+ }
@@ -172,6 +176,14 @@ impl fmt::Display for WhyPolicy {
 impl Why {
     /// The explanation in a few lines, the first without a label and each other with one. Without control characters, and without an end of
     /// line.
+    ///
+    /// ```
+    /// # let engine = plugin_engine::Engine::builder().build()?;
+    /// for line in engine.why("clock").lines() {
+    ///     println!("{line}");
+    /// }
+    /// # Ok::<(), plugin_engine::Error>(())
+    /// ```
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines = vec![self.headline.clone()];
@@ -209,6 +221,15 @@ impl fmt::Display for Why {
 }
 
 /// Explains.
+///
+/// ```
+/// use plugin_engine::{EngineEnd, NextKind, WallTime, WhyInput, explain};
+///
+/// let now = WallTime::from_unix_nanos(1_000_000_000);
+/// let input = WhyInput::of_ended_engine("clock", now, EngineEnd::Stopped { at: now }, vec![], 0, []);
+/// let why = explain(&input);
+/// println!("{}: {}", why.next.kind.name(), why.next.text);
+/// ```
 #[must_use]
 pub fn explain(input: &WhyInput) -> Why {
     let snapshot = &input.snapshot;

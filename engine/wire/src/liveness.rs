@@ -75,7 +75,7 @@ impl From<&TaskLiveness> for Task {
     fn from(task: &TaskLiveness) -> Self {
         Self {
             name: task.name.to_string(),
-            kind: task.kind.as_str().into(),
+            kind: task.kind.name().into(),
             last_tick_at: task.last_progress.map(Time),
             seconds_ago: task.seconds_ago,
             busy_since: task.busy_since.map(Time),
@@ -83,7 +83,7 @@ impl From<&TaskLiveness> for Task {
             stale: task.stale.is_some(),
             stale_reason: task.stale.as_ref().map(ToString::to_string),
             ended: task.ended.is_some(),
-            end: task.ended.map(|end| end.as_str().into()),
+            end: task.ended.map(|end| end.name().into()),
             restarts: task.restarts,
         }
     }

@@ -122,7 +122,7 @@ fn manifest_json(manifest: &Manifest) -> ManifestJson<'_> {
         compiler: &manifest.compiler,
         target: &manifest.target,
         panic: &manifest.panic,
-        contract: manifest.contract.as_str(),
+        contract: manifest.contract.name(),
     }
 }
 

@@ -28,8 +28,12 @@ pub enum TaskKind {
 
 impl TaskKind {
     /// The kind in one word.
+    ///
+    /// ```
+    /// assert_eq!(plugin_engine_core::TaskKind::Engine.name(), "engine");
+    /// ```
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Engine => "engine",
             Self::Embedder => "embedder",
@@ -40,7 +44,7 @@ impl TaskKind {
 
 impl fmt::Display for TaskKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(self.name())
     }
 }
 
@@ -57,8 +61,12 @@ pub enum TaskEnd {
 
 impl TaskEnd {
     /// The end in a word or two.
+    ///
+    /// ```
+    /// assert_eq!(plugin_engine_core::TaskEnd::GaveUp.name(), "gave_up");
+    /// ```
     #[must_use]
-    pub const fn as_str(self) -> &'static str {
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Returned => "returned",
             Self::Cancelled => "cancelled",
@@ -69,7 +77,7 @@ impl TaskEnd {
 
 impl fmt::Display for TaskEnd {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(self.name())
     }
 }
 

@@ -20,6 +20,17 @@ const TEXT_LEN_MAX: usize = 256;
 ///
 /// Versions are compared as Cargo compares them: `clock 1.2` takes every 1.x from 1.2 on, and a version before its release, such as
 /// `2.0.0-beta`, only fits where one like it is written.
+///
+/// ```
+/// use plugin_engine_core::{PluginState, Requirement, Standing};
+///
+/// let required = Requirement::parse_list("clock >= 1.2, < 2, feed")?;
+/// assert_eq!((required.len(), required[0].id().as_str()), (2, "clock"));
+/// let running = |version| Some(Standing { state: PluginState::Running, version: Some(version) });
+/// assert!(required[0].check(running("1.3.0")).is_ok());
+/// assert!(required[0].check(running("2.0.0")).is_err());
+/// # Ok::<(), plugin_engine_core::RequirementError>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirement {
     id: PluginId,
@@ -209,6 +220,17 @@ pub enum Unmet {
 
 impl Unmet {
     /// Whether it may come by itself: the plugin that is required is about to be created, or waits itself.
+    ///
+    /// ```
+    /// use plugin_engine_core::{PluginState, Requirement, Standing};
+    ///
+    /// let required: Requirement = "clock".parse()?;
+    /// let absent = required.check(None).unwrap_err();
+    /// assert!(!absent.may_come());
+    /// let loaded = Standing { state: PluginState::Loaded, version: None };
+    /// assert!(required.check(Some(loaded)).unwrap_err().may_come());
+    /// # Ok::<(), plugin_engine_core::RequirementError>(())
+    /// ```
     #[must_use]
     pub fn may_come(&self) -> bool {
         let loaded = PluginState::Loaded;
