@@ -213,7 +213,7 @@ fn a_pool_of_threads_finds_what_lies_there_twice_and_is_unmapped() {
     rig.load();
     let wasted = rig.engine.subscribe("plugin.twice.wasted");
     update(&rig);
-    let shown = "1 contents lie there more than once: 16 bytes\n";
+    let shown = "16 bytes lie there more than once\n";
     assert_eq!(text(&rig, "twice"), shown);
     assert_eq!(&*wasted.try_next().unwrap().payload, "16");
     replace_and_unmap(&rig, "duplicates", "twice");

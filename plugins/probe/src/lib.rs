@@ -13,8 +13,7 @@ use hyper_util::rt::TokioIo;
 use plugin_api::prelude::*;
 use tokio::net::TcpStream;
 
-/// The longest answer that is read.
-const ANSWER_LEN_MAX: usize = 64 * 1024;
+const ANSWER_LEN_MAX: usize = 64 * 1024; // of which no more is read
 
 /// Who is asked.
 #[derive(serde::Deserialize, plugin_api::schemars::JsonSchema)]
@@ -25,12 +24,7 @@ struct Settings {
     #[schemars(with = "String")]
     address: SocketAddr,
     /// What is asked for. Default: `/`.
-    #[serde(default = "root")]
-    path: String,
-}
-
-fn root() -> String {
-    "/".to_owned()
+    path: Option<String>,
 }
 
 struct Probe {
@@ -45,7 +39,8 @@ async fn ask(settings: &Settings) -> Result<u16, Box<dyn std::error::Error + Sen
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
     // Ends with the runtime's next call at the latest, as its sender is dropped below.
     let connection = tokio::spawn(connection);
-    let request = hyper::Request::get(&settings.path)
+    let path = settings.path.as_deref().unwrap_or("/");
+    let request = hyper::Request::get(path)
         .header(hyper::header::HOST, settings.address.to_string())
         .body(Empty::<Bytes>::new())?;
     let answer = sender.send_request(request).await?;
@@ -59,29 +54,26 @@ impl Plugin for Probe {
     fn create(cx: &CreateContext) -> Result<Self, PluginError> {
         let settings: Settings = cx.settings()?;
         if !settings.address.ip().is_loopback() {
-            let reason = format!("{} is not this machine", settings.address);
-            return Err(PluginError::permanent(reason));
+            return Err(PluginError::permanent("the address is not this machine's"));
         }
         let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .enable_time()
+            .enable_all()
             .build()?;
+        let last = None;
         Ok(Self {
             runtime,
             settings,
-            last: None,
+            last,
         })
     }
 
     fn update(&mut self, cx: &UpdateContext) -> Result<(), PluginError> {
         let began = Instant::now();
         let time = cx.time_left() * 9 / 10;
-        let asked = async { tokio::time::timeout(time, ask(&self.settings)).await };
-        let answer = self.runtime.block_on(asked).map_err(|_| {
-            PluginError::recoverable(format!("no answer from {}", self.settings.address))
+        let asked = async { tokio::time::timeout(time, ask(&self.settings)).await? };
+        let status = self.runtime.block_on(asked).map_err(|error| {
+            PluginError::recoverable(format!("no answer from {}: {error}", self.settings.address))
         })?;
-        let status =
-            answer.map_err(|error| PluginError::recoverable(format!("no answer: {error}")))?;
         if self.last.is_none_or(|(before, _)| before != status) {
             cx.publish("status", status.to_string());
         }
