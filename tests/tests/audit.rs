@@ -174,21 +174,23 @@ struct Limit {
 
 fn limits() -> Vec<Limit> {
     let page = text("engine/LIMITS.md");
-    let rows = page.lines().filter(|line| line.contains("`]("));
+    let rows = page
+        .lines()
+        .filter(|line| line.starts_with('|') && line.contains(".rs"));
     rows.map(|row| {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
         let [_, what, value, place, ..] = cells[..] else {
             panic!("no row: {row}");
         };
         let (constant, file) = place
-            .strip_prefix("[`")
-            .and_then(|place| place.strip_suffix(')')?.split_once("`]("))
+            .strip_prefix('`')
+            .and_then(|place| place.strip_suffix('`')?.split_once("` in `"))
             .unwrap_or_else(|| panic!("no place: {place}"));
         Limit {
             what: what.to_owned(),
             value: written(value),
             constant: constant.to_owned(),
-            file: format!("engine/{file}").replace("engine/../", ""),
+            file: file.to_owned(),
         }
     })
     .collect()
