@@ -207,6 +207,19 @@ fn the_readme_shows_the_code_of_the_documentation() {
     }
 }
 
+/// The book says so of them.
+#[test]
+fn plugins_that_wrap_a_crate_have_less_than_a_hundred_lines() {
+    for name in ["load-log", "probe", "script", "duplicates"] {
+        let file = root().join("plugins").join(name).join("src/lib.rs");
+        let lines = fs::read_to_string(file).unwrap().lines().count();
+        assert!(
+            lines < 100,
+            "plugins/{name} has {lines} lines; a lesson is read at once"
+        );
+    }
+}
+
 #[test]
 fn the_readme_is_no_longer_than_is_read_at_once() {
     let readme = fs::read_to_string(root().join("README.md")).unwrap();
