@@ -34,7 +34,6 @@ pub struct Manifest {
 
 /// In which form a plugin file exports itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Contract {
     /// With `export_plugin!`: the types are compared structurally.
     Rust,
