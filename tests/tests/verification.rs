@@ -358,7 +358,7 @@ fn an_inspection_makes_every_check_that_can_be_made() {
     let bytes = std::fs::read(&file).unwrap();
     assert_eq!(inspection.len, Some(bytes.len() as u64));
     // A file that is none leaves the rest unmade.
-    let none = inspect(&rig.dir().join("absent.so"), &VerifyPolicy::default());
+    let none = inspect(rig.dir().join("absent.so"), &VerifyPolicy::default());
     let reached = none
         .checks
         .iter()

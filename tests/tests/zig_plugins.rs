@@ -149,7 +149,7 @@ fn what_a_file_in_zig_says_of_itself_is_shown_before_any_of_its_code_runs() {
     let manifest = inspection.manifest.unwrap();
     assert_eq!(manifest.id.as_str(), "newest-file");
     assert_eq!(
-        (manifest.contract.as_str(), manifest.panic.as_str()),
+        (manifest.contract.name(), manifest.panic.name()),
         ("c", "none")
     );
     assert!(

@@ -149,16 +149,16 @@ fn every_cause_is_found_by_its_number_and_shown_by_its_name() {
 fn the_kinds_of_tasks_and_their_ends_have_their_names() {
     let kinds = [TaskKind::Engine, TaskKind::Embedder, TaskKind::Plugin];
     assert_eq!(
-        kinds.map(TaskKind::as_str),
+        kinds.map(TaskKind::name),
         ["engine", "embedder", "plugin"]
     );
-    assert!(kinds.iter().all(|kind| kind.to_string() == kind.as_str()));
+    assert!(kinds.iter().all(|kind| kind.to_string() == kind.name()));
     let ends = [TaskEnd::Returned, TaskEnd::Cancelled, TaskEnd::GaveUp];
     assert_eq!(
-        ends.map(TaskEnd::as_str),
+        ends.map(TaskEnd::name),
         ["returned", "cancelled", "gave_up"]
     );
-    assert!(ends.iter().all(|end| end.to_string() == end.as_str()));
+    assert!(ends.iter().all(|end| end.to_string() == end.name()));
 }
 
 #[test]

@@ -94,7 +94,7 @@ mod tests {
         std::fs::write(dir.path().join("a.so"), "").unwrap();
         assert_eq!(kind(""), Ok(FileKind::Plugin));
         assert_eq!(
-            check(&dir.path().join("b.toml")).unwrap_err().code(),
+            check(dir.path().join("b.toml")).unwrap_err().code(),
             "PE0301"
         );
     }

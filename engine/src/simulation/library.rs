@@ -15,7 +15,7 @@ use crate::loader::Refusal;
 use crate::manifest::{Contract, Manifest};
 
 /// The functions of a simulated plugin file.
-#[derive(Clone, Copy)]
+#[derive(Debug, Clone, Copy)]
 #[expect(
     missing_docs,
     reason = "they are those of `plugin_api::abi::PluginModule`"
@@ -30,6 +30,7 @@ pub struct Calls {
 }
 
 /// A file that passed every check and was mapped.
+#[derive(Debug)]
 pub struct File {
     /// The id that it gives itself.
     pub id: PluginId,

@@ -69,7 +69,7 @@ pub enum Pause {
 }
 
 /// What of the engine belongs to a thread, for those that share one.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct ThreadLocals {
     pub(crate) worker: (usize, usize),
     pub(crate) aside: (usize, u32),

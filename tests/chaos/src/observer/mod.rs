@@ -163,6 +163,7 @@ impl Observer {
         self.snapshots.begun();
         // What was not yet durable may be lost.
         self.seen.split_off(&(self.durable + 1));
+        self.moves.begun(self.durable);
         self.is_begun = false;
         self.last_round = moment::now();
     }

@@ -11,7 +11,8 @@ use super::entry::Entry;
 #[derive(Default)]
 pub(crate) struct Moves {
     states: HashMap<String, Option<PluginState>>,
-    generations: HashMap<String, u32>,
+    /// The newest generation of each plugin, and the number of the entry that showed it.
+    generations: HashMap<String, (u32, u64)>,
 }
 
 impl Moves {
@@ -33,6 +34,12 @@ impl Moves {
     /// Nothing is known any more of where the plugins stand, because something was not seen.
     pub(crate) fn lose_track(&mut self) {
         self.states.values_mut().for_each(|state| *state = None);
+    }
+
+    /// A process begins that knows only what was durable up to this number: generations that came later may come again.
+    pub(crate) fn begun(&mut self, durable: u64) {
+        self.generations
+            .retain(|_, (_, shown_by)| *shown_by <= durable);
     }
 
     pub(crate) fn forget(&mut self, id: &str) {
@@ -84,13 +91,15 @@ impl Moves {
             cause,
             Cause::UpdateStarted | Cause::Created | Cause::Reloaded
         );
-        let newest = self.generations.entry(id.clone()).or_default();
+        let (newest, shown_by) = self.generations.entry(id.clone()).or_default();
         if is_of_now && generation < newest && cause != Cause::UpdateStarted {
             return Some(format!(
                 "{seq} {id}: {cause} has generation {generation}, after {newest}"
             ));
         }
-        *newest = (*newest).max(*generation);
+        if *generation > *newest {
+            (*newest, *shown_by) = (*generation, *seq);
+        }
         None
     }
 }
@@ -111,6 +120,26 @@ mod tests {
             }
             table.take(&forged::entry(entry))
         })
+    }
+
+    #[test]
+    fn a_generation_that_was_not_durable_may_come_again_and_one_that_was_may_not() {
+        let again = |durable| {
+            let mut table = Moves::default();
+            for (seq, generation) in [(1, 4), (2, 5)] {
+                let mut entry = transition(seq, 0, "a", "Enabled", "reloaded", "Enabled");
+                entry.generation = generation;
+                table.states.insert("a".to_owned(), None);
+                assert_eq!(table.take(&forged::entry(entry)), None);
+            }
+            table.begun(durable);
+            table.states.insert("a".to_owned(), None);
+            let mut entry = transition(9, 0, "a", "Enabled", "reloaded", "Enabled");
+            entry.generation = 4;
+            table.take(&forged::entry(entry))
+        };
+        assert_eq!(again(1), None);
+        assert!(again(2).unwrap().contains("generation 4, after 5"));
     }
 
     const UP: [(&str, &str, &str); 3] = [
