@@ -144,12 +144,12 @@ fn many_panics_in_zig_leave_nothing_behind_that_keeps_the_file_mapped() {
 #[test]
 #[ignore = "needs Zig, which tests/zig.sh installs"]
 fn what_a_file_in_zig_says_of_itself_is_shown_before_any_of_its_code_runs() {
-    let inspection = inspect(&built("newest_file"), &VerifyPolicy::default());
+    let inspection = inspect(built("newest_file"), &VerifyPolicy::default());
     assert!(inspection.is_good(), "{:?}", inspection.refusal());
     let manifest = inspection.manifest.unwrap();
     assert_eq!(manifest.id.as_str(), "newest-file");
     assert_eq!(
-        (manifest.contract.name(), manifest.panic.name()),
+        (manifest.contract.name(), manifest.panic.as_str()),
         ("c", "none")
     );
     assert!(

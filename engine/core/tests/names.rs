@@ -148,10 +148,7 @@ fn every_cause_is_found_by_its_number_and_shown_by_its_name() {
 #[test]
 fn the_kinds_of_tasks_and_their_ends_have_their_names() {
     let kinds = [TaskKind::Engine, TaskKind::Embedder, TaskKind::Plugin];
-    assert_eq!(
-        kinds.map(TaskKind::name),
-        ["engine", "embedder", "plugin"]
-    );
+    assert_eq!(kinds.map(TaskKind::name), ["engine", "embedder", "plugin"]);
     assert!(kinds.iter().all(|kind| kind.to_string() == kind.name()));
     let ends = [TaskEnd::Returned, TaskEnd::Cancelled, TaskEnd::GaveUp];
     assert_eq!(

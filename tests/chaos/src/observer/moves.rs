@@ -1,6 +1,6 @@
 //! Legal transitions only: each is in the table, and begins where the one before of its plugin ended.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use plugin_engine_core::{Cause, PluginState, next_state};
 use plugin_engine_wire::{Mark, Transition};
@@ -13,6 +13,8 @@ pub(crate) struct Moves {
     states: HashMap<String, Option<PluginState>>,
     /// The newest generation of each plugin, and the number of the entry that showed it.
     generations: HashMap<String, (u32, u64)>,
+    /// Those that were forgotten, and whose generations have not begun anew yet: what was on its way then is still of the old ones.
+    forgotten: HashSet<String>,
 }
 
 impl Moves {
@@ -44,6 +46,7 @@ impl Moves {
 
     pub(crate) fn forget(&mut self, id: &str) {
         self.generations.remove(id);
+        self.forgotten.insert(id.to_owned());
         self.states.insert(id.to_owned(), None);
     }
 
@@ -92,6 +95,9 @@ impl Moves {
             Cause::UpdateStarted | Cause::Created | Cause::Reloaded
         );
         let (newest, shown_by) = self.generations.entry(id.clone()).or_default();
+        if is_of_now && generation < newest && self.forgotten.remove(id) {
+            (*newest, *shown_by) = (*generation, *seq);
+        }
         if is_of_now && generation < newest && cause != Cause::UpdateStarted {
             return Some(format!(
                 "{seq} {id}: {cause} has generation {generation}, after {newest}"
@@ -140,6 +146,23 @@ mod tests {
         };
         assert_eq!(again(1), None);
         assert!(again(2).unwrap().contains("generation 4, after 5"));
+    }
+
+    #[test]
+    fn a_plugin_that_was_forgotten_begins_anew_once_also_if_an_old_entry_comes_late() {
+        let mut table = Moves::default();
+        let mut take = |table: &mut Moves, seq, generation| {
+            table.states.insert("a".to_owned(), None);
+            let mut entry = transition(seq, 0, "a", "Enabled", "reloaded", "Enabled");
+            entry.generation = generation;
+            table.take(&forged::entry(entry))
+        };
+        assert_eq!(take(&mut table, 1, 7), None);
+        table.forget("a");
+        assert_eq!(take(&mut table, 2, 8), None);
+        assert_eq!(take(&mut table, 3, 1), None);
+        assert_eq!(take(&mut table, 4, 2), None);
+        assert!(take(&mut table, 5, 1).is_some());
     }
 
     const UP: [(&str, &str, &str); 3] = [
