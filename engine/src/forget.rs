@@ -1,18 +1,12 @@
 //! Forgetting the history of one plugin, in memory and on disk.
 
 use std::sync::Arc;
-#[cfg(feature = "history-sqlite")]
-use std::time::Duration;
 
 use plugin_engine_core::Command;
 
 use crate::commands::{self, Admitted};
 use crate::error::Error;
 use crate::shared::Shared;
-
-/// How long it may take until what is in memory is on disk, where its numbers are accounted for.
-#[cfg(feature = "history-sqlite")]
-const FLUSH_LIMIT: Duration = Duration::from_secs(5);
 
 /// Forgets the history of a plugin that is Unloaded. On disk first: where that fails nothing is forgotten.
 pub(crate) fn forget(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
@@ -23,8 +17,7 @@ pub(crate) fn forget(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
     }
     #[cfg(feature = "history-sqlite")]
     if let Some(durable) = &engine.durable {
-        durable.flush(FLUSH_LIMIT);
-        durable.forget(&cell.id)?;
+        durable.forget(&engine.board, &cell.id)?;
     }
     cell.forget_history(&engine.board.ledger);
     Ok(())

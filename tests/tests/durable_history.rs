@@ -357,6 +357,62 @@ fn a_plugin_is_forgotten_in_memory_and_on_disk_when_it_is_unloaded() {
     assert_eq!(before, [Cause::Mapped, Cause::Created, Cause::ShutDown]);
 }
 
+#[test]
+fn what_could_not_be_written_before_a_plugin_is_forgotten_does_not_come_back() {
+    let site = Site::of(&[("noop", "p"), ("noop", "q")]);
+    let engine = site.loaded();
+    site.cycles(&engine, 3);
+    assert!(engine.flush_history(BUDGET));
+    let locked = lock(&site.file());
+    site.cycles(&engine, 3);
+    engine.unload("p").unwrap();
+    wait_for("the problem", || {
+        let _ = engine.flush_history(BUDGET);
+        engine.history_status().unwrap().problem.is_some()
+    });
+    let refused = engine.forget("p").unwrap_err().to_string();
+    assert!(
+        refused.contains("cannot be written at present"),
+        "{refused}"
+    );
+    assert!(engine.history("p").into_iter().count() > 6);
+    locked.execute_batch("ROLLBACK").unwrap();
+    drop(locked);
+    engine.forget("p").unwrap();
+    assert!(engine.flush_history(BUDGET));
+    assert_eq!(engine.history("p").into_iter().count(), 0);
+    engine.shutdown(BUDGET).unwrap();
+    drop(engine);
+    let second = site.engine();
+    assert_eq!(second.history("p").into_iter().count(), 0);
+    assert!(second.history("q").into_iter().count() > 6);
+}
+
+#[test]
+fn a_plugin_that_was_switched_off_stays_off_after_a_kill_once_the_entry_of_that_is_written() {
+    let site = Site::of(&[("slow-destroy", "p"), ("noop", "q")]);
+    let engine = site.loaded();
+    let disabled = {
+        let engine = engine.clone();
+        std::thread::spawn(move || engine.disable("p"))
+    };
+    // Its instance is still being destroyed, and nothing else happens afterwards.
+    wait_for("the entry", || {
+        engine.snapshot("p").state == PluginState::Disabled
+    });
+    assert!(engine.flush_history(BUDGET));
+    let reader = rusqlite::Connection::open(site.file()).unwrap();
+    let is_off: bool = reader
+        .query_row("SELECT off_by_hand FROM plugin WHERE id = 'p'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert!(is_off, "whoever is killed now has it off at the next start");
+    drop(reader);
+    let _ = disabled.join().unwrap();
+    engine.shutdown(BUDGET).unwrap();
+}
+
 /// Holds the file so that nobody else can write to it.
 fn lock(file: &Path) -> rusqlite::Connection {
     let connection = rusqlite::Connection::open(file).unwrap();

@@ -130,9 +130,11 @@ impl Durable {
         }
     }
 
-    /// Forgets what is on disk of a plugin.
-    pub(crate) fn forget(&self, id: &PluginId) -> Result<(), HistoryError> {
-        self.writer.lock().forget(id)
+    /// Forgets what is on disk of a plugin. What was taken to be written and is not yet there is written first: it would come after.
+    pub(crate) fn forget(&self, board: &Board, id: &PluginId) -> Result<(), HistoryError> {
+        let mut writer = self.writer.lock();
+        writer.catch_up(self, board)?;
+        writer.forget(id)
     }
 
     /// How it stands.

@@ -11,6 +11,14 @@ pub enum HistoryError {
     /// The file could not be written.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What has happened so far cannot be written at present, and would be written after the change.
+    #[error("the history {} cannot be written at present ({problem}); try again when it can", path.display())]
+    Behind {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        problem: String,
+    },
     /// The file cannot be opened at present.
     #[error("the history {} cannot be opened at present; try again when it can", path.display())]
     NotOpen {

@@ -155,6 +155,22 @@ impl Writer {
         }
     }
 
+    /// Writes what is held, and then what has come since, now.
+    pub(super) fn catch_up(
+        &mut self,
+        durable: &Durable,
+        board: &Board,
+    ) -> Result<(), HistoryError> {
+        self.retry_at = None;
+        for _held_then_new in 0..2 {
+            if let Some(problem) = self.round(durable, board) {
+                let path = self.file.clone();
+                return Err(HistoryError::Behind { path, problem });
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn forget(&mut self, id: &PluginId) -> Result<(), HistoryError> {
         if self.store.is_none() {
             self.reopen()?;

@@ -151,7 +151,7 @@ mod tests {
     #[test]
     fn a_plugin_that_was_forgotten_begins_anew_once_also_if_an_old_entry_comes_late() {
         let mut table = Moves::default();
-        let mut take = |table: &mut Moves, seq, generation| {
+        let take = |table: &mut Moves, seq, generation| {
             table.states.insert("a".to_owned(), None);
             let mut entry = transition(seq, 0, "a", "Enabled", "reloaded", "Enabled");
             entry.generation = generation;
