@@ -5,7 +5,7 @@ use plugin_engine_core::{
 };
 
 use super::cells::{DELAY_MS, cells};
-use crate::rig::{DUE, Rig, TIMEOUT_MS, panicked, report};
+use crate::rig::{DUE, Rig, TIMEOUT_MS, failed_for_good, panicked, report};
 
 fn thread_panicked() -> Event {
     Event::ThreadPanicked(report(FaultKind::ThreadPanic, "oh"))
@@ -79,6 +79,21 @@ cells! { thread_panicked_during_an_update:
     restart_at_its_end_when_a_thread_panicked_during_an_update:    Restart => "update_started thread_panicked update_completed unhealthy", Error, Some(DELAY_MS), Unhealthy, 1;
     switch_off_at_its_end_when_a_thread_panicked_during_an_update: Disable => "update_started thread_panicked update_completed switched_off", Disabled, None, Unhealthy, 1;
     unload_at_its_end_when_a_thread_panicked_during_an_update:     Unload  => "update_started thread_panicked update_completed unloaded", Unloaded, None, Unhealthy, 1;
+}
+
+fn thread_panicked_during_an_update_that_fails_for_good(policy: HealthPolicy) -> Rig {
+    let mut rig = Rig::under(policy);
+    let id = rig.start(DUE);
+    rig.take(thread_panicked());
+    rig.end(id, failed_for_good("no"));
+    rig
+}
+
+cells! { thread_panicked_during_an_update_that_fails_for_good:
+    error_after_a_panic_when_the_update_failed_for_good:                      None    => "update_started thread_panicked failed_permanently", Error, None, Unhealthy, 1;
+    error_without_a_restart_after_a_panic_when_the_update_failed_for_good:    Restart => "update_started thread_panicked failed_permanently", Error, None, Unhealthy, 1;
+    error_and_not_switched_off_after_a_panic_when_the_update_failed_for_good: Disable => "update_started thread_panicked failed_permanently", Error, None, Unhealthy, 1;
+    error_and_not_unloaded_after_a_panic_when_the_update_failed_for_good:     Unload  => "update_started thread_panicked failed_permanently", Error, None, Unhealthy, 1;
 }
 
 fn thread_panicked_during_a_display_that_hangs(policy: HealthPolicy) -> Rig {
