@@ -235,27 +235,23 @@ mod tests {
     #[test]
     fn one_that_is_called_no_more_is_found_once() {
         let mut punctual = started();
-        for id in [
-            "control-1",
-            "control-2",
-            "control-3",
-            "control-4",
-            "control-5",
-        ] {
-            let entry = transition(2, T, id, "Enabled", "update_started", "Running");
+        let controls = || SENTINELS.iter().filter(|one| one.is_control);
+        let quick = controls().filter(|one| one.interval == 100 * MS).count();
+        for one in controls() {
+            let entry = transition(2, T, one.id, "Enabled", "update_started", "Running");
             punctual.take(&forged::entry(entry));
         }
         assert_eq!(punctual.look(T + 300 * MS).len(), 0);
-        assert_eq!(punctual.look(T + 600 * MS).len(), 3, "those of 100 ms");
+        assert_eq!(punctual.look(T + 600 * MS).len(), quick);
         assert_eq!(punctual.look(T + 700 * MS).len(), 0);
         assert_eq!(
             started().look(T + 20 * SECOND).len(),
-            5,
+            controls().count(),
             "none since the start"
         );
         let mut unseen = started();
         unseen.lose_track(T + 20 * SECOND);
         assert_eq!(unseen.look(T + 20 * SECOND).len(), 0);
-        assert_eq!(unseen.look(T + 40 * SECOND).len(), 5);
+        assert_eq!(unseen.look(T + 40 * SECOND).len(), controls().count());
     }
 }
