@@ -88,6 +88,12 @@ impl Contract {
         text.edit("Cargo.toml", "path = \"plugin-api\"", &path);
         let version = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
         text.edit("Cargo.toml", &version, &format!("version = \"{VERSION}\""));
+        // Only its examples need it, which are not built here.
+        text.edit(
+            "plugin-api/Cargo.toml",
+            "plugin-test-host.workspace = true\n",
+            "",
+        );
         // Each has a file name of its own: they are built into one directory.
         let named = format!("name = \"noop-{name}\"");
         text.edit("fixtures/noop/Cargo.toml", "name = \"noop\"", &named);

@@ -72,6 +72,12 @@ fn write(workspace: &Path) {
     text.edit("Cargo.toml", &members, &own);
     let path = format!("path = \"{NAME}/plugin-api\"");
     text.edit("Cargo.toml", "path = \"plugin-api\"", &path);
+    // Only its examples need it, which are not built here.
+    text.edit(
+        "plugin-api/Cargo.toml",
+        "plugin-test-host.workspace = true\n",
+        "",
+    );
     let here = "[[package]]\nname = \"libc\"\nversion = \"";
     let version = text.between("Cargo.lock", here, "\"");
     assert_ne!(version, VERSION, "that is the engine's own");
