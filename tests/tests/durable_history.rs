@@ -1,83 +1,19 @@
 //! History that outlives the process: it goes on where it ended, joins what is in memory with what is on disk, and survives what disks do.
 
 use std::collections::HashSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
-use plugin_engine::{
-    Cause, Engine, HistoryAnswer, HistoryFilter, HistoryMark, ManualClock, PluginState, Transition,
-    WallTime,
-};
+use plugin_engine::{Cause, Engine, HistoryAnswer, HistoryFilter, HistoryMark, Transition};
 use plugin_engine_history_store::{HistoryEntry, Reader};
-use plugin_engine_tests::{Gate, built, wait_for};
+use plugin_engine_tests::{DurableSite, Gate, built, wait_for};
 use tempfile::TempDir;
 
 const BUDGET: Duration = Duration::from_secs(30);
-const SECOND: Duration = Duration::from_secs(1);
 
-/// A plugin directory and a state directory, which several engines have one after another.
-struct Site {
-    dir: TempDir,
-    clock: ManualClock,
-}
-
-impl Site {
-    fn new() -> Self {
-        let site = Self {
-            dir: TempDir::new().unwrap(),
-            clock: ManualClock::new(WallTime::from_unix_nanos(1_767_225_600_000_000_000)),
-        };
-        std::fs::create_dir(site.dir.path().join("plugins")).unwrap();
-        site
-    }
-
-    fn of(names: &[(&str, &str)]) -> Self {
-        let site = Self::new();
-        for (name, id) in names {
-            let plugins = site.dir.path().join("plugins");
-            std::fs::copy(built(name), plugins.join(format!("{id}.so"))).unwrap();
-            let config = format!("id = \"{id}\"\ninterval = \"1s\"\n");
-            std::fs::write(plugins.join(format!("{id}.toml")), config).unwrap();
-        }
-        site
-    }
-
-    fn state(&self) -> PathBuf {
-        self.dir.path().join("state")
-    }
-
-    fn file(&self) -> PathBuf {
-        self.state().join("history.db")
-    }
-
-    fn engine(&self) -> Engine {
-        Engine::builder()
-            .plugin_dir(self.dir.path().join("plugins"))
-            .state_dir(self.state())
-            .clock(self.clock.clone())
-            .build()
-            .unwrap()
-    }
-
-    fn loaded(&self) -> Engine {
-        let engine = self.engine();
-        for outcome in engine.load_all() {
-            assert!(outcome.is_good(), "{outcome}");
-        }
-        engine
-    }
-
-    fn cycles(&self, engine: &Engine, count: usize) {
-        for _ in 0..count {
-            engine.run_cycle();
-            self.clock.advance(SECOND);
-        }
-    }
-
-    fn on_disk(&self) -> Vec<HistoryEntry> {
-        let mut reader = Reader::open(&self.file()).unwrap();
-        reader.query(&HistoryFilter::default(), u64::MAX).unwrap()
-    }
+fn on_disk(site: &DurableSite) -> Vec<HistoryEntry> {
+    let mut reader = Reader::open(&site.file()).unwrap();
+    reader.query(&HistoryFilter::default(), u64::MAX).unwrap()
 }
 
 fn seqs(entries: &[Transition]) -> Vec<u64> {
@@ -109,7 +45,7 @@ fn assert_complete(answer: &HistoryAnswer) {
 
 #[test]
 fn numbers_and_generations_go_on_where_the_engine_before_has_stopped() {
-    let site = Site::of(&[("noop", "p")]);
+    let site = DurableSite::of(&[("noop", "p")]);
     let first = site.loaded();
     site.cycles(&first, 3);
     first.shutdown(BUDGET).unwrap();
@@ -139,7 +75,7 @@ fn numbers_and_generations_go_on_where_the_engine_before_has_stopped() {
 
 #[test]
 fn an_engine_that_was_not_stopped_has_its_lost_numbers_named_and_used_by_nobody() {
-    let site = Site::of(&[("noop", "p")]);
+    let site = DurableSite::of(&[("noop", "p")]);
     let first = site.loaded();
     site.cycles(&first, 3);
     assert!(first.flush_history(BUDGET));
@@ -166,7 +102,7 @@ fn an_engine_that_was_not_stopped_has_its_lost_numbers_named_and_used_by_nobody(
 #[test]
 fn a_call_that_returns_after_the_end_of_its_engine_has_a_number_that_the_next_engine_does_not_use()
 {
-    let (site, gate) = (Site::new(), Gate::new());
+    let (site, gate) = (DurableSite::new(), Gate::new());
     let plugins = site.dir.path().join("plugins");
     std::fs::copy(built("gated"), plugins.join("gated.so")).unwrap();
     std::fs::write(plugins.join("gated.toml"), gate.settings("")).unwrap();
@@ -203,7 +139,7 @@ fn copy_dir(from: &Path, to: &Path) {
 
 #[test]
 fn a_thousand_questions_have_the_answer_that_a_plain_list_gives() {
-    let site = Site::of(&[("noop", "a"), ("noop", "b"), ("fails", "c")]);
+    let site = DurableSite::of(&[("noop", "a"), ("noop", "b"), ("fails", "c")]);
     let first = site.loaded();
     site.cycles(&first, 400);
     first.shutdown(BUDGET).unwrap();
@@ -304,130 +240,12 @@ impl Random {
 }
 
 #[test]
-fn what_a_person_has_switched_off_stays_off_after_a_restart() {
-    let site = Site::of(&[("noop", "p"), ("noop", "q")]);
-    let first = site.loaded();
-    first.disable("p").unwrap();
-    first.shutdown(BUDGET).unwrap();
-    drop(first);
-    let second = site.engine();
-    second.load_all();
-    assert_eq!(second.snapshot("p").state, PluginState::Disabled);
-    assert_eq!(second.snapshot("q").state, PluginState::Enabled);
-    second.enable("p").unwrap();
-    second.shutdown(BUDGET).unwrap();
-    drop(second);
-    let third = site.loaded();
-    assert_eq!(third.snapshot("p").state, PluginState::Enabled);
-}
-
-#[test]
-fn a_plugin_is_forgotten_in_memory_and_on_disk_when_it_is_unloaded() {
-    let site = Site::of(&[("noop", "p"), ("noop", "q")]);
-    let engine = site.loaded();
-    site.cycles(&engine, 3);
-    let refused = engine.forget("p").unwrap_err().to_string();
-    assert!(
-        refused.contains("forget is not possible in the state Enabled"),
-        "{refused}"
-    );
-    engine.unload("p").unwrap();
-    engine.forget("p").unwrap();
-    assert_eq!(engine.history("p").into_iter().count(), 0);
-    assert!(engine.history("q").into_iter().count() > 6);
-    engine.load("p").unwrap();
-    let causes: Vec<_> = engine
-        .history("p")
-        .into_iter()
-        .map(|entry| entry.cause)
-        .collect();
-    assert_eq!(
-        causes,
-        [Cause::Mapped, Cause::Created],
-        "only what came since"
-    );
-    engine.shutdown(BUDGET).unwrap();
-    drop(engine);
-    let second = site.engine();
-    let before: Vec<_> = second
-        .history("p")
-        .into_iter()
-        .map(|entry| entry.cause)
-        .collect();
-    assert_eq!(before, [Cause::Mapped, Cause::Created, Cause::ShutDown]);
-}
-
-#[test]
-fn what_could_not_be_written_before_a_plugin_is_forgotten_does_not_come_back() {
-    let site = Site::of(&[("noop", "p"), ("noop", "q")]);
-    let engine = site.loaded();
-    site.cycles(&engine, 3);
-    assert!(engine.flush_history(BUDGET));
-    let locked = lock(&site.file());
-    site.cycles(&engine, 3);
-    engine.unload("p").unwrap();
-    wait_for("the problem", || {
-        let _ = engine.flush_history(BUDGET);
-        engine.history_status().unwrap().problem.is_some()
-    });
-    let refused = engine.forget("p").unwrap_err().to_string();
-    assert!(
-        refused.contains("cannot be written at present"),
-        "{refused}"
-    );
-    assert!(engine.history("p").into_iter().count() > 6);
-    locked.execute_batch("ROLLBACK").unwrap();
-    drop(locked);
-    engine.forget("p").unwrap();
-    assert!(engine.flush_history(BUDGET));
-    assert_eq!(engine.history("p").into_iter().count(), 0);
-    engine.shutdown(BUDGET).unwrap();
-    drop(engine);
-    let second = site.engine();
-    assert_eq!(second.history("p").into_iter().count(), 0);
-    assert!(second.history("q").into_iter().count() > 6);
-}
-
-#[test]
-fn a_plugin_that_was_switched_off_stays_off_after_a_kill_once_the_entry_of_that_is_written() {
-    let site = Site::of(&[("slow-destroy", "p"), ("noop", "q")]);
-    let engine = site.loaded();
-    let disabled = {
-        let engine = engine.clone();
-        std::thread::spawn(move || engine.disable("p"))
-    };
-    // Its instance is still being destroyed, and nothing else happens afterwards.
-    wait_for("the entry", || {
-        engine.snapshot("p").state == PluginState::Disabled
-    });
-    assert!(engine.flush_history(BUDGET));
-    let reader = rusqlite::Connection::open(site.file()).unwrap();
-    let is_off: bool = reader
-        .query_row("SELECT off_by_hand FROM plugin WHERE id = 'p'", [], |row| {
-            row.get(0)
-        })
-        .unwrap();
-    assert!(is_off, "whoever is killed now has it off at the next start");
-    drop(reader);
-    let _ = disabled.join().unwrap();
-    engine.shutdown(BUDGET).unwrap();
-}
-
-/// Holds the file so that nobody else can write to it.
-fn lock(file: &Path) -> rusqlite::Connection {
-    let connection = rusqlite::Connection::open(file).unwrap();
-    connection.busy_timeout(BUDGET).unwrap();
-    connection.execute_batch("BEGIN IMMEDIATE").unwrap();
-    connection
-}
-
-#[test]
 fn while_the_file_is_locked_the_engine_goes_on_and_afterwards_nothing_is_unaccounted_for() {
-    let site = Site::of(&[("noop", "p"), ("fails", "f")]);
+    let site = DurableSite::of(&[("noop", "p"), ("fails", "f")]);
     let engine = site.loaded();
     site.cycles(&engine, 3);
     assert!(engine.flush_history(BUDGET));
-    let locked = lock(&site.file());
+    let locked = site.lock();
     site.cycles(&engine, 3);
     assert!(!engine.flush_history(BUDGET), "nothing can be written");
     wait_for("the problem", || {
@@ -470,14 +288,14 @@ fn while_the_file_is_locked_the_engine_goes_on_and_afterwards_nothing_is_unaccou
     );
     engine.shutdown(BUDGET).unwrap();
     assert_eq!(
-        site.on_disk().last().map(HistoryEntry::seq),
+        on_disk(&site).last().map(HistoryEntry::seq),
         Some(engine.last_seq())
     );
 }
 
 #[test]
 fn a_damaged_file_is_set_aside_and_the_engine_starts() {
-    let site = Site::of(&[("noop", "p")]);
+    let site = DurableSite::of(&[("noop", "p")]);
     let first = site.loaded();
     site.cycles(&first, 3);
     first.shutdown(BUDGET).unwrap();

@@ -1,0 +1,118 @@
+//! What a person does to a plugin that a history on disk remembers: switching it off, and having it forgotten.
+
+use std::time::Duration;
+
+use plugin_engine::{Cause, PluginState};
+use plugin_engine_tests::{DurableSite, wait_for};
+
+const BUDGET: Duration = Duration::from_secs(30);
+
+#[test]
+fn what_a_person_has_switched_off_stays_off_after_a_restart() {
+    let site = DurableSite::of(&[("noop", "p"), ("noop", "q")]);
+    let first = site.loaded();
+    first.disable("p").unwrap();
+    first.shutdown(BUDGET).unwrap();
+    drop(first);
+    let second = site.engine();
+    second.load_all();
+    assert_eq!(second.snapshot("p").state, PluginState::Disabled);
+    assert_eq!(second.snapshot("q").state, PluginState::Enabled);
+    second.enable("p").unwrap();
+    second.shutdown(BUDGET).unwrap();
+    drop(second);
+    let third = site.loaded();
+    assert_eq!(third.snapshot("p").state, PluginState::Enabled);
+}
+
+#[test]
+fn a_plugin_is_forgotten_in_memory_and_on_disk_when_it_is_unloaded() {
+    let site = DurableSite::of(&[("noop", "p"), ("noop", "q")]);
+    let engine = site.loaded();
+    site.cycles(&engine, 3);
+    let refused = engine.forget("p").unwrap_err().to_string();
+    assert!(
+        refused.contains("forget is not possible in the state Enabled"),
+        "{refused}"
+    );
+    engine.unload("p").unwrap();
+    engine.forget("p").unwrap();
+    assert_eq!(engine.history("p").into_iter().count(), 0);
+    assert!(engine.history("q").into_iter().count() > 6);
+    engine.load("p").unwrap();
+    let causes: Vec<_> = engine
+        .history("p")
+        .into_iter()
+        .map(|entry| entry.cause)
+        .collect();
+    assert_eq!(
+        causes,
+        [Cause::Mapped, Cause::Created],
+        "only what came since"
+    );
+    engine.shutdown(BUDGET).unwrap();
+    drop(engine);
+    let second = site.engine();
+    let before: Vec<_> = second
+        .history("p")
+        .into_iter()
+        .map(|entry| entry.cause)
+        .collect();
+    assert_eq!(before, [Cause::Mapped, Cause::Created, Cause::ShutDown]);
+}
+
+#[test]
+fn what_could_not_be_written_before_a_plugin_is_forgotten_does_not_come_back() {
+    let site = DurableSite::of(&[("noop", "p"), ("noop", "q")]);
+    let engine = site.loaded();
+    site.cycles(&engine, 3);
+    assert!(engine.flush_history(BUDGET));
+    let locked = site.lock();
+    site.cycles(&engine, 3);
+    engine.unload("p").unwrap();
+    wait_for("the problem", || {
+        let _ = engine.flush_history(BUDGET);
+        engine.history_status().unwrap().problem.is_some()
+    });
+    let refused = engine.forget("p").unwrap_err().to_string();
+    assert!(
+        refused.contains("cannot be written at present"),
+        "{refused}"
+    );
+    assert!(engine.history("p").into_iter().count() > 6);
+    locked.execute_batch("ROLLBACK").unwrap();
+    drop(locked);
+    engine.forget("p").unwrap();
+    assert!(engine.flush_history(BUDGET));
+    assert_eq!(engine.history("p").into_iter().count(), 0);
+    engine.shutdown(BUDGET).unwrap();
+    drop(engine);
+    let second = site.engine();
+    assert_eq!(second.history("p").into_iter().count(), 0);
+    assert!(second.history("q").into_iter().count() > 6);
+}
+
+#[test]
+fn a_plugin_that_was_switched_off_stays_off_after_a_kill_once_the_entry_of_that_is_written() {
+    let site = DurableSite::of(&[("slow-destroy", "p"), ("noop", "q")]);
+    let engine = site.loaded();
+    let disabled = {
+        let engine = engine.clone();
+        std::thread::spawn(move || engine.disable("p"))
+    };
+    // Its instance is still being destroyed, and nothing else happens afterwards.
+    wait_for("the entry", || {
+        engine.snapshot("p").state == PluginState::Disabled
+    });
+    assert!(engine.flush_history(BUDGET));
+    let reader = rusqlite::Connection::open(site.file()).unwrap();
+    let is_off: bool = reader
+        .query_row("SELECT off_by_hand FROM plugin WHERE id = 'p'", [], |row| {
+            row.get(0)
+        })
+        .unwrap();
+    assert!(is_off, "whoever is killed now has it off at the next start");
+    drop(reader);
+    let _ = disabled.join().unwrap();
+    engine.shutdown(BUDGET).unwrap();
+}
