@@ -199,30 +199,28 @@ fn leave(
 
 /// Switches off on behalf of a person, which holds whatever happens to the file.
 pub(crate) fn disable_by_hand(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
-    disable_and(engine, id, |guarded| guarded.off_by_hand = true)
+    disable_and_note(engine, id, true)
 }
 
 pub(crate) fn disable(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
-    disable_and(engine, id, |_| ())
+    disable_and_note(engine, id, false)
 }
 
-fn disable_and(
-    engine: &Arc<Shared>,
-    id: &str,
-    note: impl FnOnce(&mut Guarded),
-) -> Result<(), Error> {
+fn disable_and_note(engine: &Arc<Shared>, id: &str, by_hand: bool) -> Result<(), Error> {
     let cell = find(engine, id)?;
     let _turn = turn(engine, cell)?;
     match admit(engine, cell, Command::Disable)? {
         Admitted::AlreadySo => {
-            note(&mut cell.lock());
-            // There is no entry to be written with: it is written with whatever happens next in the engine, at the latest with its end.
-            engine.board.ledger.unsaved.mark(cell.index);
+            if by_hand {
+                cell.lock().off_by_hand = true;
+                // There is no entry to be written with: it is written with whatever happens next in the engine, at the latest with its end.
+                engine.board.ledger.unsaved.mark(cell.index);
+            }
             Ok(())
         }
         Admitted::Now(mut guarded) => {
             // Before the entry, which whoever writes it may take at once.
-            note(&mut guarded);
+            guarded.off_by_hand |= by_hand;
             leave(engine, cell, guarded, Event::SwitchedOff)
         }
     }

@@ -67,33 +67,9 @@ impl Contract {
 
     /// Writes the workspace, leaving alone what is written already, so that nothing is built twice.
     fn write(self, workspace: &Path, name: &str) {
-        let mut text = Sources::default();
-        text.take("Cargo.toml");
-        text.take("Cargo.lock");
-        for dir in [
-            "plugin-api",
-            "plugin-api/c",
-            "plugin-api/src",
-            "fixtures/noop",
-            "fixtures/noop/src",
-        ] {
-            text.take_all(dir);
-        }
-        // Cargo tells packages apart by their place in the workspace, and all these share what is built: so each variant has
-        // a place of its own.
-        let members = text.between("Cargo.toml", "members = [", "]");
-        let own = format!("\n    \"{name}/plugin-api\",\n    \"{name}/fixtures/noop\",\n");
-        text.edit("Cargo.toml", &members, &own);
-        let path = format!("path = \"{name}/plugin-api\"");
-        text.edit("Cargo.toml", "path = \"plugin-api\"", &path);
+        let mut text = Sources::of_workspace(name, "fixtures/noop");
         let version = format!("version = \"{}\"", env!("CARGO_PKG_VERSION"));
         text.edit("Cargo.toml", &version, &format!("version = \"{VERSION}\""));
-        // Only its examples need it, which are not built here.
-        text.edit(
-            "plugin-api/Cargo.toml",
-            "plugin-test-host.workspace = true\n",
-            "",
-        );
         // Each has a file name of its own: they are built into one directory.
         let named = format!("name = \"noop-{name}\"");
         text.edit("fixtures/noop/Cargo.toml", "name = \"noop\"", &named);

@@ -55,29 +55,7 @@ fn run(cargo: &mut Command) -> Result<(), String> {
 
 fn write(workspace: &Path) {
     fs::create_dir_all(workspace).expect("a directory can be made");
-    let mut text = Sources::default();
-    text.take("Cargo.toml");
-    text.take("Cargo.lock");
-    for dir in [
-        "plugin-api",
-        "plugin-api/c",
-        "plugin-api/src",
-        "plugins/counter",
-        "plugins/counter/src",
-    ] {
-        text.take_all(dir);
-    }
-    let members = text.between("Cargo.toml", "members = [", "]");
-    let own = format!("\n    \"{NAME}/plugin-api\",\n    \"{NAME}/plugins/counter\",\n");
-    text.edit("Cargo.toml", &members, &own);
-    let path = format!("path = \"{NAME}/plugin-api\"");
-    text.edit("Cargo.toml", "path = \"plugin-api\"", &path);
-    // Only its examples need it, which are not built here.
-    text.edit(
-        "plugin-api/Cargo.toml",
-        "plugin-test-host.workspace = true\n",
-        "",
-    );
+    let mut text = Sources::of_workspace(NAME, "plugins/counter");
     let here = "[[package]]\nname = \"libc\"\nversion = \"";
     let version = text.between("Cargo.lock", here, "\"");
     assert_ne!(version, VERSION, "that is the engine's own");

@@ -13,6 +13,27 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
+    /// A workspace of `plugin-api` and the crate in the directory `krate`, which lie below `name` in it: Cargo tells packages apart by their
+    /// place in the workspace, and all that share what is built have a place of their own.
+    pub(crate) fn of_workspace(name: &str, krate: &str) -> Self {
+        let mut text = Self::default();
+        text.take("Cargo.toml");
+        text.take("Cargo.lock");
+        for dir in ["plugin-api", "plugin-api/c", "plugin-api/src", krate] {
+            text.take_all(dir);
+        }
+        text.take_all(&format!("{krate}/src"));
+        let members = text.between("Cargo.toml", "members = [", "]");
+        let own = format!("\n    \"{name}/plugin-api\",\n    \"{name}/{krate}\",\n");
+        text.edit("Cargo.toml", &members, &own);
+        let path = format!("path = \"{name}/plugin-api\"");
+        text.edit("Cargo.toml", "path = \"plugin-api\"", &path);
+        // Only its examples need it, which are not built here.
+        let host = "plugin-test-host.workspace = true\n";
+        text.edit("plugin-api/Cargo.toml", host, "");
+        text
+    }
+
     pub(crate) fn take(&mut self, path: &str) {
         let text = fs::read_to_string(root().join(path)).expect("the file is there");
         self.files.push((path.to_owned(), text));

@@ -381,9 +381,9 @@ impl PluginHistory {
         let other = &self.notable.entries;
         let first = other.partition_point(|notable| notable.entry.seq <= after);
         let mut notable = Cursor::new(first, other.len(), filter.newest_first);
-        let len_max = (routine.left + notable.left).min(filter.limit());
-        let mut entries = Vec::with_capacity(len_max);
-        while entries.len() < len_max {
+        // Room is not made beforehand: a filter may take next to nothing, of very many plugins.
+        let mut entries = Vec::new();
+        while entries.len() < filter.limit() {
             let plain = routine
                 .at()
                 .map(|at| self.routine.entries[at / 2].half(at % 2));

@@ -172,6 +172,11 @@ pub(super) fn time(time: Duration) -> String {
     format!("{time:.1?}")
 }
 
+/// A time as what is measured has it.
+pub(super) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// A number with its thousands apart.
 pub(super) fn number(number: u64) -> String {
     let digits = number.to_string();

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use plugin_engine::{Code, Error, FaultKind};
 
-use super::bench::{Bench, number, time};
+use super::bench::{Bench, micros, number, time};
 use crate::validate::check::{Check, Outcome};
 
 /// The shortest timeout that there is, which most updates that do anything pass.
@@ -66,6 +66,5 @@ fn of_late(bench: &Bench<'_>) -> Outcome {
     } else {
         Outcome::passed(check, text)
     };
-    let micros = u64::try_from(late.as_micros()).unwrap_or(u64::MAX);
-    outcome.measured("late_us", micros)
+    outcome.measured("late_us", micros(late))
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use plugin_engine::{Cause, Code, FaultKind, LoadOutcome};
 
-use super::bench::{Bench, in_words, time};
+use super::bench::{Bench, in_words, micros, time};
 use crate::validate::check::{Check, Outcome};
 
 /// A create or destroy that takes longer keeps starts, reloads and shutdowns waiting.
@@ -108,8 +108,4 @@ fn destroy(bench: &Bench<'_>) {
         (Ok(()), None) => Outcome::passed(check, format!("destroyed in {}", time(took))),
     };
     bench.end(outcome.measured("took_us", micros(took)));
-}
-
-fn micros(time: Duration) -> u64 {
-    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use plugin_engine::{Cause, Code, Error, Fault, FaultKind, PluginState, Subscription};
 
-use super::bench::{Bench, in_words, number, time};
+use super::bench::{Bench, in_words, micros, number, time};
 use super::log_count;
 use crate::validate::check::{Check, Outcome};
 
@@ -201,7 +201,6 @@ fn of_duration(bench: &Bench<'_>, mean: Duration, max: Duration) -> Outcome {
     } else {
         Outcome::passed(check, of("of a timeout of", timeout))
     };
-    let micros = |time: Duration| u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
     outcome
         .measured("mean_us", micros(mean))
         .measured("max_us", micros(max))
