@@ -94,3 +94,35 @@ fn where_the_generation_before_cannot_take_over_again_the_policy_comes_after_all
         assert_eq!(rig.snapshot("p").next_update, None);
     }
 }
+
+#[test]
+fn a_roll_back_in_vain_while_the_bad_instance_is_destroyed_has_the_policy_come_after_that() {
+    for (policy, state) in [
+        ("disable", PluginState::Disabled),
+        ("unload", PluginState::Unloaded),
+    ] {
+        let (first, second) = (Gate::new(), Gate::new());
+        let rig = Rig::new();
+        let settings = "in_call = \"display\"\ncreates = 1\n";
+        rig.drop_as("gated", "p", &first.settings(settings));
+        rig.load();
+        rig.rebuild("gated", "p");
+        let settings = second.settings("then = \"panic\"\nalso_in_destroy = true\n");
+        let config = on_probation(policy).replace("panic_limit = 2", "panic_limit = 1");
+        rig.configure("p", &format!("{config}{settings}"));
+        rig.engine.reload("p").expect("nothing is tried");
+        let cycle = rig.engine.start_cycle();
+        second.await_entry(1);
+        second.open(1);
+        // The destroy of the instance that panicked. Until it is let go, the generation before is tried in vain.
+        second.await_entry(2);
+        wait_for("the roll-back in vain", || {
+            rig.causes("p").contains(&Cause::ReloadRefused)
+        });
+        assert_eq!(rig.state("p"), PluginState::Error, "{policy}");
+        second.open(2);
+        wait_for("the policy", || rig.state("p") == state);
+        assert_eq!(cycle.wait().panicked, 1);
+        assert_eq!(rig.snapshot("p").generation, 2);
+    }
+}

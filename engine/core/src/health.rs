@@ -147,6 +147,8 @@ pub(crate) struct HealthRecord {
     pub(crate) waits_for_restart: bool,
     /// Whether there is a generation before that takes over again before a policy disposes of this one.
     pub(crate) on_probation: bool,
+    /// Whether the policy was held back for that, and is still to be applied: also once the probation is over.
+    pub(crate) held_back: bool,
 }
 
 impl HealthRecord {
@@ -167,6 +169,7 @@ impl HealthRecord {
             is_due: false,
             waits_for_restart: false,
             on_probation: false,
+            held_back: false,
         }
     }
 

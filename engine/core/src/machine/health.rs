@@ -181,7 +181,10 @@ impl Machine {
             // It is restarted as it is, until it is given up.
             (_, OnUnhealthy::Restart) => false,
             (state, OnUnhealthy::Disable | OnUnhealthy::Unload) => {
-                let may_return = self.health.waits_for_restart || self.health.on_probation;
+                let health = &self.health;
+                // What was held back is not dropped where the probation ends while the instance that was let go of is destroyed.
+                let may_return =
+                    health.waits_for_restart || health.on_probation || health.held_back;
                 state == PluginState::Error && may_return
             }
         }
@@ -226,6 +229,7 @@ impl Machine {
         self.unsaid.unhealthy &= self.health.episode.is_some();
         // Where nothing is called, nothing is to be done about it.
         self.health.is_due &= self.keeps_policy_due();
+        self.health.held_back &= self.health.is_due;
         if !matches!(self.state, PluginState::Enabled | PluginState::Running) {
             self.unsaid = Unsaid {
                 unhealthy: self.unsaid.unhealthy && self.is_about_to_be_called(),
@@ -376,6 +380,7 @@ impl Machine {
         // While the generation before may take over again, that comes first, and the policy stays due.
         let is_held_back = disposes && self.health.on_probation;
         self.health.is_due = is_held_back;
+        self.health.held_back = is_held_back;
         let (cause, message, delay) = match on_unhealthy {
             _ if is_held_back => (Cause::Unhealthy, format!("to be rolled back: {why}"), None),
             OnUnhealthy::Disable => (Cause::SwitchedOff, format!("switched off: {why}"), None),

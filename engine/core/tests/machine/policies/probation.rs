@@ -1,7 +1,8 @@
 //! Every policy while the generation before may take over again: that comes first, and the policy after it, if it comes to nothing.
 
 use plugin_engine_core::{
-    Cause, CreateReason, Event, FaultKind, Health, HealthPolicy, OnUnhealthy, PluginState,
+    CallOutcome, Cause, CreateReason, Event, FaultKind, Health, HealthPolicy, OnUnhealthy,
+    PluginState,
 };
 
 use super::cells::{DELAY_MS, cells, policy};
@@ -100,4 +101,19 @@ fn a_policy_that_waits_for_the_roll_back_goes_on_waiting_whatever_comes_between(
     rig.machine.end_probation();
     rig.take(Event::Judged);
     assert_eq!(rig.state(), PluginState::Disabled);
+}
+
+#[test]
+fn a_probation_that_ends_while_the_instance_is_destroyed_has_the_policy_come_after_that() {
+    for (on_unhealthy, state) in [
+        (OnUnhealthy::Disable, PluginState::Disabled),
+        (OnUnhealthy::Unload, PluginState::Unloaded),
+    ] {
+        let mut rig = panicked_on_probation(policy(on_unhealthy));
+        let id = rig.start(Event::DestroyStarted { current: false });
+        rig.machine.end_probation();
+        assert!(!rig.machine.has_more_to_say(), "a call is waited for");
+        rig.end(id, CallOutcome::Completed);
+        assert_eq!(rig.state(), state);
+    }
 }
