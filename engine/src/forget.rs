@@ -17,7 +17,7 @@ pub(crate) fn forget(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
     }
     #[cfg(feature = "history-sqlite")]
     if let Some(durable) = &engine.durable {
-        durable.forget(&engine.board, &cell.id)?;
+        durable.forget(&engine.board, cell)?;
     }
     cell.forget_history(&engine.board.ledger);
     Ok(())

@@ -8,7 +8,7 @@ use std::time::Duration;
 use plugin_engine_core::{Cause, HistoryFilter, PluginId, PluginState, Transition, WallTime};
 
 use crate::cell::Cell;
-use crate::history::Found;
+use crate::history::{Found, Place};
 use crate::shared::Shared;
 
 /// What the history says to a [`HistoryFilter`].
@@ -55,7 +55,8 @@ pub enum HistoryMark {
         pid: u32,
         /// The version of the engine.
         version: Box<str>,
-        /// The numbers, first and last, that the process before may have used, and of which nothing is known.
+        /// The numbers, first and last, that the process before may have used, and of which nothing is known. Where they are larger than that of the start,
+        /// they are of this process, whose file was damaged while it ran.
         lost: Option<(u64, u64)>,
     },
     /// The engine was stopped in an orderly way. Where a start follows a start, it was not.
@@ -187,7 +188,7 @@ fn in_memory(engine: &Shared, filter: &HistoryFilter) -> InMemory {
         {
             all.floor = all.floor.max(of_one.floor);
         }
-        if of_one.found.len() > 0 {
+        if of_one.found.len_max() > 0 {
             all.found.push(of_one.found);
         }
     };
@@ -204,19 +205,20 @@ fn in_memory(engine: &Shared, filter: &HistoryFilter) -> InMemory {
 }
 
 /// The places of entries of several plugins in the order that was asked for: plugin, and entry.
-fn in_order(found: &[Found], newest_first: bool) -> Vec<(usize, usize)> {
-    let mut order: Vec<(u64, usize, usize)> =
-        Vec::with_capacity(found.iter().map(Found::len).sum());
+fn in_order(found: &[Found], newest_first: bool) -> Vec<(usize, Place)> {
+    let mut order: Vec<(u64, usize, Place)> =
+        Vec::with_capacity(found.iter().map(Found::len_max).sum());
     for (plugin, one) in found.iter().enumerate() {
-        order.extend((0..one.len()).map(|at| (one.seq(at), plugin, at)));
+        order.extend(one.places().map(|(seq, place)| (seq, plugin, place)));
     }
+    // A number is given once.
     order.sort_unstable();
     if newest_first {
         order.reverse();
     }
     order
         .into_iter()
-        .map(|(_, plugin, at)| (plugin, at))
+        .map(|(_, plugin, place)| (plugin, place))
         .collect()
 }
 
@@ -226,16 +228,25 @@ fn show(found: Vec<Found>, filter: &HistoryFilter, mut each: impl FnMut(&Transit
         let mut order = in_order(&found, filter.newest_first);
         order.truncate(filter.limit());
         let mut shown: Vec<_> = found.into_iter().map(Found::into_shown).collect();
-        for (plugin, at) in order {
-            each(shown[plugin].show(at));
+        for (plugin, place) in order {
+            each(shown[plugin].show(place));
         }
         return;
     }
     for one in found {
-        let len = one.len();
         let mut shown = one.into_shown();
-        (0..len).for_each(|at| each(shown.show(at)));
+        while let Some(entry) = shown.next() {
+            each(entry);
+        }
     }
+}
+
+/// Copies of the entries of a question.
+fn copies(found: Vec<Found>, filter: &HistoryFilter) -> Vec<Transition> {
+    let most: usize = found.iter().map(Found::len_max).sum();
+    let mut copies = Vec::with_capacity(most.min(filter.limit()));
+    show(found, filter, |entry| copies.push(entry.clone()));
+    copies
 }
 
 /// Answers a question.
@@ -244,12 +255,8 @@ pub(crate) fn answer(engine: &Shared, filter: &HistoryFilter) -> HistoryAnswer {
     if let Some(durable) = &engine.durable {
         let of_memory = durable.of_memory(filter);
         let memory = in_memory(engine, &of_memory);
-        let mut entries = Vec::new();
-        show(memory.found, &of_memory, |entry| {
-            entries.push(entry.clone())
-        });
         let memory = crate::durable::InMemory {
-            entries,
+            entries: copies(memory.found, &of_memory),
             floor: memory.floor,
             after: of_memory.after.unwrap_or(0),
             last_seq: memory.last_seq,
@@ -257,10 +264,8 @@ pub(crate) fn answer(engine: &Shared, filter: &HistoryFilter) -> HistoryAnswer {
         return durable.join(filter, memory);
     }
     let memory = in_memory(engine, filter);
-    let mut entries = Vec::new();
-    show(memory.found, filter, |entry| entries.push(entry.clone()));
     HistoryAnswer {
-        entries,
+        entries: copies(memory.found, filter),
         marks: Vec::new(),
         last_seq: memory.last_seq,
         lost: memory.lost,

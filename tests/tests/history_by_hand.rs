@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use plugin_engine::{Cause, PluginState};
+use plugin_engine::{Cause, HistoryFilter, HistoryMark, PluginState};
 use plugin_engine_tests::{DurableSite, wait_for};
 
 const BUDGET: Duration = Duration::from_secs(30);
@@ -115,4 +115,48 @@ fn a_plugin_that_was_switched_off_stays_off_after_a_kill_once_the_entry_of_that_
     drop(reader);
     let _ = disabled.join().unwrap();
     engine.shutdown(BUDGET).unwrap();
+}
+
+#[test]
+fn what_a_person_has_switched_off_outlives_a_file_that_is_damaged_while_the_engine_runs() {
+    let site = DurableSite::of(&[("noop", "p"), ("noop", "q")]);
+    let first = site.loaded();
+    first.disable("p").unwrap();
+    let generation = first.snapshot("p").generation;
+    assert!(first.flush_history(BUDGET));
+    // Somebody else writes to it, so that the engine has to read it again.
+    let other = rusqlite::Connection::open(site.file()).unwrap();
+    other.busy_timeout(BUDGET).unwrap();
+    other
+        .execute_batch("CREATE TABLE other (a); PRAGMA wal_checkpoint(TRUNCATE);")
+        .unwrap();
+    std::fs::write(site.file(), vec![b'x'; 100_000]).unwrap();
+    drop(other);
+    // Nothing is entered of `p` any more.
+    site.cycles(&first, 3);
+    wait_for("a new file", || {
+        let is_written = first.flush_history(Duration::from_millis(100));
+        let len = site.file().metadata().map_or(0, |file| file.len());
+        is_written && first.history_status().unwrap().problem.is_none() && len != 100_000
+    });
+    first.shutdown(BUDGET).unwrap();
+    let status = first.history_status().unwrap();
+    assert_eq!((status.held, status.problem), (0, None));
+    drop(first);
+    let second = site.engine();
+    let marks = second.query(&HistoryFilter::default()).marks;
+    let [
+        HistoryMark::Started { seq: 1, lost, .. },
+        HistoryMark::Stopped { .. },
+        HistoryMark::Started { lost: None, .. },
+    ] = &marks[..]
+    else {
+        panic!("{marks:?}");
+    };
+    let lost = lost.expect("it is named what the damaged file took along");
+    assert!(lost.0 == 2 && lost.1 > 4, "{lost:?}");
+    second.load_all();
+    assert_eq!(second.snapshot("p").state, PluginState::Disabled);
+    assert_eq!(second.snapshot("p").generation, generation + 1);
+    assert_eq!(second.snapshot("q").state, PluginState::Enabled);
 }

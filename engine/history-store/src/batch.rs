@@ -142,7 +142,8 @@ pub struct Started {
     pub pid: u32,
     /// The version of the engine.
     pub version: Box<str>,
-    /// The numbers, first and last, that the process before may have used without having written what they were used for.
+    /// The numbers, first and last, that the process before may have used without having written what they were used for. Where they are larger than that of the
+    /// start, they are of this process: the file was damaged while it ran, and a new one begun.
     pub lost: Option<(u64, u64)>,
 }
 
@@ -308,6 +309,17 @@ pub(crate) fn is_plain_end(change: &Change) -> bool {
         && change.duration.is_some()
 }
 
+/// Whether this is the start of an engine whose file is there no more, named once more in a new one: before all that is written there, with the numbers between
+/// as lost.
+fn is_named_again(record: &EngineRecord, first: u64, last_seq: u64) -> bool {
+    let EngineRecord::Started(started) = record else {
+        return false;
+    };
+    let between = (started.seq + 1, first - 1);
+    (last_seq + 1..first).contains(&started.seq)
+        && started.lost == (between.0 <= between.1).then_some(between)
+}
+
 /// Whether every number of the batch is used once, as far as can be counted.
 pub(crate) fn check(batch: &Batch, last_seq: u64) -> Result<(), Trouble> {
     let invalid = |what: String| Err(Trouble::Invalid(what));
@@ -332,6 +344,9 @@ pub(crate) fn check(batch: &Batch, last_seq: u64) -> Result<(), Trouble> {
         }
     }
     for record in &batch.engine {
+        if is_named_again(record, first, last_seq) {
+            continue;
+        }
         if !(first..=last).contains(&record.seq()) {
             return invalid(format!(
                 "number {} is outside of {first} to {last}",

@@ -73,6 +73,23 @@ impl Collector {
         Some(batch)
     }
 
+    /// What was last written of each plugin beside its entries.
+    pub(super) fn rows(&self, board: &Board) -> Vec<PluginRow> {
+        let rows = self.rows.iter().filter_map(|(index, row)| {
+            Some(PluginRow {
+                id: board.registry.at(*index)?.id.clone(),
+                generation: row.0,
+                off_by_hand: row.1,
+            })
+        });
+        rows.collect()
+    }
+
+    /// What was written of a plugin beside its entries has left the file, and is not missing there.
+    pub(super) fn forget(&mut self, index: u32) {
+        self.rows.remove(&index);
+    }
+
     fn is_news(&mut self, index: u32, row: (u32, bool)) -> bool {
         match self.rows.entry(index) {
             Known::Occupied(known) if *known.get() == row => false,

@@ -131,10 +131,10 @@ impl Durable {
     }
 
     /// Forgets what is on disk of a plugin. What was taken to be written and is not yet there is written first: it would come after.
-    pub(crate) fn forget(&self, board: &Board, id: &PluginId) -> Result<(), HistoryError> {
+    pub(crate) fn forget(&self, board: &Board, cell: &Cell) -> Result<(), HistoryError> {
         let mut writer = self.writer.lock();
         writer.catch_up(self, board)?;
-        writer.forget(id)
+        writer.forget(self, board, cell)
     }
 
     /// How it stands.

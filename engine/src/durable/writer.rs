@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use plugin_engine_core::{PluginId, WallTime};
+use plugin_engine_core::WallTime;
 use plugin_engine_history_store::{
     Batch, EngineRecord, PluginRow, Started, Stopped, Store, StoreError, StoreErrorKind, set_aside,
 };
@@ -16,6 +16,7 @@ use super::sequence_mark::SequenceMark;
 use super::status::HistoryError;
 use super::{Durable, Kept};
 use crate::board::Board;
+use crate::cell::Cell;
 use crate::code::Code;
 
 /// How often it is looked whether entries are to leave.
@@ -33,6 +34,10 @@ pub(super) struct Writer {
     collector: Collector,
     /// What the file remembers of plugins from before.
     pub(super) remembered: Vec<PluginRow>,
+    /// What is to be remembered of plugins with the next batch: a file that was damaged took it along.
+    missing: Vec<PluginRow>,
+    /// The start of this engine.
+    started: Option<Started>,
     /// The last number in the file when it was opened.
     last_before: u64,
     /// Not before this is anything tried again.
@@ -54,6 +59,8 @@ impl Writer {
             kept,
             collector: Collector::new(0),
             remembered: Vec::new(),
+            missing: Vec::new(),
+            started: None,
             last_before: 0,
             retry_at: None,
             trim_at: Instant::now() + TRIM_EVERY,
@@ -75,13 +82,15 @@ impl Writer {
     pub(super) fn started(&mut self, seq: u64, at: WallTime) {
         self.collector = Collector::new(seq - 1);
         self.mark.begin_after(seq - 1);
-        self.collector.engine.push(EngineRecord::Started(Started {
+        let started = Started {
             seq,
             at,
             pid: std::process::id(),
             version: env!("CARGO_PKG_VERSION").into(),
             lost: None,
-        }));
+        };
+        self.started = Some(started.clone());
+        self.collector.engine.push(EngineRecord::Started(started));
     }
 
     fn reopen(&mut self) -> Result<(), StoreError> {
@@ -100,6 +109,17 @@ impl Writer {
         Ok(())
     }
 
+    /// [`Writer::reopen`] in mid-life: what the file has lost of plugins is to be written again.
+    fn reopen_for(&mut self, durable: &Durable, board: &Board) -> Result<(), StoreError> {
+        self.reopen()?;
+        let not_loaded_yet = durable.remembered.lock();
+        let mut rows = self.collector.rows(board);
+        rows.extend(not_loaded_yet.values().cloned());
+        rows.retain(|row| !self.remembered.contains(row));
+        self.missing = rows;
+        Ok(())
+    }
+
     /// Sets numbers apart, takes what is new unless something is held already, and writes it. The problem, if there is one.
     fn round(&mut self, durable: &Durable, board: &Board) -> Option<String> {
         let last = board.ledger.next_seq.load(Ordering::SeqCst);
@@ -114,7 +134,7 @@ impl Writer {
             held.clone()
         };
         if let Some(batch) = held {
-            match self.write(&batch) {
+            match self.write(&batch, durable, board) {
                 Ok(true) => {
                     *durable.held.lock() = None;
                     durable.durable_seq.store(batch.last_seq, Ordering::Release);
@@ -127,22 +147,31 @@ impl Writer {
     }
 
     /// Whether it is written. If not, it is not yet time to try again.
-    fn write(&mut self, batch: &Batch) -> Result<bool, StoreError> {
+    fn write(
+        &mut self,
+        batch: &Batch,
+        durable: &Durable,
+        board: &Board,
+    ) -> Result<bool, StoreError> {
         let now = Instant::now();
         if self.retry_at.is_some_and(|at| now < at) {
             return Ok(false);
         }
         self.retry_at = Some(now + RETRY_EVERY);
         if self.store.is_none() {
-            self.reopen()?;
+            self.reopen_for(durable, board)?;
         }
         let Some(store) = &mut self.store else {
             return Ok(false);
         };
-        let batch = with_what_was_lost(batch, store.last_seq());
+        let mut batch = with_what_was_lost(batch, store.last_seq(), self.started.as_ref());
+        if !self.missing.is_empty() {
+            batch.to_mut().rows.extend(self.missing.iter().cloned());
+        }
         match store.append(&batch) {
             Ok(()) => {
                 self.retry_at = None;
+                self.missing.clear();
                 Ok(true)
             }
             Err(error) => {
@@ -171,12 +200,22 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn forget(&mut self, id: &PluginId) -> Result<(), HistoryError> {
+    pub(super) fn forget(
+        &mut self,
+        durable: &Durable,
+        board: &Board,
+        cell: &Cell,
+    ) -> Result<(), HistoryError> {
         if self.store.is_none() {
-            self.reopen()?;
+            self.reopen_for(durable, board)?;
         }
         match &mut self.store {
-            Some(store) => Ok(store.forget(id)?),
+            Some(store) => {
+                store.forget(&cell.id)?;
+                self.collector.forget(cell.index);
+                self.missing.retain(|row| row.id != cell.id);
+                Ok(())
+            }
             None => Err(HistoryError::NotOpen {
                 path: self.file.clone(),
             }),
@@ -201,20 +240,33 @@ impl Writer {
     }
 }
 
-/// The batch, in which a start names the numbers between what is in the file and itself: known only now where the file could not be opened before.
-fn with_what_was_lost(batch: &Batch, last_in_file: u64) -> Cow<'_, Batch> {
+/// The batch, in which a start names the numbers between what is in the file and itself: known only now where the file could not be opened before. A file
+/// that was begun anew while this engine runs gets its start once more, with what the damaged one took along.
+fn with_what_was_lost<'a>(
+    batch: &'a Batch,
+    last_in_file: u64,
+    started: Option<&Started>,
+) -> Cow<'a, Batch> {
     let before = batch.first_seq - 1;
-    let starts = |record: &EngineRecord| matches!(record, EngineRecord::Started(_));
-    if before <= last_in_file || !batch.engine.iter().any(starts) {
+    if before <= last_in_file {
         return Cow::Borrowed(batch);
     }
-    let mut batch = batch.clone();
-    for record in &mut batch.engine {
-        if let EngineRecord::Started(started) = record {
+    let mut batch = Cow::Borrowed(batch);
+    let starts = |record: &EngineRecord| matches!(record, EngineRecord::Started(_));
+    if let Some(at) = batch.engine.iter().position(starts) {
+        if let EngineRecord::Started(started) = &mut batch.to_mut().engine[at] {
             started.lost = Some((last_in_file + 1, before));
         }
+    } else if let Some(started) = started.filter(|started| started.seq > last_in_file) {
+        let of_this_engine = started.seq + 1..=before;
+        let started = Started {
+            lost: (!of_this_engine.is_empty()).then(|| of_this_engine.into_inner()),
+            ..started.clone()
+        };
+        let again = EngineRecord::Started(started);
+        batch.to_mut().engine.insert(0, again);
     }
-    Cow::Owned(batch)
+    batch
 }
 
 impl Durable {

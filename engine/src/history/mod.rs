@@ -1,6 +1,7 @@
 //! What happened to one plugin, as far as memory reaches: two rings, so that a thousand good updates never push out the reason
 //! for yesterday's failure.
 
+mod asking;
 mod found;
 #[cfg(feature = "history-sqlite")]
 mod taking;
@@ -11,10 +12,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use plugin_engine_core::{Cause, Fault, HistoryFilter, PluginId, PluginState, Record, WallTime};
+use plugin_engine_core::{Cause, Fault, PluginState, Record, WallTime};
 
-pub(crate) use found::Found;
-use found::FoundEntry;
+pub(crate) use found::{Found, Place};
 
 #[cfg(feature = "history-sqlite")]
 pub(crate) use taking::Unsaved;
@@ -134,6 +134,7 @@ struct Entry {
     cause: Cause,
 }
 
+#[derive(Clone)]
 struct NotableEntry {
     entry: Entry,
     error: Option<Arc<Fault>>,
@@ -364,128 +365,12 @@ impl PluginHistory {
         found.map(|(_, generation, version)| (*generation, version))
     }
 
-    /// The entries that `filter` takes, in its order, of those with a number up to `up_to`. Of which plugin they are is not asked. What they share is not
-    /// copied for each of them, so that a plugin is not kept from its update for longer than it takes to copy a few words an entry.
-    pub(crate) fn query(&self, id: &PluginId, filter: &HistoryFilter, up_to: u64) -> Found {
-        let takes = |entry: &Entry, has_error: bool| {
-            entry.seq <= up_to
-                && entry.is_taken(filter, has_error)
-                && self.is_of_generation(entry, filter)
-        };
-        // Both rings are in the order of the numbers; they are merged entry by entry, so that a limit stops early. What is not after the number
-        // asked for is not even looked at.
-        let after = filter.after.unwrap_or(0);
-        let plain = &self.routine.entries;
-        let first = plain.partition_point(|update| update.last_seq() <= after);
-        let mut routine = Cursor::new(2 * first, 2 * plain.len(), filter.newest_first);
-        let other = &self.notable.entries;
-        let first = other.partition_point(|notable| notable.entry.seq <= after);
-        let mut notable = Cursor::new(first, other.len(), filter.newest_first);
-        // Room is not made beforehand: a filter may take next to nothing, of very many plugins.
-        let mut entries = Vec::new();
-        while entries.len() < filter.limit() {
-            let plain = routine
-                .at()
-                .map(|at| self.routine.entries[at / 2].half(at % 2));
-            if let Some(None) = plain {
-                routine.step();
-                continue;
-            }
-            let plain = plain.flatten();
-            let other = notable.at().map(|at| &self.notable.entries[at]);
-            let plain_first = match (&plain, other) {
-                (Some(plain), Some(other)) => (plain.seq < other.entry.seq) != filter.newest_first,
-                (Some(_), None) => true,
-                (None, _) => false,
-            };
-            match (plain, other) {
-                (Some(entry), _) if plain_first => {
-                    routine.step();
-                    if takes(&entry, false) {
-                        entries.push(FoundEntry { entry, error: None });
-                    }
-                }
-                (_, Some(NotableEntry { entry, error })) => {
-                    notable.step();
-                    if takes(entry, error.is_some()) {
-                        entries.push(FoundEntry {
-                            entry: *entry,
-                            error: error.clone(),
-                        });
-                    }
-                }
-                _ => break,
-            }
-        }
-        let generations = self.generations_of(&entries);
-        Found {
-            id: id.clone(),
-            generations,
-            entries,
-        }
-    }
-
-    /// The generations that these entries may be of, oldest first.
-    fn generations_of(&self, entries: &[FoundEntry]) -> Vec<(u64, u32, Arc<str>)> {
-        let (Some(first), Some(last)) = (entries.first(), entries.last()) else {
-            return Vec::new();
-        };
-        let (first, last) = (first.entry.seq, last.entry.seq);
-        let (low, high) = (first.min(last), first.max(last));
+    /// The generations that entries with numbers from `low` to `high` may be of, oldest first: from which number on, which, and its version.
+    fn generations_between(&self, low: u64, high: u64) -> Vec<(u64, u32, Arc<str>)> {
         let all = &self.rest.generations;
         let begin = all.partition_point(|(since, ..)| *since <= low);
         let end = all.partition_point(|(since, ..)| *since <= high);
         all.range(begin.saturating_sub(1)..end).cloned().collect()
-    }
-
-    fn is_of_generation(&self, entry: &Entry, filter: &HistoryFilter) -> bool {
-        // Looked up only where it is asked for.
-        filter.generations.is_none() || {
-            let found = self.generation_at(entry.seq);
-            filter.takes_generation(found.map_or(0, |(generation, _)| generation))
-        }
-    }
-}
-
-/// A position in a ring, forwards or backwards.
-struct Cursor {
-    left: usize,
-    first: usize,
-    len: usize,
-    backwards: bool,
-}
-
-impl Cursor {
-    /// Over the places from `first` on.
-    fn new(first: usize, len: usize, backwards: bool) -> Self {
-        Self {
-            left: len - first,
-            first,
-            len,
-            backwards,
-        }
-    }
-
-    fn at(&self) -> Option<usize> {
-        match (self.left, self.backwards) {
-            (0, _) => None,
-            (left, true) => Some(self.first + left - 1),
-            (left, false) => Some(self.len - left),
-        }
-    }
-
-    fn step(&mut self) {
-        self.left -= 1;
-    }
-}
-
-impl Entry {
-    /// Whether `filter` takes this entry of its plugin.
-    fn is_taken(&self, filter: &HistoryFilter, has_error: bool) -> bool {
-        filter.takes_seq(self.seq)
-            && (has_error || !filter.errors_only)
-            && filter.takes_time(self.at)
-            && filter.takes_move(self.from, self.to, self.cause)
     }
 }
 

@@ -1,4 +1,4 @@
-use plugin_engine_core::{FaultKind, FaultReport, Transition};
+use plugin_engine_core::{FaultKind, FaultReport, HistoryFilter, PluginId, Transition};
 
 use super::*;
 
@@ -30,15 +30,14 @@ fn fill(history: &mut PluginHistory, budget: &HistoryBudget, seqs: std::ops::Ran
 fn seqs(history: &PluginHistory, filter: &HistoryFilter) -> Vec<u64> {
     let id = PluginId::new("a").unwrap();
     let found = history.query(&id, filter, u64::MAX);
-    (0..found.len()).map(|at| found.seq(at)).collect()
+    found.places().map(|(seq, _)| seq).collect()
 }
 
 fn transitions(history: &PluginHistory, filter: &HistoryFilter) -> Vec<Transition> {
     let id = PluginId::new("a").unwrap();
     let found = history.query(&id, filter, u64::MAX);
-    let len = found.len();
     let mut shown = found.into_shown();
-    (0..len).map(|at| shown.show(at).clone()).collect()
+    std::iter::from_fn(|| shown.next().cloned()).collect()
 }
 
 #[test]
@@ -232,4 +231,81 @@ fn what_is_forgotten_before_it_was_taken_to_be_written_is_still_counted() {
         })
         .collect();
     assert_eq!(counted, [4, 1]);
+}
+
+/// Every question of a small set finds what reading all of the history and looking at each entry finds.
+#[test]
+fn questions_of_all_kinds_find_what_looking_at_every_entry_finds() {
+    let budget = HistoryBudget::new(1 << 20);
+    let mut history = PluginHistory::default();
+    history.begin_generation(1, 1, "1.0.0".into());
+    fill(&mut history, &budget, 1..=4);
+    let at = |seq| WallTime::from_unix_nanos(1_000 + seq);
+    history.push(&budget, 5, at(5), record(Cause::UpdateFailed, true));
+    history.push_start(&budget, 6, at(6));
+    history.push(&budget, 7, at(7), record(Cause::ThreadPanicked, true));
+    history.push_completion(&budget, 8, at(8), 2);
+    history.begin_generation(9, 2, "2.0.0".into());
+    history.push(&budget, 9, at(9), record(Cause::Reloaded, false));
+    history.push_start(&budget, 10, at(10));
+    // The wall clock was set back meanwhile, so the completion stands for itself.
+    history.push_completion(&budget, 11, at(2), 1);
+    history.push_start(&budget, 12, at(12));
+    let all = transitions(&history, &HistoryFilter::default());
+    assert_eq!(all.len(), 12);
+
+    let mut asked = 0;
+    let moves: [(&[PluginState], &[Cause]); 5] = [
+        (&[], &[]),
+        (&[PluginState::Running], &[]),
+        (&[PluginState::Enabled], &[]),
+        (&[], &[Cause::UpdateStarted, Cause::ThreadPanicked]),
+        (&[], &[Cause::Reloaded]),
+    ];
+    for (to_states, causes) in moves {
+        for edge in 0..=13 {
+            for bits in 0..32 {
+                let on = |bit: u32| bits & (1 << bit) != 0;
+                let filter = HistoryFilter {
+                    to_states: to_states.to_vec(),
+                    causes: causes.to_vec(),
+                    newest_first: on(0),
+                    limit: on(1).then_some(edge as usize / 2),
+                    errors_only: on(2),
+                    after: on(3).then_some(edge),
+                    generations: on(4).then_some(2..=2),
+                    since: (edge % 3 == 1).then_some(at(edge / 2)),
+                    until: (edge % 3 == 2).then_some(at(edge)),
+                    ..HistoryFilter::default()
+                };
+                let mut plain: Vec<_> = all
+                    .iter()
+                    .filter(|entry| filter.takes(entry))
+                    .cloned()
+                    .collect();
+                if filter.newest_first {
+                    plain.reverse();
+                }
+                plain.truncate(filter.limit());
+                assert_eq!(transitions(&history, &filter), plain, "{filter}");
+                for up_to in [0, edge, u64::MAX] {
+                    let id = PluginId::new("a").unwrap();
+                    let found = history.query(&id, &filter, up_to);
+                    let seqs: Vec<_> = found.places().map(|(seq, _)| seq).collect();
+                    let mut plain: Vec<_> = all
+                        .iter()
+                        .filter(|entry| filter.takes(entry) && entry.seq <= up_to)
+                        .map(|entry| entry.seq)
+                        .collect();
+                    if filter.newest_first {
+                        plain.reverse();
+                    }
+                    plain.truncate(filter.limit());
+                    assert_eq!(seqs, plain, "{filter}, up to {up_to}");
+                }
+                asked += 1;
+            }
+        }
+    }
+    assert_eq!(asked, 5 * 14 * 32);
 }
