@@ -8,11 +8,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-packages=(--package plugin-engine-chaos --package plugin-engine-cli)
-for manifest in plugins/*/Cargo.toml fixtures/*/Cargo.toml; do
-    packages+=(--package "$(basename "$(dirname "$manifest")")")
-done
-cargo build --quiet --locked "${packages[@]}"
+cargo build --quiet --locked --workspace
 target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug
 
 # Named as Cargo names what it builds. What a compiler made that is no longer there is not used.

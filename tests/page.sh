@@ -10,8 +10,7 @@ if ! dpkg --status "${packages[@]}" >/dev/null 2>&1; then
     apt-get install -q -y --no-install-recommends "${packages[@]}" >/dev/null
 fi
 
-cargo build --quiet --locked --package plugin-engine-cli \
-    --package clock --package system --package hangs-awhile --package hangs --package fails --package long-text --package noop
+cargo build --quiet --locked --workspace
 target=$(realpath "${CARGO_TARGET_DIR:-target}")
 
 # Debian's Python, for which its packages are made.

@@ -11,7 +11,7 @@ if ! command -v promtool >/dev/null || ! command -v prometheus >/dev/null; then
 fi
 
 cd "$root"
-cargo build --quiet --package plugin-engine-cli --package clock --package counter --package hangs --package panics
+cargo build --quiet --locked --workspace
 dir=$(mktemp -d)
 engine=
 prometheus=

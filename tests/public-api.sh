@@ -27,7 +27,7 @@ RUSTC_BOOTSTRAP=1 exec "$rustdoc" "\$@"
 END
 chmod +x "$work/rustdoc"
 
-cargo build --quiet --locked --package plugin-engine-tests --example public_api
+cargo build --quiet --locked --workspace --example public_api
 
 # The interface of a crate with these features, an item a line.
 list() {

@@ -8,4 +8,4 @@ if ! command -v rsync >/dev/null 2>&1; then
     apt-get install -q -y --no-install-recommends rsync >/dev/null
 fi
 
-cargo test --quiet --locked --package plugin-engine-tests --test watching -- --ignored rsync_replaces_a_file
+cargo test --quiet --locked --workspace --test watching -- --ignored rsync_replaces_a_file

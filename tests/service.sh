@@ -20,7 +20,7 @@ need jq jq
     apt-get install -q -y --no-install-recommends python3-seccomp >/dev/null
 }
 
-cargo build --quiet --locked --package plugin-engine-cli --package clock
+cargo build --quiet --locked --workspace
 target=$(realpath "${CARGO_TARGET_DIR:-target}")/debug
 docs=engine/docs/service
 dir=$(mktemp -d)

@@ -9,7 +9,7 @@ if ! command -v minisign >/dev/null 2>&1; then
     apt-get install -q -y --no-install-recommends minisign >/dev/null
 fi
 
-cargo build --quiet --locked --package plugin-engine-cli --package clock
+cargo build --quiet --locked --workspace
 target=${CARGO_TARGET_DIR:-target}/debug
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT

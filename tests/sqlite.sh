@@ -13,7 +13,7 @@ fi
 
 fail() { printf 'FAILED: %s\n' "$*" >&2; exit 1; }
 
-cargo build --quiet --locked --package plugin-engine-cli --package noop --package fails
+cargo build --quiet --locked --workspace
 target=$(cargo metadata --format-version 1 --no-deps --locked | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')/debug
 
 dir=$(mktemp -d)

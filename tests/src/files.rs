@@ -135,7 +135,10 @@ fn build_all() -> PathBuf {
             }
         }
         Err(_) => {
-            command.args(["--package", "plugin-engine-cli"]);
+            // With the tests, so that what plugins share with them is built with the same features, and not once more.
+            for name in ["plugin-engine-cli", "plugin-engine-tests"] {
+                command.args(["--package", name]);
+            }
             for name in plugin_crates().iter().map(String::as_str).chain(NO_PLUGINS) {
                 command.args(["--package", name]);
             }

@@ -82,6 +82,8 @@ fn completions_know_every_command() {
             assert!(script.contains(&*name), "{shell}: {name}");
         }
         assert!(script.contains("newest-first"), "{shell}");
+        // By which `validate` starts itself; nobody types it.
+        assert!(!script.contains("validate-part"), "{shell}");
     }
 }
 

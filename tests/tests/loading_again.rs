@@ -132,6 +132,26 @@ fn the_id_of_a_plugin_that_was_unloaded_is_free_for_a_file_that_somebody_names_o
 }
 
 #[test]
+fn a_plugin_that_was_unloaded_says_so_where_its_file_is_loaded_again() {
+    let rig = Rig::new();
+    put(&rig, "noop", "a.so");
+    rig.load();
+    let told = |outcomes: &[LoadOutcome]| outcomes[0].to_string();
+    assert_eq!(told(&rig.engine.load_all()), "noop: is loaded already, Enabled");
+    rig.engine.unload("noop").unwrap();
+    let file = rig.dir().join("a.so");
+    for outcomes in [rig.engine.load_all(), rig.engine.load_file(file).unwrap()] {
+        assert_eq!(
+            told(&outcomes),
+            "noop: was unloaded, and stays so until its file changes or it is loaded by its id"
+        );
+        assert_eq!(rig.state("noop"), PluginState::Unloaded);
+    }
+    rig.engine.load("noop").unwrap();
+    assert_eq!(rig.state("noop"), PluginState::Enabled);
+}
+
+#[test]
 fn a_plugin_is_not_loaded_again_from_a_file_that_is_another_plugin_by_now() {
     let rig = Rig::new();
     put(&rig, "noop", "a.so");

@@ -36,11 +36,13 @@ use clap::Parser;
 use commands::{Cli, Command};
 
 fn main() {
+    if validate::is_child() {
+        leave(validate::run_part());
+    }
     let status = match Cli::parse().command {
         Command::Run(args) => commands::run::run(&args),
         Command::Inspect(args) => commands::inspect::run(&args),
         Command::Validate(args) => commands::validate::run(&args),
-        Command::ValidatePart => validate::run_part(),
         Command::Status(args) => commands::status::run(&args),
         Command::History(args) => commands::history::run(&args),
         Command::Why(args) => commands::why::run(&args),

@@ -108,7 +108,7 @@ pub enum LoadOutcome {
         /// Its file.
         file: PathBuf,
     },
-    /// The plugin was there already.
+    /// The plugin was there already; where it is Unloaded, somebody or a policy has unloaded it, and it is not loaded again without being asked for.
     AlreadyLoaded {
         /// The plugin.
         id: PluginId,
@@ -232,6 +232,13 @@ impl fmt::Display for LoadOutcome {
             Self::Reconfigured { id, file } => {
                 write!(f, "{id}: configured anew, from {}", file.display())
             }
+            Self::AlreadyLoaded {
+                id,
+                state: PluginState::Unloaded,
+            } => write!(
+                f,
+                "{id}: was unloaded, and stays so until its file changes or it is loaded by its id"
+            ),
             Self::AlreadyLoaded { id, state } => write!(f, "{id}: is loaded already, {state}"),
         }?;
         match self.code() {

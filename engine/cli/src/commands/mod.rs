@@ -54,9 +54,6 @@ pub(crate) enum Command {
     Inspect(inspect::InspectArgs),
     /// Say what a host would trip over with a plugin file, by running it alone in a process of its own
     Validate(validate::ValidateArgs),
-    /// Make the checks of one part of a validation, as the standard input says
-    #[command(name = crate::validate::PART_COMMAND, hide = true)]
-    ValidatePart,
     /// Say how the plugins of a running engine stand
     Status(status::StatusArgs),
     /// Show the transitions of plugins: what happened, when and why

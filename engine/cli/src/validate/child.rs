@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use super::check::{Check, Outcome};
 use super::task::{Task, Told};
 
-/// The hidden command by which this program becomes a child.
-pub(crate) const COMMAND: &str = "validate-part";
+/// By which this program becomes a child. No command of the command line, so that no help and no completion has it.
+const COMMAND: &str = "validate-part";
 /// How often is looked whether a child has ended whose output somebody else still holds open.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// For how long what a child has told is waited for after its end, where a process of its own keeps the output open.
@@ -45,6 +45,12 @@ pub(super) struct Heard {
     pub(super) end: End,
     /// How many bytes it wrote on its standard output and error beside what it told.
     pub(super) written: u64,
+}
+
+/// Whether this process was started as a child, which is told on its standard input what to do.
+pub(crate) fn is_child() -> bool {
+    let mut args = std::env::args_os().skip(1);
+    args.next().is_some_and(|first| first == COMMAND) && args.next().is_none()
 }
 
 /// Runs a child to its end, which comes at the latest when it has told nothing new for `patience`.

@@ -14,7 +14,7 @@ mod settings;
 mod show;
 mod task;
 
-pub(crate) use child::COMMAND as PART_COMMAND;
+pub(crate) use child::is_child;
 pub(crate) use conduct::{Conclusion, Request, validate};
 pub(crate) use parts::run as run_part;
 pub(crate) use show::{json, lines};
