@@ -137,7 +137,10 @@ fn a_plugin_that_was_unloaded_says_so_where_its_file_is_loaded_again() {
     put(&rig, "noop", "a.so");
     rig.load();
     let told = |outcomes: &[LoadOutcome]| outcomes[0].to_string();
-    assert_eq!(told(&rig.engine.load_all()), "noop: is loaded already, Enabled");
+    assert_eq!(
+        told(&rig.engine.load_all()),
+        "noop: is loaded already, Enabled"
+    );
     rig.engine.unload("noop").unwrap();
     let file = rig.dir().join("a.so");
     for outcomes in [rig.engine.load_all(), rig.engine.load_file(file).unwrap()] {

@@ -1,16 +1,21 @@
 //! Which entries of one plugin a question takes. Made under the lock of the plugin, so what many entries share is not copied for each of them: a plugin is kept
 //! from its update for no longer than it takes to copy a few words an entry. Never in which order they are shown.
 
+use std::ops::Range;
+
 use plugin_engine_core::{Cause, HistoryFilter, PluginId, PluginState};
 
 use super::{Entry, Found, NotableEntry, PlainUpdate, PluginHistory};
 
-/// What a question takes of good updates, all of which are the same two moves.
+/// What a question asks of entries beside their numbers, looked at once.
 struct Wanted {
-    starts: bool,
-    completions: bool,
-    /// Whether nothing but the number is asked of them.
+    /// Whether nothing is.
     any: bool,
+    /// Whether starts of good updates may be wanted.
+    starts: bool,
+    /// And their completions.
+    completions: bool,
+    /// Only what has a larger number.
     after: u64,
     up_to: u64,
 }
@@ -19,30 +24,30 @@ impl Wanted {
     fn by(filter: &HistoryFilter, up_to: u64) -> Self {
         use PluginState::{Enabled, Running};
         let takes = |from, to, cause| !filter.errors_only && filter.takes_move(from, to, cause);
-        let starts = takes(Enabled, Running, Cause::UpdateStarted);
-        let completions = takes(Running, Enabled, Cause::UpdateCompleted);
+        let any_move = filter.from_states.is_empty()
+            && filter.to_states.is_empty()
+            && filter.causes.is_empty();
         let any_time = filter.since.is_none() && filter.until.is_none();
         Self {
-            starts,
-            completions,
-            any: starts && completions && any_time && filter.generations.is_none(),
+            any: any_move && any_time && !filter.errors_only && filter.generations.is_none(),
+            starts: takes(Enabled, Running, Cause::UpdateStarted),
+            completions: takes(Running, Enabled, Cause::UpdateCompleted),
             after: filter.after.unwrap_or(0),
             up_to,
         }
     }
 
-    /// Whether all of an update is taken, by its numbers alone.
-    #[inline]
-    fn takes_all_of(&self, update: &PlainUpdate) -> bool {
-        self.any && update.first_seq() > self.after && update.last_seq() <= self.up_to
+    fn takes_number(&self, seq: u64) -> bool {
+        seq > self.after && seq <= self.up_to
     }
 }
 
 impl PluginHistory {
     /// The entries that `filter` takes, of those with a number up to `up_to`, and no more than may be wanted in its order. Of which plugin they are is not asked.
     pub(crate) fn query(&self, id: &PluginId, filter: &HistoryFilter, up_to: u64) -> Found {
-        let updates = self.updates_for(filter, up_to);
-        let changes = self.changes_for(filter, up_to);
+        let wanted = Wanted::by(filter, up_to);
+        let updates = self.updates_for(filter, &wanted);
+        let changes = self.changes_for(filter, &wanted);
         let seqs = [
             updates.first().map(PlainUpdate::first_seq),
             updates.last().map(PlainUpdate::last_seq),
@@ -59,68 +64,60 @@ impl PluginHistory {
     }
 
     /// Good updates, oldest first; of one whose other half is not taken only the one.
-    fn updates_for(&self, filter: &HistoryFilter, up_to: u64) -> Vec<PlainUpdate> {
-        let wanted = Wanted::by(filter, up_to);
-        let mut found = Vec::new();
-        if !(wanted.starts || wanted.completions) || filter.limit() == 0 {
-            return found;
+    fn updates_for(&self, filter: &HistoryFilter, wanted: &Wanted) -> Vec<PlainUpdate> {
+        if !(wanted.starts || wanted.completions) {
+            return Vec::new();
         }
         let all = &self.routine.entries;
-        // What is not after the number asked for is not even looked at.
         let first = all.partition_point(|update| update.last_seq() <= wanted.after);
+        let end = all.partition_point(|update| update.first_seq() <= wanted.up_to);
+        let range = first..end.max(first);
         if wanted.any {
-            // Elsewhere room is not made beforehand: a filter may take next to nothing, of very many plugins.
-            found.reserve_exact((all.len() - first).min(filter.limit()));
-        }
-        let mut left = filter.limit();
-        let mut keep = |update: &PlainUpdate| {
-            let taken = if wanted.takes_all_of(update) {
-                *update
-            } else {
-                let takes = |half: Option<Entry>| {
-                    half.is_some_and(|half| self.is_taken(&half, false, filter, up_to))
-                };
-                update.only(takes(update.half(0)), takes(update.half(1)))
-            };
-            let transitions = taken.transitions();
-            if transitions > 0 {
-                found.push(taken);
-                left = left.saturating_sub(transitions);
+            // As many as there would be if each were one transition.
+            let mut found: Vec<_> = all.range(nearest(range, filter)).copied().collect();
+            for edge in [0, found.len().saturating_sub(1)] {
+                if let Some(update) = found.get_mut(edge) {
+                    *update = update.only(
+                        wanted.takes_number(update.start_seq),
+                        wanted.takes_number(update.end_seq),
+                    );
+                }
             }
-            left > 0
-        };
-        if filter.newest_first {
-            all.range(first..).rev().all(&mut keep);
-            found.reverse();
-        } else {
-            all.range(first..).all(&mut keep);
+            return found;
         }
-        found
+        let only = |update: &PlainUpdate| {
+            let takes = |half: Option<Entry>| {
+                half.is_some_and(|half| self.is_taken(&half, false, filter, wanted))
+            };
+            let only = update.only(takes(update.half(0)), takes(update.half(1)));
+            (only.transitions() > 0).then_some(only)
+        };
+        in_order(all.range(range).filter_map(only), filter)
     }
 
     /// All other entries, oldest first.
-    fn changes_for(&self, filter: &HistoryFilter, up_to: u64) -> Vec<NotableEntry> {
+    fn changes_for(&self, filter: &HistoryFilter, wanted: &Wanted) -> Vec<NotableEntry> {
         let all = &self.notable.entries;
-        let after = filter.after.unwrap_or(0);
-        let first = all.partition_point(|notable| notable.entry.seq <= after);
-        let taken = |notable: &&NotableEntry| {
-            self.is_taken(&notable.entry, notable.error.is_some(), filter, up_to)
-        };
-        let wanted = all.range(first..);
-        if filter.newest_first {
-            let newest = wanted.rev().filter(taken).take(filter.limit());
-            let mut found: Vec<_> = newest.cloned().collect();
-            found.reverse();
-            found
-        } else {
-            let oldest = wanted.filter(taken).take(filter.limit());
-            oldest.cloned().collect()
+        let first = all.partition_point(|notable| notable.entry.seq <= wanted.after);
+        let end = all.partition_point(|notable| notable.entry.seq <= wanted.up_to);
+        let range = first..end.max(first);
+        if wanted.any {
+            return all.range(nearest(range, filter)).cloned().collect();
         }
+        let taken = all.range(range).filter(|notable| {
+            self.is_taken(&notable.entry, notable.error.is_some(), filter, wanted)
+        });
+        in_order(taken.cloned(), filter)
     }
 
-    fn is_taken(&self, entry: &Entry, has_error: bool, filter: &HistoryFilter, up_to: u64) -> bool {
-        entry.seq <= up_to
-            && filter.takes_seq(entry.seq)
+    fn is_taken(
+        &self,
+        entry: &Entry,
+        has_error: bool,
+        filter: &HistoryFilter,
+        wanted: &Wanted,
+    ) -> bool {
+        wanted.takes_number(entry.seq)
             && (has_error || !filter.errors_only)
             && filter.takes_time(entry.at)
             && filter.takes_move(entry.from, entry.to, entry.cause)
@@ -134,6 +131,27 @@ impl PluginHistory {
             filter.takes_generation(found.map_or(0, |(generation, _)| generation))
         }
     }
+}
+
+/// The places that come first in the order of the question, as many as it may want.
+fn nearest(range: Range<usize>, filter: &HistoryFilter) -> Range<usize> {
+    let len = range.len().min(filter.limit());
+    if filter.newest_first {
+        range.end - len..range.end
+    } else {
+        range.start..range.start + len
+    }
+}
+
+/// Those that come first in the order of the question, as many as it may want, oldest first. Room is not made beforehand: a filter may take next to nothing, of
+/// very many plugins.
+fn in_order<T>(taken: impl DoubleEndedIterator<Item = T>, filter: &HistoryFilter) -> Vec<T> {
+    if !filter.newest_first {
+        return taken.take(filter.limit()).collect();
+    }
+    let mut newest: Vec<_> = taken.rev().take(filter.limit()).collect();
+    newest.reverse();
+    newest
 }
 
 impl PlainUpdate {

@@ -10,7 +10,6 @@ mod unsaved;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use plugin_engine_core::{Cause, Fault, PluginState, Record, WallTime};
 
@@ -95,6 +94,7 @@ impl PlainUpdate {
     }
 
     /// The start (0) or the completion (1), if it is recorded here.
+    #[inline]
     fn half(&self, half: usize) -> Option<Entry> {
         if half == 0 {
             return (self.start_seq != 0).then_some(Entry {
@@ -107,13 +107,13 @@ impl PlainUpdate {
             });
         }
         let took = if self.start_seq == 0 {
-            Duration::ZERO
+            0
         } else {
-            Duration::from_nanos(self.duration_ns)
+            self.duration_ns
         };
         (self.end_seq != 0).then_some(Entry {
             seq: self.end_seq,
-            at: self.at.saturating_add(took),
+            at: WallTime::from_unix_nanos(self.at.as_unix_nanos().saturating_add(took)),
             duration_ns: self.duration_ns,
             from: PluginState::Running,
             to: PluginState::Enabled,

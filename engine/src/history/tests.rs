@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use plugin_engine_core::{FaultKind, FaultReport, HistoryFilter, PluginId, Transition};
 
 use super::*;
@@ -30,14 +32,15 @@ fn fill(history: &mut PluginHistory, budget: &HistoryBudget, seqs: std::ops::Ran
 fn seqs(history: &PluginHistory, filter: &HistoryFilter) -> Vec<u64> {
     let id = PluginId::new("a").unwrap();
     let found = history.query(&id, filter, u64::MAX);
-    found.places().map(|(seq, _)| seq).collect()
+    found.places().into_iter().map(|(seq, _)| seq).collect()
 }
 
 fn transitions(history: &PluginHistory, filter: &HistoryFilter) -> Vec<Transition> {
     let id = PluginId::new("a").unwrap();
     let found = history.query(&id, filter, u64::MAX);
-    let mut shown = found.into_shown();
-    std::iter::from_fn(|| shown.next().cloned()).collect()
+    let mut transitions = Vec::new();
+    found.show_all(|entry| transitions.push(entry.clone()));
+    transitions
 }
 
 #[test]
@@ -291,7 +294,7 @@ fn questions_of_all_kinds_find_what_looking_at_every_entry_finds() {
                 for up_to in [0, edge, u64::MAX] {
                     let id = PluginId::new("a").unwrap();
                     let found = history.query(&id, &filter, up_to);
-                    let seqs: Vec<_> = found.places().map(|(seq, _)| seq).collect();
+                    let seqs: Vec<_> = found.places().into_iter().map(|(seq, _)| seq).collect();
                     let mut plain: Vec<_> = all
                         .iter()
                         .filter(|entry| filter.takes(entry) && entry.seq <= up_to)

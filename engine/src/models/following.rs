@@ -49,7 +49,7 @@ impl Plugins {
         let mut found = Vec::new();
         for history in &self.histories {
             let entries = history.lock().query(&id(), &filter, last);
-            found.extend(entries.places().map(|(seq, _)| seq));
+            found.extend(entries.places().into_iter().map(|(seq, _)| seq));
         }
         found.sort_unstable();
         (found, last)
