@@ -99,13 +99,15 @@ impl Planned {
         manifest_id: &PluginId,
         outcomes: &mut Vec<LoadOutcome>,
     ) -> Vec<(PluginId, PluginConfig)> {
-        let mut plugins: Vec<(PluginId, PluginConfig)> = Vec::new();
+        let mut plugins: Vec<(PluginId, PluginConfig)> = Vec::with_capacity(self.configs.len());
+        // Where each of them lies: a file may become very many plugins.
+        let mut places: HashMap<PluginId, usize> = HashMap::with_capacity(self.configs.len());
         for config in &self.configs {
             let id = config.id(manifest_id).value;
             let mut config = config.clone();
             // Ids that entries say were compared when they were read; these may come from beside the file, or from within.
-            if let Some((_, first)) = plugins.iter().find(|(known, _)| *known == id) {
-                if let (Some(at), Some(first)) = (config.place(), first.place()) {
+            if let Some(first) = places.get(&id) {
+                if let (Some(at), Some(first)) = (config.place(), plugins[*first].1.place()) {
                     let reason = format!(
                         "the entry in line {} makes the plugin \"{id}\" of this file already",
                         first.line()
@@ -130,6 +132,7 @@ impl Planned {
                 }
                 (Some(_), _) => {}
             }
+            places.insert(id.clone(), plugins.len());
             plugins.push((id, config));
         }
         plugins
