@@ -226,7 +226,7 @@ fn in_order(found: &[Found], newest_first: bool) -> Vec<(usize, Place)> {
 /// Shows the entries of a question, one after another.
 fn show(found: &[Found], filter: &HistoryFilter, mut each: impl FnMut(&Transition)) {
     if found.len() > 1 {
-        let mut order = in_order(&found, filter.newest_first);
+        let mut order = in_order(found, filter.newest_first);
         order.truncate(filter.limit());
         let mut shown: Vec<_> = found.iter().map(Found::shown).collect();
         for (plugin, place) in order {
