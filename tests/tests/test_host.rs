@@ -1,7 +1,7 @@
 //! A plugin says and does the same in the test host as in an engine: one that follows a script is run in both, and what was heard is compared.
 
 use plugin_engine::{FaultKind, PluginState};
-use plugin_engine_tests::{Rig, lines_of};
+use plugin_engine_tests::{Rig, lines_of, wait_for};
 use plugin_test_host::{CallError, SavedState, TestHost, TestPlugin};
 use serde_json::json;
 
@@ -50,10 +50,21 @@ fn in_an_engine(id: &str, script: &str) -> Heard {
         &format!("[settings]\nscript = {steps:?}\n"),
     );
     rig.load();
+    let mut resets = 0;
     for _ in &steps {
         let _ = rig.engine.run_cycle();
         let snapshot = rig.snapshot(id);
         if snapshot.state == PluginState::Error {
+            resets += 1;
+            // A cycle does not wait for it, and beside an instance that is there already it would not be heard.
+            wait_for("the destroy of what has failed", || {
+                let lines = lines_of(id);
+                lines
+                    .iter()
+                    .filter(|line| line.message == "destroyed")
+                    .count()
+                    == resets
+            });
             rig.engine.reset(id).unwrap();
         }
         let error = snapshot.error.map(|error| match error.kind {
