@@ -22,6 +22,12 @@ const SOURCE: &str = "plugins/counter/src/lib.rs";
 pub(crate) fn build_counter(target_dir: &Path) -> bool {
     let workspace = variants_dir().join(NAME);
     write(&workspace);
+    // All builds of the plugin leave their file under the same name, so one that Cargo takes for fresh would leave that of another build.
+    fs::File::options()
+        .append(true)
+        .open(workspace.join(NAME).join(SOURCE))
+        .and_then(|source| source.set_modified(std::time::SystemTime::now()))
+        .expect("a source can be touched");
     let build = || {
         let mut build = cargo(&workspace);
         build.args(["build", "--offline", "--target-dir"]);
