@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Runs integration tests with the engine, the tests and the plugin files instrumented by AddressSanitizer.
+# Runs integration tests with the engine, the tests and the plugin files instrumented by AddressSanitizer, or by ThreadSanitizer.
 #
-#     tests/sanitize.sh             over the tests named below
-#     tests/sanitize.sh --planted   with planted bugs (tests/sanitizers/planted): each has to be found
+#     tests/sanitize.sh [--races]             over the tests named below
+#     tests/sanitize.sh [--races] --planted   with planted bugs (tests/sanitizers/planted): each has to be found
 #
 # Builds with the compiler of the workspace, which is told to take options that are not settled yet, in target/sanitize;
 # CARGO_PROFILE_DEV_DEBUG=1 has reports say lines, which takes longer to build. Installs llvm-symbolizer from Debian's packages where it is
@@ -10,15 +10,17 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-planted=false
-case "${1:-}" in
-    "") ;;
-    --planted) planted=true ;;
-    *)
-        echo "usage: tests/sanitize.sh [--planted]" >&2
-        exit 2
-        ;;
-esac
+sanitizer=address planted=false
+for option in "$@"; do
+    case "$option" in
+        --races) sanitizer=thread ;;
+        --planted) planted=true ;;
+        *)
+            echo "usage: tests/sanitize.sh [--races] [--planted]" >&2
+            exit 2
+            ;;
+    esac
+done
 
 # What threads, files and instances go through at the boundary, and the plugin files for it.
 tests=(calls isolation panics reloading smoke unmapping)
@@ -29,6 +31,10 @@ left_out=(
     # Counts the updates of two seconds, of which a sanitizer leaves too few.
     eight_plugins_that_hang_take_no_update_from_those_that_work
 )
+if [[ $sanitizer = thread ]]; then
+    # What is reported of code that is no longer mapped has no names by which it could be judged.
+    tests=(calls isolation panics reloading smoke)
+fi
 if ! command -v llvm-symbolizer >/dev/null; then
     apt-get update -qq
     apt-get install -y -qq --no-install-recommends llvm >/dev/null
@@ -46,16 +52,26 @@ export RUSTC_BOOTSTRAP=1 CARGO_INCREMENTAL=0 CARGO_PROFILE_DEV_DEBUG=${CARGO_PRO
 CARGO_BUILD_TARGET=$(rustc -vV | sed -n 's/^host: //p')
 export CARGO_BUILD_TARGET
 
-export CARGO_TARGET_DIR=$out/address
-# The runtime is in the program alone: plugin files find it there, and so the program has to export it.
-export RUSTFLAGS="-Zsanitizer=address -Clink-arg=-Wl,--export-dynamic-symbol=__asan_*,--export-dynamic-symbol=__interceptor_*"
-# No room around static values of this repository, see there.
-export RUSTC_WORKSPACE_WRAPPER=$PWD/tests/sanitizers/rustc
+export CARGO_TARGET_DIR=$out/$sanitizer
+# What is compiled in another way, see there.
+export RUSTC_WORKSPACE_WRAPPER=$PWD/tests/sanitizers/rustc-$sanitizer
 # Each report is a file of its own, so that one of a process whose end nobody looks at is seen, too.
-# Plugin files export the same names by design, which is no bug of theirs (detect_odr_violation). Files that stay mapped, and calls that are abandoned,
-# keep what they have (detect_leaks).
 reports=$out/reports
-export ASAN_OPTIONS="log_path=$reports/report:detect_odr_violation=0:detect_leaks=0"
+# The runtime is in the program alone: plugin files find it there, and so the program has to export it.
+exported="-Clink-arg=-Wl,--export-dynamic-symbol=__interceptor_*"
+case $sanitizer in
+    address)
+        export RUSTFLAGS="-Zsanitizer=address $exported,--export-dynamic-symbol=__asan_*"
+        # Plugin files export the same names by design, which is no bug of theirs (detect_odr_violation). Files that stay mapped, and calls that are
+        # abandoned, keep what they have (detect_leaks).
+        export ASAN_OPTIONS="log_path=$reports/report:detect_odr_violation=0:detect_leaks=0"
+        ;;
+    thread)
+        # The standard library is not instrumented, which has to be allowed. A thread that hangs is never joined, by design (report_thread_leaks).
+        export RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer $exported,--export-dynamic-symbol=__tsan_*"
+        export TSAN_OPTIONS="log_path=$reports/report:suppressions=$PWD/tests/sanitizers/races.suppressions:report_thread_leaks=0"
+        ;;
+esac
 
 forget_reports() {
     rm -rf "$reports"
@@ -106,7 +122,7 @@ fi
 # Each file is a set of bugs that do not get in each other's way: a difference as of `git diff`, with two lines before it for each bug, of which
 # the first one says which test `fails: FILE TEST` and the second one what the report `says: `. The sources are copied, so that nobody has to take the bugs out again.
 failed=false
-for bugs in tests/sanitizers/planted/*.patch; do
+for bugs in tests/sanitizers/planted/"$sanitizer"/*.patch; do
     printf '\n== %s\n' "$bugs"
     rm -rf "$out/sources"
     mkdir -p "$out/sources" "$CARGO_TARGET_DIR"
