@@ -2,6 +2,7 @@
 # Builds the book under engine/book, follows its links, and runs the commands of its quick starts on a clean clone of what is committed.
 # Installs mdbook into the target directory where it is missing (cargo install), and Python from Debian's packages. The book then
 # lies in `book` of the target directory. What chapters show of commands is compared by `cargo test --package plugin-engine-tests --test book`.
+# With `--install` nothing is done beyond installing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -22,6 +23,9 @@ if [ "$("$mdbook" --version 2>/dev/null)" != "mdbook v$mdbook_version" ]; then
     cargo install mdbook --quiet --locked --version "$mdbook_version" --no-default-features --features search \
         --root "$target/tools" --target-dir "$target/tools/build"
     rm -rf "$target/tools/build"
+fi
+if [ "${1:-}" = --install ]; then
+    exit 0
 fi
 
 work=$(mktemp -d)
