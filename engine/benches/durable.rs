@@ -101,11 +101,12 @@ fn print(name: &str, sorted: &[u64]) {
 }
 
 fn main() {
-    let asked_for: Vec<String> = std::env::args().skip(1).collect();
-    let wanted = |part: &str| {
-        let mut words = asked_for.iter().filter(|word| !word.starts_with('-'));
-        words.clone().next().is_none() || words.any(|word| part.contains(word.as_str()))
-    };
+    let only: Vec<String> = std::env::args()
+        .skip(1)
+        .filter(|arg| !arg.starts_with('-'))
+        .collect();
+    let wanted =
+        |part: &str| only.is_empty() || only.iter().any(|word| part.contains(word.as_str()));
     if wanted("lateness") {
         lateness();
     }

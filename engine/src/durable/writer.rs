@@ -1,6 +1,7 @@
 //! Writes what was taken, and goes on when that fails: what was taken is kept until it is written, and nothing more is taken meanwhile.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -115,7 +116,8 @@ impl Writer {
         let not_loaded_yet = durable.remembered.lock();
         let mut rows = self.collector.rows(board);
         rows.extend(not_loaded_yet.values().cloned());
-        rows.retain(|row| !self.remembered.contains(row));
+        let found: HashMap<_, _> = self.remembered.iter().map(|row| (&row.id, row)).collect();
+        rows.retain(|row| found.get(&row.id) != Some(&row));
         self.missing = rows;
         Ok(())
     }

@@ -31,13 +31,19 @@ fn fill(history: &mut PluginHistory, budget: &HistoryBudget, seqs: std::ops::Ran
 
 fn seqs(history: &PluginHistory, filter: &HistoryFilter) -> Vec<u64> {
     let id = PluginId::new("a").unwrap();
-    let found = history.query(&id, filter, u64::MAX);
+    numbers(&history.query(&id, filter, u64::MAX))
+}
+
+fn numbers(found: &Found) -> Vec<u64> {
     found.places().into_iter().map(|(seq, _)| seq).collect()
 }
 
 fn transitions(history: &PluginHistory, filter: &HistoryFilter) -> Vec<Transition> {
     let id = PluginId::new("a").unwrap();
-    let found = history.query(&id, filter, u64::MAX);
+    shown(&history.query(&id, filter, u64::MAX))
+}
+
+fn shown(found: &Found) -> Vec<Transition> {
     let mut transitions = Vec::new();
     found.show_all(|entry| transitions.push(entry.clone()));
     transitions
@@ -281,30 +287,17 @@ fn questions_of_all_kinds_find_what_looking_at_every_entry_finds() {
                     until: (edge % 3 == 2).then_some(at(edge)),
                     ..HistoryFilter::default()
                 };
-                let mut plain: Vec<_> = all
-                    .iter()
-                    .filter(|entry| filter.takes(entry))
-                    .cloned()
-                    .collect();
-                if filter.newest_first {
-                    plain.reverse();
-                }
-                plain.truncate(filter.limit());
-                assert_eq!(transitions(&history, &filter), plain, "{filter}");
                 for up_to in [0, edge, u64::MAX] {
-                    let id = PluginId::new("a").unwrap();
-                    let found = history.query(&id, &filter, up_to);
-                    let seqs: Vec<_> = found.places().into_iter().map(|(seq, _)| seq).collect();
-                    let mut plain: Vec<_> = all
-                        .iter()
-                        .filter(|entry| filter.takes(entry) && entry.seq <= up_to)
-                        .map(|entry| entry.seq)
-                        .collect();
+                    let taken = |entry: &&Transition| filter.takes(entry) && entry.seq <= up_to;
+                    let mut plain: Vec<_> = all.iter().filter(taken).cloned().collect();
                     if filter.newest_first {
                         plain.reverse();
                     }
                     plain.truncate(filter.limit());
-                    assert_eq!(seqs, plain, "{filter}, up to {up_to}");
+                    let found = history.query(&PluginId::new("a").unwrap(), &filter, up_to);
+                    assert_eq!(shown(&found), plain, "{filter}, up to {up_to}");
+                    let plain: Vec<_> = plain.iter().map(|entry| entry.seq).collect();
+                    assert_eq!(numbers(&found), plain, "{filter}, up to {up_to}");
                 }
                 asked += 1;
             }
