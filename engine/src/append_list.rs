@@ -1,5 +1,6 @@
 //! A list that only grows, read without a lock or a reference count while it does.
 
+use crate::prefetch;
 use crate::threading::OnceLock;
 
 /// The length of the first block; each further one is as long as all before it together. A model has few steps to spare.
@@ -34,6 +35,16 @@ impl<T> AppendList<T> {
     pub(crate) fn get(&self, index: usize) -> Option<&T> {
         let (block, at, _) = locate(index);
         self.blocks.get(block)?.get()?.get(at)?.get()
+    }
+
+    /// Asks for the memory of the element at `index`.
+    #[inline]
+    pub(crate) fn prefetch(&self, index: usize) {
+        let (block, at, _) = locate(index);
+        let block = self.blocks.get(block).and_then(OnceLock::get);
+        if let Some(place) = block.and_then(|block| block.get(at)) {
+            prefetch::lines(std::ptr::from_ref(place).addr(), 1);
+        }
     }
 
     /// Puts an element at `index`, if there is room and none is there. Whoever appends sees to the order.

@@ -40,7 +40,12 @@ pub(crate) enum HostOf {
 }
 
 /// The engine's side of one plugin, or of one file.
+#[repr(C)]
 pub(crate) struct HostContext {
+    /// The call whose words count; 0 for none. This and the next are what a good update touches, and lie together for that.
+    live_call: AtomicU64,
+    /// By which number calls of the plugin are recorded for whoever comes after a crash; 0 for not at all.
+    recorded_as: AtomicU32,
     listener: Weak<dyn Listener>,
     clock: Arc<dyn Clock>,
     of: HostOf,
@@ -49,8 +54,6 @@ pub(crate) struct HostContext {
     settings: Box<str>,
     /// What must not come back in any text.
     secrets: Arc<Secrets>,
-    /// The call whose words count; 0 for none.
-    live_call: AtomicU64,
     /// The call that a command or a shutdown asks to return.
     cancelled_call: AtomicU64,
     /// The plugin's own record of progress.
@@ -58,8 +61,6 @@ pub(crate) struct HostContext {
     /// Whether the instance has not taken over yet: what it publishes is held back, and its progress is not the plugin's.
     is_candidate: AtomicBool,
     held_back: Mutex<HeldBack>,
-    /// By which number calls of the plugin are recorded for whoever comes after a crash; 0 for not at all.
-    recorded_as: AtomicU32,
 }
 
 /// The most events that are held back for a candidate, and the most bytes of them.

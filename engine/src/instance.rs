@@ -110,6 +110,12 @@ impl Instance {
         self.library.number
     }
 
+    /// Where the object lies inside the plugin's memory.
+    #[inline]
+    pub(crate) fn object(&self) -> usize {
+        self.address.addr()
+    }
+
     /// From now on the words of this call count. Said inside the lock in which the call was claimed: once that is released the
     /// call may be abandoned at any time, and its words must not count again after that.
     #[inline]
@@ -166,6 +172,7 @@ impl Instance {
     }
 
     /// The host that the instance speaks to.
+    #[inline]
     pub(crate) fn host(&self) -> &Arc<HostContext> {
         &self.host
     }

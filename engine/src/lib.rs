@@ -75,6 +75,7 @@ mod manifest;
 mod models;
 mod plugin_log;
 mod plugins;
+mod prefetch;
 mod premises;
 mod probations;
 mod query;

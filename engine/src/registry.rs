@@ -58,6 +58,12 @@ impl Registry {
         self.cells.get(index as usize)
     }
 
+    /// Asks for the place where [`Registry::at`] looks.
+    #[inline]
+    pub(crate) fn prefetch(&self, index: u32) {
+        self.cells.prefetch(index as usize);
+    }
+
     /// The cell of this id.
     #[inline]
     pub(crate) fn find(&self, id: &str) -> Option<&Arc<Cell>> {

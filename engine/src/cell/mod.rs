@@ -17,7 +17,9 @@ mod guarded;
 
 use crate::clock::TimeSource;
 use crate::history::{Found, HistoryBudget, PluginHistory};
+use crate::instance::Instance;
 use crate::ledger::Ledger;
+use crate::prefetch::{self, Place};
 use crate::snapshot::{Beside, Facts, Owned, Plain, Published, READ_TRIES_MAX, Snapshot};
 use crate::threading::{Mutex, MutexGuard};
 use crate::turns::{ReloadTurn, Turn, Turns};
@@ -30,10 +32,11 @@ pub(crate) use guarded::{Guarded, Loaded, Probation, Requires, RolledBack, Sourc
 /// One plugin.
 ///
 /// In this order in memory, as are what is published and what is guarded: what a good update touches begins a cache line and lies
-/// together. Two lines hold what is published; then come the lock and what it guards.
+/// together. First comes where the rest lies that an update touches, then what is published, then the lock and what it guards.
 #[repr(C, align(64))]
 pub(crate) struct Cell {
     pub(crate) index: u32,
+    named: Named,
     published: Published,
     guarded: Mutex<Guarded>,
     pub(crate) id: PluginId,
@@ -43,6 +46,20 @@ pub(crate) struct Cell {
     /// Told when a call has ended or was abandoned and somebody waits for that.
     settled: Condvar,
     turns: Turns,
+}
+
+/// How many cache lines from the beginning of a cell on a good update touches.
+const HOT_LINES: usize = 10;
+
+/// What a good update touches beside its cell.
+#[derive(Default)]
+struct Named {
+    /// The entry of the history that the next update takes the place of.
+    entry: Place,
+    instance: Place,
+    host: Place,
+    /// What the plugin itself keeps of the instance.
+    object: Place,
 }
 
 impl Cell {
@@ -58,6 +75,7 @@ impl Cell {
         };
         Self {
             index,
+            named: Named::default(),
             published: Published::new(Plain::of(&machine, beside), facts),
             guarded: Mutex::new(Guarded {
                 instance: None,
@@ -94,6 +112,21 @@ impl Cell {
         #[cfg(feature = "simulation")]
         crate::simulation::pause(crate::simulation::Pause::Briefly);
         self.guarded.lock()
+    }
+
+    /// Asks for the memory that a good update touches.
+    #[inline]
+    pub(crate) fn prefetch(&self) {
+        prefetch::lines(std::ptr::from_ref(self).addr(), HOT_LINES);
+    }
+
+    /// Asks for what the cell names, which is looked up in the cell.
+    #[inline]
+    pub(crate) fn prefetch_named(&self) {
+        let named = &self.named;
+        for place in [&named.entry, &named.instance, &named.host, &named.object] {
+            place.prefetch();
+        }
     }
 
     /// Waits for the turn of a command.
@@ -159,6 +192,17 @@ impl Cell {
             self.settled.notify_all();
         }
         true
+    }
+
+    /// Gives the instance back after a good update, and notes what the next one will need.
+    #[inline]
+    pub(crate) fn give_back(&self, guarded: &mut Guarded, instance: Box<Instance>) {
+        let named = &self.named;
+        named.entry.set(guarded.history.next_entry());
+        named.instance.set(std::ptr::from_ref(&*instance).addr());
+        named.host.set(Arc::as_ptr(instance.host()).addr());
+        named.object.set(instance.object());
+        guarded.instance = Some(instance);
     }
 
     #[inline]
@@ -491,7 +535,8 @@ mod tests {
         let guarded = lock + size_of::<Mutex<Guarded>>() - size_of::<Guarded>();
         let machine = guarded + offset_of!(Guarded, machine);
         let hot = machine + Machine::HOT_BYTES;
-        assert_eq!(lock / 64, 2, "the lock lies in the third line, at {lock}");
-        assert!(hot <= 11 * 64, "{hot}");
+        assert_eq!(lock / 64, 3, "the lock lies in the fourth line, at {lock}");
+        assert!(hot <= HOT_LINES * 64, "all of it is asked for ahead: {hot}");
+        assert!(hot > (HOT_LINES - 1) * 64, "and nothing else: {hot}");
     }
 }

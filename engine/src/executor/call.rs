@@ -152,7 +152,7 @@ impl Caller<'_> {
             drop(guarded);
             return self.finish(now, id, CallOutcome::Completed, instance);
         }
-        guarded.instance = Some(instance);
+        self.cell.give_back(&mut guarded, instance);
         drop(guarded);
         UpdateEnd::ended(now, Verdict::Completed)
     }

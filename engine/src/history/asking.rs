@@ -97,7 +97,7 @@ impl PluginHistory {
 
     /// All other entries, oldest first.
     fn changes_for(&self, filter: &HistoryFilter, wanted: &Wanted) -> Vec<NotableEntry> {
-        let all = &self.notable.entries;
+        let all = &self.rest.notable.entries;
         let first = all.partition_point(|notable| notable.entry.seq <= wanted.after);
         let end = all.partition_point(|notable| notable.entry.seq <= wanted.up_to);
         let range = first..end.max(first);

@@ -145,19 +145,19 @@ struct NotableEntry {
 #[repr(C)]
 pub(crate) struct PluginHistory {
     routine: Ring<PlainUpdate>,
-    /// How many transitions are in `routine`.
-    routine_len: usize,
+    /// How many transitions there are.
+    len: usize,
     /// Every entry with a larger number is here.
     floor: u64,
     /// Up to which number it has been taken to be written to where it outlives the process.
     taken: Taken,
-    notable: Ring<NotableEntry>,
     rest: Box<Rest>,
 }
 
 /// What a good update does not touch.
 #[derive(Default)]
 struct Rest {
+    notable: Ring<NotableEntry>,
     /// From which number on which generation was active, and its version; oldest first.
     generations: VecDeque<(u64, u32, Arc<str>)>,
     /// What left before it was taken to be written.
@@ -233,15 +233,17 @@ impl PluginHistory {
         if let Some(error) = &record.error {
             budget.take_anyway(error.memory());
         }
-        let left = self.notable.make_room(budget, RING_LEN_MAX, true);
+        let left = self.rest.notable.make_room(budget, RING_LEN_MAX, true);
         if let Some(NotableEntry { entry, error }) = left {
+            self.len -= 1;
             self.floor = self.floor.max(entry.seq);
             self.rest.left.lose(&entry, self.taken, &budget.boundary);
             if let Some(old) = error {
                 budget.give_back(old.memory());
             }
         }
-        self.notable.entries.push_back(NotableEntry {
+        self.len += 1;
+        self.rest.notable.entries.push_back(NotableEntry {
             entry: Entry {
                 seq,
                 at,
@@ -260,12 +262,19 @@ impl PluginHistory {
     pub(crate) fn make_room_for_start(&mut self, budget: &HistoryBudget) {
         // Two transitions an entry.
         if let Some(left) = self.routine.make_room(budget, RING_LEN_MAX / 2, false) {
-            self.routine_len -= left.transitions();
+            self.len -= left.transitions();
             self.floor = self.floor.max(left.last_seq());
             if self.taken.is_before(left.last_seq()) {
                 self.rest.left.fold(&left, self.taken, &budget.boundary);
             }
         }
+    }
+
+    /// Where the entry lies that is overwritten next, once the ring has grown; 0 if there is none.
+    #[inline]
+    pub(crate) fn next_entry(&self) -> usize {
+        let oldest = self.routine.entries.front();
+        oldest.map_or(0, |oldest| std::ptr::from_ref(oldest).addr())
     }
 
     /// Appends the start of an update.
@@ -297,7 +306,7 @@ impl PluginHistory {
         {
             start.end_seq = seq;
             start.duration_ns = duration_ns;
-            self.routine_len += 1;
+            self.len += 1;
             return;
         }
         self.push_plain(
@@ -315,23 +324,29 @@ impl PluginHistory {
     fn push_plain(&mut self, budget: &HistoryBudget, update: PlainUpdate) {
         self.make_room_for_start(budget);
         self.routine.entries.push_back(update);
-        self.routine_len += 1;
+        self.len += 1;
     }
 
     /// Forgets all entries; which generation is active is still known.
     pub(crate) fn forget(&mut self, budget: &HistoryBudget) {
         let newest = self.routine.entries.back().map(PlainUpdate::last_seq);
-        let other = self.notable.entries.back().map(|notable| notable.entry.seq);
+        let other = self
+            .rest
+            .notable
+            .entries
+            .back()
+            .map(|notable| notable.entry.seq);
         self.floor = self.floor.max(newest.max(other).unwrap_or(0));
         // Their numbers are accounted for also where they were not taken yet: a batch in which some are missing is written nowhere.
         for update in &self.routine.entries {
             self.rest.left.fold(update, self.taken, &budget.boundary);
         }
-        for notable in &self.notable.entries {
-            let entry = &notable.entry;
-            self.rest.left.lose(entry, self.taken, &budget.boundary);
+        let Rest { notable, left, .. } = &mut *self.rest;
+        for notable in &notable.entries {
+            left.lose(&notable.entry, self.taken, &budget.boundary);
         }
         for error in self
+            .rest
             .notable
             .entries
             .iter()
@@ -341,14 +356,14 @@ impl PluginHistory {
         }
         // Their memory stays theirs, and is counted.
         self.routine.entries.clear();
-        self.notable.entries.clear();
-        self.routine_len = 0;
+        self.rest.notable.entries.clear();
+        self.len = 0;
     }
 
     /// How many entries there are.
     #[inline]
     pub(crate) fn len(&self) -> usize {
-        self.routine_len + self.notable.entries.len()
+        self.len
     }
 
     /// Every entry with a larger number is in memory.

@@ -41,7 +41,7 @@ impl PluginHistory {
                 (false, false) => {}
             }
         }
-        let other = &self.notable.entries;
+        let other = &self.rest.notable.entries;
         let first = other.partition_point(|notable| notable.entry.seq <= taken);
         for NotableEntry { entry, error } in other.range(first..) {
             if entry.seq > boundary {

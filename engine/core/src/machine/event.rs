@@ -13,13 +13,14 @@ use super::ORPHANS_MAX;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CallId(pub u64);
 
-/// How long each kind of call may take.
+/// How long each kind of call may take. In this order in memory: what is touched by a good update comes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(C)]
 pub struct CallLimits {
-    /// Create.
-    pub create: Duration,
     /// Update.
     pub update: Duration,
+    /// Create.
+    pub create: Duration,
     /// Display.
     pub display: Duration,
     /// Destroy.

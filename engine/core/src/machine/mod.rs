@@ -54,7 +54,7 @@ pub struct Machine {
     counts: Counts,
     times: Times,
     limits: CallLimits,
-    /// From here on what a good update does not touch.
+    /// From the second limit on what a good update does not touch.
     faults: Faults,
     orphans: Vec<CallId>,
     unsaid: health::Unsaid,
@@ -85,7 +85,7 @@ impl Faults {
 
 impl Machine {
     /// How many bytes at the beginning of a machine a good update touches.
-    pub const HOT_BYTES: usize = std::mem::offset_of!(Self, faults);
+    pub const HOT_BYTES: usize = std::mem::offset_of!(Self, limits.update) + size_of::<Duration>();
 
     /// A machine of a plugin that nothing is known of.
     #[must_use]
