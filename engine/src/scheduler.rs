@@ -71,10 +71,7 @@ pub(crate) fn start_cycle(engine: &Arc<Shared>) -> Cycle {
         crate::simulation::tampered_due(&mut due);
     }
     let at = engine.board.ledger.time.wall_at(now);
-    let batch = Arc::new(Batch::new(due, engine.executor.workers(), now, at));
-    if batch.len() > 0 {
-        engine.executor.submit(&batch);
-    }
+    let batch = engine.executor.submit(due, now, at);
     Cycle { batch }
 }
 

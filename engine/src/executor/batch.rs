@@ -76,6 +76,8 @@ impl Tally {
 /// The due plugins of one cycle.
 pub(crate) struct Batch {
     items: Vec<u32>,
+    /// How many of them, the first ones, are shared out in chunks; the others are known to be slow, and taken one by one.
+    quick: usize,
     next: AtomicUsize,
     chunk: usize,
     began: Moment,
@@ -84,12 +86,20 @@ pub(crate) struct Batch {
 }
 
 impl Batch {
-    pub(crate) fn new(items: Vec<u32>, workers: usize, began: Moment, at: WallTime) -> Self {
+    /// A batch of plugins of which the first `quick` are not known to be slow.
+    pub(crate) fn new(
+        items: Vec<u32>,
+        quick: usize,
+        workers: usize,
+        began: Moment,
+        at: WallTime,
+    ) -> Self {
         let due = items.len();
         Self {
             // Eight chunks per worker even out what one takes longer than another.
-            chunk: (due / (workers * 8)).clamp(1, CHUNK_LEN_MAX),
+            chunk: (quick / (workers * 8)).clamp(1, CHUNK_LEN_MAX),
             items,
+            quick,
             next: AtomicUsize::new(0),
             began,
             report: Mutex::new(CycleReport {
@@ -109,16 +119,21 @@ impl Batch {
         self.items.get(at as usize).copied()
     }
 
-    /// The next chunk that nobody has taken.
+    /// The items that are known to be slow.
+    pub(crate) fn slow(&self) -> (u32, u32) {
+        (self.quick as u32, self.items.len() as u32)
+    }
+
+    /// The next chunk that nobody has taken, of those that are not known to be slow.
     pub(crate) fn take_chunk(&self) -> Option<(u32, u32)> {
         let low = self.next.fetch_add(self.chunk, Ordering::Relaxed);
-        let high = (low + self.chunk).min(self.items.len());
+        let high = (low + self.chunk).min(self.quick);
         (low < high).then_some((low as u32, high as u32))
     }
 
     /// Whether chunks are left to take.
     pub(crate) fn has_more(&self) -> bool {
-        self.next.load(Ordering::Relaxed) < self.items.len()
+        self.next.load(Ordering::Relaxed) < self.quick
     }
 
     /// Adds verdicts to the report; the last one ends the cycle.

@@ -13,6 +13,7 @@ mod refusal;
 mod restart;
 mod rotation;
 mod slot;
+mod slow;
 mod watchdog;
 mod worker;
 
@@ -20,7 +21,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use plugin_engine_core::{CreateReason, FaultReport, Transition};
+use plugin_engine_core::{CreateReason, FaultReport, Moment, Transition, WallTime};
 
 pub(crate) use aside::{Aside, AsideEnd, Asides, STUCK_MAX};
 pub use batch::CycleReport;
@@ -43,6 +44,7 @@ use crate::threading::{
 use crate::transition_log::{log, unharmed};
 use refusal::{put_back, refuse_all, refuse_rest};
 use slot::OnBehalf;
+use slow::SlowPlugins;
 
 thread_local! {
     /// On a worker: the address of its executor and the number of its slot.
@@ -65,6 +67,8 @@ pub(crate) struct Executor {
     slots_used: AtomicUsize,
     /// How many workers are in a call that has lasted a millisecond. Changed inside the lock of the queue.
     slow: AtomicUsize,
+    /// Which plugins were slow the last time.
+    slow_plugins: SlowPlugins,
     queue: Mutex<Queue>,
     /// Threads that ran code of plugins and that have to be joined before that code can be unmapped: workers that have left, and
     /// whoever else runs such code for the engine.
@@ -79,6 +83,12 @@ struct Queue {
     tasks: VecDeque<Task>,
     rests: VecDeque<Rest>,
     batches: VecDeque<Arc<Batch>>,
+    /// What is left of plugins that are known to be slow. Taken one by one, and after everything else.
+    slow: VecDeque<Rest>,
+    /// How many workers count as slow because of the last time only.
+    foreseen: usize,
+    /// How many such workers there may be: one fewer than are wanted, so that whoever is quick waits for none of them.
+    foreseen_max: usize,
     /// What is to be told to the embedder's subscriber, by a thread that may be held up there.
     news: VecDeque<News>,
     free_slots: Vec<usize>,
@@ -97,6 +107,29 @@ impl Queue {
             || !self.news.is_empty()
             || !self.rests.is_empty()
             || self.batches.iter().any(|batch| batch.has_more())
+            || self.has_slow()
+    }
+}
+
+impl Queue {
+    /// Whether there is a slow plugin for a worker to take now.
+    fn has_slow(&self) -> bool {
+        !self.slow.is_empty() && self.foreseen < self.foreseen_max
+    }
+
+    /// Takes one plugin that is known to be slow.
+    fn take_slow(&mut self) -> Option<Rest> {
+        if !self.has_slow() {
+            return None;
+        }
+        let Rest { batch, range } = self.slow.pop_front()?;
+        let (low, high) = range;
+        if low + 1 < high {
+            let (batch, range) = (Arc::clone(&batch), (low + 1, high));
+            self.slow.push_front(Rest { batch, range });
+        }
+        let range = (low, low + 1);
+        Some(Rest { batch, range })
     }
 }
 
@@ -161,7 +194,11 @@ impl Executor {
             slots: (0..threads_max).map(|_| Slot::default()).collect(),
             slots_used: AtomicUsize::new(0),
             slow: AtomicUsize::new(0),
-            queue: Mutex::new(Queue::default()),
+            slow_plugins: SlowPlugins::default(),
+            queue: Mutex::new(Queue {
+                foreseen_max: workers.saturating_sub(1).max(1),
+                ..Queue::default()
+            }),
             asides: Arc::new(asides),
             joining,
             watchdog: Watchdog::default(),
@@ -209,16 +246,39 @@ impl Executor {
         by_worker || self.asides.is_on_this_thread(cell)
     }
 
-    /// Hands over a batch to one worker, and returns at once. That worker calls for others if the calls are not all short.
-    pub(crate) fn submit(self: &Arc<Self>, batch: &Arc<Batch>) {
+    /// Hands over plugins that are due, to one worker, and returns at once. That worker calls for others if the calls are not all short. Those that
+    /// were slow the last time are taken by others.
+    pub(crate) fn submit(
+        self: &Arc<Self>,
+        mut due: Vec<u32>,
+        now: Moment,
+        at: WallTime,
+    ) -> Arc<Batch> {
+        let quick = self.slow_plugins.put_last(&mut due);
+        let batch = Arc::new(Batch::new(due, quick, self.workers, now, at));
+        let slow = batch.slow();
+        if batch.len() == 0 {
+            return batch;
+        }
         let mut queue = self.queue.lock();
         if queue.closed {
             drop(queue);
-            refuse_rest(self, batch);
-            return;
+            refuse_rest(self, &batch);
+            refuse_all(self, &batch, slow);
+            return batch;
         }
-        queue.batches.push_back(Arc::clone(batch));
-        self.call_for_hands(&mut queue);
+        if quick > 0 {
+            queue.batches.push_back(Arc::clone(&batch));
+            self.call_for_hands(&mut queue);
+        }
+        if slow.0 < slow.1 {
+            let (batch, range) = (Arc::clone(&batch), slow);
+            queue.slow.push_back(Rest { batch, range });
+            if queue.has_slow() {
+                self.call_for_hands(&mut queue);
+            }
+        }
+        batch
     }
 
     /// Calls for another worker, because the calls of a batch take long enough for that to pay.
@@ -339,12 +399,18 @@ impl Executor {
     fn relieve(self: &Arc<Self>, index: usize, ticket: u64) {
         let slot = &self.slots[index];
         let mut queue = self.queue.lock();
-        if slot.is_slow() || slot.sample().is_none_or(|sample| sample.ticket != ticket) {
+        let sample = slot.sample().filter(|sample| sample.ticket == ticket);
+        let Some(sample) = sample else {
+            return;
+        };
+        if slot.is_slow() {
+            self.has_proved_slow(&mut queue, slot);
             return;
         }
         slot.set_slow(true);
         self.slow.fetch_add(1, Ordering::Relaxed);
         if let OnBehalf::Cycle(batch) = slot.on_behalf() {
+            self.slow_plugins.insert(sample.cell);
             if let Some(range) = slot.take_rest() {
                 let batch = Arc::clone(&batch);
                 queue.rests.push_back(Rest { batch, range });
@@ -359,17 +425,37 @@ impl Executor {
         }
     }
 
+    /// A worker that counted as slow because of the last time has been for a millisecond: the next one may follow.
+    fn has_proved_slow(self: &Arc<Self>, queue: &mut Queue, slot: &Slot) {
+        if slot.is_foreseen() {
+            slot.set_foreseen(false);
+            queue.foreseen -= 1;
+            if queue.has_work() {
+                self.call_for_hands(queue);
+            }
+        }
+    }
+
+    /// The worker of this slot is about to call a plugin that was slow the last time, so it counts as slow from the beginning.
+    fn foresee(&self, queue: &mut Queue, slot: &Slot) {
+        slot.set_slow(true);
+        slot.set_foreseen(true);
+        self.slow.fetch_add(1, Ordering::Relaxed);
+        queue.foreseen += 1;
+    }
+
     /// The worker of this slot is fast again. Says whether it is one too many.
-    fn recover(&self, index: usize) -> bool {
-        let queue = self.queue.lock();
+    fn recover(self: &Arc<Self>, index: usize) -> bool {
+        let mut queue = self.queue.lock();
         let slot = &self.slots[index];
+        self.has_proved_slow(&mut queue, slot);
         if slot.is_slow() {
             slot.set_slow(false);
             self.slow.fetch_sub(1, Ordering::Relaxed);
         }
         let fast = queue.threads - self.slow.load(Ordering::Relaxed).min(queue.threads);
-        // As many again as are wanted may wait for the next slow call; more go.
-        fast > 2 * self.workers
+        // As many again as are wanted may wait for the next slow call, and one for each plugin that will make one; more go.
+        fast > 2 * self.workers + self.slow_plugins.len()
     }
 
     /// Whether so many threads are in slow calls that a plugin which hung the last time must not take another.
@@ -395,7 +481,8 @@ impl Executor {
         // Every thread is in a slow call and no other can be had: the work is refused, in words, rather than left lying.
         let mut tasks = std::mem::take(&mut queue.tasks);
         let news = std::mem::take(&mut queue.news);
-        let rests = std::mem::take(&mut queue.rests);
+        let mut rests = std::mem::take(&mut queue.rests);
+        rests.append(&mut queue.slow);
         let batches = std::mem::take(&mut queue.batches);
         drop(queue);
         for task in &mut tasks {
@@ -419,6 +506,7 @@ impl Executor {
         let tasks = std::mem::take(&mut queue.tasks);
         let news = std::mem::take(&mut queue.news);
         let mut rests = std::mem::take(&mut queue.rests);
+        rests.append(&mut queue.slow);
         let batches = std::mem::take(&mut queue.batches);
         // The share of a worker that is stuck without the watchdog having seen it yet; nobody looks any more from now on.
         for slot in &self.slots {

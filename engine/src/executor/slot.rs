@@ -34,6 +34,9 @@ pub(crate) struct Slot {
     reported: Mutex<Tally>,
     /// Set by the watchdog when a call has lasted a millisecond, cleared by the worker.
     slow: AtomicBool,
+    /// Whether the worker counts as slow because its plugin was slow the last time, and has not been so for a millisecond yet. Changed inside the
+    /// lock of the queue.
+    foreseen: AtomicBool,
     /// Whether the worker is at work, so that the watchdog must not sleep deeply.
     pub(crate) busy: AtomicBool,
     /// Whether the item that the worker is at has been counted, and only cleaning up after it is left.
@@ -178,6 +181,16 @@ impl Slot {
     /// Only inside the lock of the queue, which counts the slow ones.
     pub(crate) fn set_slow(&self, slow: bool) {
         self.slow.store(slow, Ordering::Relaxed);
+    }
+
+    /// Whether it only counts as slow, because of the last time.
+    pub(crate) fn is_foreseen(&self) -> bool {
+        self.foreseen.load(Ordering::Relaxed)
+    }
+
+    /// Only inside the lock of the queue, which counts them.
+    pub(crate) fn set_foreseen(&self, foreseen: bool) {
+        self.foreseen.store(foreseen, Ordering::Relaxed);
     }
 
     pub(crate) fn work_for(&self, whom: OnBehalf) {

@@ -22,6 +22,8 @@ enum Work {
     Task(Task),
     News(News),
     Rest(Rest),
+    /// One plugin that was slow the last time.
+    Slow(Rest),
     Batch(Arc<Batch>),
 }
 
@@ -47,6 +49,17 @@ pub(super) fn run(executor: &Arc<Executor>, index: usize) {
                     range,
                     executor.board.ledger.time.now(),
                 );
+            }
+            Work::Slow(Rest { batch, range }) => {
+                slot.work_for(OnBehalf::Cycle(Arc::clone(&batch)));
+                let now = executor.board.ledger.time.now();
+                run_chunk(executor, slot, &batch, range, now);
+                // Nobody has seen it take a millisecond this time.
+                if slot.is_foreseen()
+                    && let Some(index) = batch.item(range.0)
+                {
+                    executor.slow_plugins.remove(index);
+                }
             }
             Work::Batch(batch) => {
                 slot.work_for(OnBehalf::Cycle(Arc::clone(&batch)));
@@ -74,13 +87,19 @@ pub(super) fn run(executor: &Arc<Executor>, index: usize) {
 }
 
 /// Waits for work. `None` when there will be no more.
-fn next_work(executor: &Executor, index: usize) -> Option<Work> {
+fn next_work(executor: &Arc<Executor>, index: usize) -> Option<Work> {
     let mut queue = executor.queue.lock();
     loop {
         if executor.slots[index].leaves.load(Ordering::Relaxed) {
             return None;
         }
         if let Some(work) = take_work(&mut queue) {
+            if matches!(work, Work::Slow(_)) {
+                executor.foresee(&mut queue, &executor.slots[index]);
+                if queue.has_slow() {
+                    executor.call_for_hands(&mut queue);
+                }
+            }
             return Some(work);
         }
         if queue.closed {
@@ -110,7 +129,7 @@ fn take_work(queue: &mut Queue) -> Option<Work> {
         }
         queue.batches.pop_front();
     }
-    None
+    queue.take_slow().map(Work::Slow)
 }
 
 /// How many updates ahead the memory of a plugin is asked for: where its cell is, the cell, and what that names. Each is needed for the next,
@@ -222,5 +241,64 @@ fn run_task(executor: &Arc<Executor>, slot: &Slot, mut task: Task) {
     slot.outside(|| drop(held));
     if let Some(instance) = leftover {
         caller.destroy(*instance, false);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use plugin_engine_core::WallTime;
+
+    use super::*;
+
+    fn batch(quick: usize, slow: usize) -> Arc<Batch> {
+        let items = (0..(quick + slow) as u32).collect();
+        let batch = Batch::new(items, quick, 2, Moment::ZERO, WallTime::default());
+        Arc::new(batch)
+    }
+
+    /// What is taken, in words.
+    fn take(queue: &mut Queue) -> Option<String> {
+        take_work(queue).map(|work| match work {
+            Work::Batch(batch) => {
+                batch.take_chunk();
+                "a chunk".to_owned()
+            }
+            Work::Slow(Rest { range, .. }) => format!("slow {}", range.0),
+            Work::Rest(_) => "a rest".to_owned(),
+            Work::Task(_) | Work::News(_) => "something else".to_owned(),
+        })
+    }
+
+    #[test]
+    fn who_was_slow_the_last_time_is_taken_after_everybody_else_and_one_at_a_time() {
+        let mut queue = Queue {
+            foreseen_max: 1,
+            ..Queue::default()
+        };
+        let (first, second) = (batch(1, 3), batch(1, 0));
+        let (slow, range) = (Arc::clone(&first), first.slow());
+        queue.slow.push_back(Rest { batch: slow, range });
+        queue.batches.extend([first, Arc::clone(&second)]);
+        let range = (0, 1);
+        queue.rests.push_back(Rest {
+            batch: second,
+            range,
+        });
+        for expected in ["a rest", "a chunk", "a chunk", "slow 1"] {
+            assert!(queue.has_work());
+            assert_eq!(take(&mut queue).as_deref(), Some(expected));
+        }
+        // Whoever has taken it counts as slow, until a millisecond has shown whether that is so.
+        queue.foreseen = 1;
+        assert!(!queue.has_work());
+        assert_eq!(take(&mut queue), None);
+        queue.batches.push_back(batch(1, 0));
+        assert!(queue.has_work(), "of others there is");
+        assert_eq!(take(&mut queue).as_deref(), Some("a chunk"));
+        queue.foreseen = 0;
+        for expected in ["slow 2", "slow 3"] {
+            assert_eq!(take(&mut queue).as_deref(), Some(expected));
+        }
+        assert_eq!(take(&mut queue), None);
     }
 }

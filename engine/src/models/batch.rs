@@ -12,7 +12,7 @@ use crate::threading::thread;
 fn who_waits_for_a_cycle_finds_every_item_settled_once() {
     check(|| {
         let now = Moment::ZERO;
-        let batch = Arc::new(Batch::new(vec![7, 8, 9], 1, now, WallTime::default()));
+        let batch = Arc::new(Batch::new(vec![7, 8, 9], 3, 1, now, WallTime::default()));
         let workers = [0, 1].map(|_| {
             let batch = Arc::clone(&batch);
             thread::spawn(move || {
