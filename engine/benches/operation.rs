@@ -51,6 +51,10 @@ struct Rig {
 
 impl Rig {
     fn new(files: &[&str], config: &str) -> Self {
+        Self::with(files, config, true)
+    }
+
+    fn with(files: &[&str], config: &str, backtraces: bool) -> Self {
         let dir = TempDir::new().expect("a directory can be made");
         for name in files {
             let to = dir.path().join(format!("{name}.so"));
@@ -61,6 +65,7 @@ impl Rig {
         let engine = Engine::builder()
             .plugin_dir(dir.path())
             .config_file(config_file)
+            .backtraces(backtraces)
             .build()
             .expect("the engine can be built");
         let outcomes = engine.try_load_all().expect("the configuration is read");
@@ -173,13 +178,13 @@ fn lateness(rig: &Rig) -> Vec<u64> {
 
 /// An update that panics and the instance that is made anew for the next one, beside one that does neither.
 fn panics() {
-    let rigs = [0, 1].map(|every| {
+    let rig = |every: u64, backtraces| {
         let keys = format!(
             "interval = \"1ms\"\npanic_limit = 1000000\non_unhealthy = \"none\"\nsettings = {{ every = {every} }}"
         );
-        Rig::new(&["panics"], &plugins("panics", 1, &keys))
-    });
-    // What is told of a panic goes to the subscriber, of whom there is none.
+        Rig::with(&["panics"], &plugins("panics", 1, &keys), backtraces)
+    };
+    let [calm, brief, traced] = [rig(0, true), rig(1, false), rig(1, true)];
     let update = |rig: &Rig| {
         for _ in 0..200 {
             let _ = std::hint::black_box(rig.engine.update("panics-0"));
@@ -187,18 +192,21 @@ fn panics() {
     };
     let mut table = Table::new(Vec::new());
     let mut contestants = vec![
-        Contestant::new("update by command", 200, || update(&rigs[0])),
-        Contestant::new("the same, which panics, and a new instance", 200, || {
-            update(&rigs[1]);
+        Contestant::new("update by command", 200, || update(&calm)),
+        Contestant::new("one that panics, and a new instance", 200, || {
+            update(&brief);
         }),
+        Contestant::new("the same with a backtrace", 200, || update(&traced)),
     ];
     table.measure(&mut contestants, 15);
     table.print();
-    let counts = rigs[1].engine.snapshot("panics-0").counts;
-    assert!(counts.panics >= counts.updates / 2, "{counts:?}");
-    if let (Some(one), Some(other)) = (table.median("the same"), table.median("update by")) {
+    for rig in [&brief, &traced] {
+        let counts = rig.engine.snapshot("panics-0").counts;
+        assert_eq!(counts.panics, counts.updates, "{counts:?}");
+    }
+    if let (Some(one), Some(other)) = (table.median("one that"), table.median("update by")) {
         println!(
-            "{:>8.1}  µs for the panic and the new instance   at most 20 without the panic itself",
+            "{:>8.1}  µs for the panic, its record and the new instance   at most 20 without the panic",
             (one - other) / 1e3
         );
     }

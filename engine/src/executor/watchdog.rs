@@ -25,7 +25,7 @@ const NAME: &str = "plugin-watchdog";
 /// A call that has lasted this long is slow: its worker's share goes to others.
 const SLOW: Duration = Duration::from_millis(1);
 /// How many looks in a row must find nobody at work before the watchdog sleeps deeply. Waking it costs a system call.
-const QUIET_LOOKS: u32 = 10;
+const QUIET_LOOKS: u32 = 2;
 
 /// What there is of the watchdog beside its thread.
 #[derive(Default)]
