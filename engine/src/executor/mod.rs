@@ -454,8 +454,8 @@ impl Executor {
             self.slow.fetch_sub(1, Ordering::Relaxed);
         }
         let fast = queue.threads - self.slow.load(Ordering::Relaxed).min(queue.threads);
-        // As many again as are wanted may wait for the next slow call, and one for each plugin that will make one; more go.
-        fast > 2 * self.workers + self.slow_plugins.len()
+        // As many again as are wanted may wait for the next slow call; more go.
+        fast > 2 * self.workers
     }
 
     /// Whether so many threads are in slow calls that a plugin which hung the last time must not take another.
