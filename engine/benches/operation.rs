@@ -22,6 +22,8 @@ const INTERVAL: Duration = Duration::from_millis(10);
 const SLOW: usize = 10;
 const IDLE_FOR: Duration = Duration::from_secs(30);
 const IDLE: usize = 1_000;
+const MANY: usize = 10_000;
+const MIXED: Duration = Duration::from_secs(1);
 const IN_MEMORY: usize = 10_000;
 
 fn main() {
@@ -29,9 +31,10 @@ fn main() {
         .skip(1)
         .filter(|arg| !arg.starts_with('-'))
         .collect();
-    let parts: [(&str, fn()); 5] = [
+    let parts: [(&str, fn()); 6] = [
         ("deadlines", deadlines),
         ("slow", beside_slow_ones),
+        ("mixed", mixed),
         ("panics", panics),
         ("idle", idle),
         ("memory", memory),
@@ -159,16 +162,47 @@ fn beside_slow_ones() {
     );
 }
 
-/// How long after its tick each update started. Ticks are exactly one interval apart, and the next one is known.
+/// Ten thousand plugins that are due once a second, alone and with as many failing and as many hanging ones as are a hundredth of them.
+fn mixed() {
+    let keys = "interval = \"1s\"\njitter = \"1s\"\ntimeout = \"100ms\"";
+    let good = plugins("noop", MANY, keys);
+    let bad = plugins("fails", MANY / 100, keys) + &plugins("hangs", MANY / 100, keys);
+    for (name, files, config) in [
+        ("starts of 10,000", &["noop"][..], good.clone()),
+        (
+            "beside 1 % failing, 1 % hanging",
+            &["noop", "fails", "hangs"],
+            good + &bad,
+        ),
+    ] {
+        let rig = Rig::new(files, &config);
+        let enough = 10;
+        rig.run_until(|engine| engine.snapshot("noop-0").counts.updates >= enough);
+        let late = (0..MANY).map(|number| late(&rig, &format!("noop-{number}"), MIXED));
+        let late: Vec<_> = late.collect();
+        // Nobody knows yet who hangs; and much is done for the first time.
+        let first = late.iter().filter_map(|late| late.first()).copied();
+        print(&format!("{name}, first"), first.collect(), "");
+        let later = late.iter().flat_map(|late| late.iter().skip(1)).copied();
+        print(&format!("{name}, later"), later.collect(), "");
+    }
+}
+
+/// How late a plugin started that is updated until it has been often enough.
 fn lateness(rig: &Rig) -> Vec<u64> {
-    /// A moment is told as a time of day to the nanosecond or so: what seems to be so little too early is in time.
-    const EARLY: u64 = 1_000;
     let enough = STARTS as u64;
     rig.run_until(|engine| engine.snapshot("noop-0").counts.updates >= enough);
-    let next = rig.engine.snapshot("noop-0").next_update;
+    late(rig, "noop-0", INTERVAL)
+}
+
+/// How long after its tick each update started. Ticks are exactly one interval apart, and the next one is known.
+fn late(rig: &Rig, id: &str, interval: Duration) -> Vec<u64> {
+    /// A moment is told as a time of day to the nanosecond or so: what seems to be so little too early is in time.
+    const EARLY: u64 = 1_000;
+    let next = rig.engine.snapshot(id).next_update;
     let next = next.expect("it is due again").as_unix_nanos();
-    let interval = INTERVAL.as_nanos() as u64;
-    let times = rig.times("noop-0", &[Cause::UpdateStarted], STARTS);
+    let interval = interval.as_nanos() as u64;
+    let times = rig.times(id, &[Cause::UpdateStarted], STARTS);
     times
         .iter()
         .map(|(_, at)| (at + EARLY + interval - next % interval) % interval)
