@@ -52,22 +52,33 @@ impl Fleet {
         Self::due_beside_idle(due, 0)
     }
 
+    /// The same, with as many workers as are said, instead of one for each processor.
+    pub(crate) fn due_with_workers(due: usize, workers: usize) -> Self {
+        Self::new(due, 0, INTERVAL, false, Some(workers))
+    }
+
     /// The same, with each update measured with care.
     pub(crate) fn due_and_measured(due: usize) -> Self {
-        Self::new(due, 0, LONG_INTERVAL, false)
+        Self::new(due, 0, LONG_INTERVAL, false, None)
     }
 
     /// The same as the first beside plugins that are not due for a year.
     pub(crate) fn due_beside_idle(due: usize, idle: usize) -> Self {
-        Self::new(due, idle, INTERVAL, false)
+        Self::new(due, idle, INTERVAL, false, None)
     }
 
     /// [`Fleet::due`], with a record of calls that outlives the process.
     pub(crate) fn recorded(due: usize) -> Self {
-        Self::new(due, 0, INTERVAL, true)
+        Self::new(due, 0, INTERVAL, true, None)
     }
 
-    fn new(due: usize, idle: usize, interval: Duration, recorded: bool) -> Self {
+    fn new(
+        due: usize,
+        idle: usize,
+        interval: Duration,
+        recorded: bool,
+        workers: Option<usize>,
+    ) -> Self {
         let dir = TempDir::new().expect("a directory can be made");
         std::fs::copy(built("noop"), dir.path().join("noop.so")).expect("a file can be copied");
         let mut config = String::new();
@@ -94,6 +105,9 @@ impl Fleet {
         if recorded {
             builder = builder.state_dir(dir.path().join("state"));
         }
+        if let Some(workers) = workers {
+            builder = builder.workers(workers);
+        }
         let engine = builder.build().expect("the engine can be built");
         let good = engine
             .try_load_all()
@@ -112,8 +126,8 @@ impl Fleet {
             _dir: dir,
         };
         assert_eq!(fleet.engine.run_cycle().completed, due + idle);
-        // History rings grow to their full length first: growing is no part of an update.
-        for _ in 0..600 * usize::from(due <= 1_000) {
+        // History rings grow first, to their full length or until their budget is used up: growing is no part of an update.
+        for _ in 0..(6_000_000 / due).min(600) {
             fleet.cycle();
         }
         fleet

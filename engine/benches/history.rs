@@ -3,126 +3,27 @@
 //!
 //! `cargo bench --package plugin-engine-bench --bench history` runs it.
 
+mod plain_table;
+#[allow(dead_code, reason = "the comparison takes the rows themselves")]
 mod rounds;
 
 use std::cell::RefCell;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use plugin_engine_core::{Cause, HistoryFilter, PluginId, PluginState, Transition, WallTime};
+use plain_table::{NEWEST, PLUGINS, PlainTable, transitions};
+use plugin_engine_core::{HistoryFilter, PluginId, WallTime};
 use plugin_engine_history_store::{Batch, HistoryEntry, Reader, Store};
 use rounds::{Contestant, Table};
-use rusqlite::{Connection, params};
 use tempfile::TempDir;
 
 const ROUNDS: usize = 3;
-const PLUGINS: u64 = 1_000;
 const TRANSITIONS: usize = 1_000_000;
 /// What 200 ms bring at 300,000 a second.
 const LARGE_BATCH: usize = 60_000;
 /// What 200 ms bring of a thousand plugins that are updated once a second.
 const SMALL_BATCH: usize = 400;
-const NEWEST: usize = 1_000;
 const QUESTIONS: u64 = 200;
-
-/// Plain updates of all plugins in turn, 1 µs apart.
-fn transitions() -> Vec<Transition> {
-    let ids: Vec<_> = (0..PLUGINS)
-        .map(|number| PluginId::new(&format!("plugin-{number}")).expect("it is an id"))
-        .collect();
-    let version: Arc<str> = "1.0.0".into();
-    let made = (0..TRANSITIONS as u64).map(|number| {
-        let ends = number % 2 == 1;
-        let mut transition = Transition {
-            seq: number + 1,
-            at: WallTime::from_unix_nanos(1_767_225_600_000_000_000 + number * 3_333),
-            id: ids[(number / 2 % PLUGINS) as usize].clone(),
-            generation: 1,
-            version: Some(Arc::clone(&version)),
-            from: PluginState::Enabled,
-            to: PluginState::Running,
-            cause: Cause::UpdateStarted,
-            error: None,
-            duration: None,
-        };
-        if ends {
-            (transition.from, transition.to) = (transition.to, transition.from);
-            transition.cause = Cause::UpdateCompleted;
-            transition.duration = Some(Duration::from_nanos(3_333));
-        }
-        transition
-    });
-    made.collect()
-}
-
-/// The table that one would write: a row a transition, and an index by plugin.
-struct PlainTable(Connection);
-
-impl PlainTable {
-    fn open(path: &Path) -> Self {
-        let connection = Connection::open(path).expect("a file can be made");
-        connection
-            .execute_batch(
-                "PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000; PRAGMA cache_size = -16384;
-                 CREATE TABLE transitions (seq INTEGER PRIMARY KEY, at INTEGER, plugin TEXT, generation INTEGER, version TEXT,
-                     from_state INTEGER, to_state INTEGER, cause INTEGER, duration INTEGER, error TEXT);
-                 CREATE INDEX by_plugin ON transitions (plugin, seq);",
-            )
-            .expect("tables can be made");
-        Self(connection)
-    }
-
-    fn append(&mut self, transitions: &[Transition]) {
-        let transaction = self.0.transaction().expect("it begins");
-        {
-            let mut insert = transaction
-                .prepare_cached(
-                    "INSERT INTO transitions VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
-                )
-                .expect("it is SQL");
-            for transition in transitions {
-                insert
-                    .execute(params![
-                        transition.seq as i64,
-                        transition.at.as_unix_nanos() as i64,
-                        transition.id.as_str(),
-                        transition.generation,
-                        transition.version.as_deref(),
-                        transition.from as u8,
-                        transition.to as u8,
-                        transition.cause as u8,
-                        transition
-                            .duration
-                            .map(|duration| duration.as_nanos() as i64),
-                        transition.error.as_ref().map(ToString::to_string),
-                    ])
-                    .expect("it is taken");
-            }
-        }
-        transaction.commit().expect("it is taken");
-    }
-
-    fn newest(&self, id: &PluginId) -> usize {
-        let mut select = self
-            .0
-            .prepare_cached(
-                "SELECT * FROM transitions WHERE plugin = ?1 ORDER BY seq DESC LIMIT ?2",
-            )
-            .expect("it is SQL");
-        let rows = select
-            .query_map(params![id.as_str(), NEWEST as i64], |row| {
-                Ok((
-                    row.get::<_, i64>(0)?,
-                    row.get::<_, i64>(1)?,
-                    row.get::<_, String>(2)?,
-                ))
-            })
-            .expect("it answers");
-        rows.inspect(|row| assert!(row.is_ok(), "it answers"))
-            .count()
-    }
-}
 
 fn main() {
     let only = std::env::args()
@@ -130,7 +31,7 @@ fn main() {
         .filter(|arg| !arg.starts_with('-'))
         .collect();
     let mut table = Table::new(only);
-    let transitions = transitions();
+    let transitions = transitions(TRANSITIONS);
     let dir = TempDir::new().expect("a directory can be made");
     let fresh = |name: &str| {
         let path = dir.path().join(name);
@@ -207,7 +108,7 @@ fn main() {
         table.print();
         return;
     }
-    let plain = PlainTable(Connection::open(dir.path().join("plain")).expect("it opens"));
+    let plain = PlainTable::again(&dir.path().join("plain"));
     let ids: Vec<_> = (0..QUESTIONS)
         .map(|number| {
             PluginId::new(&format!("plugin-{}", number * 7 % PLUGINS)).expect("it is an id")

@@ -1,6 +1,8 @@
 //! What a user would pick instead: the same plugin function, called by hand.
 
 use std::collections::VecDeque;
+use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 use std::time::{Duration, Instant};
@@ -61,6 +63,7 @@ impl NoServices {
 /// The `noop` plugin, loaded by hand.
 #[derive(Clone, Copy)]
 pub(crate) struct RawPlugin {
+    module: PluginModuleRef,
     update: unsafe extern "C" fn(*mut (), &CallFrame) -> u8,
     instance: usize,
     frame: CallFrame,
@@ -68,11 +71,15 @@ pub(crate) struct RawPlugin {
 
 impl RawPlugin {
     pub(crate) fn load() -> Self {
+        Self::load_file(&built("noop"))
+    }
+
+    /// The same, where it has been built already.
+    pub(crate) fn load_file(file: &Path) -> Self {
         // SAFETY: the file is the fixture that was just built against this very contract; it is never unmapped, and the
         // services of the frame are never called, because `noop` calls none.
         unsafe {
-            let library =
-                Library::open(Some(built("noop")), RTLD_NOW | RTLD_LOCAL).expect("it loads");
+            let library = Library::open(Some(file), RTLD_NOW | RTLD_LOCAL).expect("it loads");
             let header: AbiHeaderRef = *library
                 .get::<AbiHeaderRef>(plugin_api::HEADER_SYMBOL.as_bytes())
                 .expect("it has a header");
@@ -90,21 +97,44 @@ impl RawPlugin {
                 deadline_ns: u64::MAX,
                 log_level_max: 0,
             };
-            let mut instance = std::ptr::null_mut();
-            assert_eq!(module.create()(&frame, &mut instance), 0);
-            Self {
-                update: module.update(),
-                instance: instance.addr(),
-                frame,
-            }
+            Self::create(module, frame)
         }
     }
 
+    fn create(module: PluginModuleRef, frame: CallFrame) -> Self {
+        let mut instance = std::ptr::null_mut();
+        // SAFETY: the module is that of a file which is never unmapped, and the frame is whole.
+        let status = unsafe { module.create()(&frame, &mut instance) };
+        assert_eq!(status, 0);
+        Self {
+            module,
+            update: module.update(),
+            instance: instance.expose_provenance(),
+            frame,
+        }
+    }
+
+    /// Another instance of the same file.
+    pub(crate) fn another(&self) -> Self {
+        Self::create(self.module, self.frame)
+    }
+
     #[inline]
-    fn call(&self) -> u8 {
+    pub(crate) fn call(&self) -> u8 {
         let instance = std::ptr::with_exposed_provenance_mut(self.instance);
         // SAFETY: the contestants call it from one thread at a time, or do not care: `noop` adds one to a number.
         unsafe { (self.update)(std::hint::black_box(instance), &self.frame) }
+    }
+
+    /// As abi_stable has one call it: the function is looked up in the root module each time.
+    pub(crate) fn calls_by_module(&self, count: usize) {
+        for _ in 0..count {
+            let instance = std::ptr::with_exposed_provenance_mut(self.instance);
+            let module = std::hint::black_box(self.module);
+            // SAFETY: as for `call`.
+            let status = unsafe { module.update()(instance, &self.frame) };
+            std::hint::black_box(status);
+        }
     }
 
     pub(crate) fn calls(&self, count: usize) {
@@ -123,13 +153,39 @@ impl RawPlugin {
 
     pub(crate) fn calls_with_records(&self, count: usize, records: &Records) {
         for _ in 0..count {
-            let began = Instant::now();
-            records.start(began);
-            let status = self.call();
-            records.end(Instant::now(), began, status);
+            records.around(|| self.call());
         }
     }
 }
+
+/// Instances of one file, each with records of its own.
+pub(crate) struct RawFleet {
+    plugins: Vec<(RawPlugin, Records)>,
+}
+
+impl RawFleet {
+    pub(crate) fn new(raw: &RawPlugin, count: usize) -> Self {
+        let plugins = (0..count).map(|_| (raw.another(), Records::default()));
+        let fleet = Self {
+            plugins: plugins.collect(),
+        };
+        // Rings grow to their full length first, as those of the engine do.
+        for _ in 0..RING_LEN {
+            fleet.update(0..count);
+        }
+        fleet
+    }
+
+    /// Updates some of them, each once.
+    pub(crate) fn update(&self, which: Range<usize>) {
+        for (raw, records) in &self.plugins[which] {
+            records.around(|| raw.call());
+        }
+    }
+}
+
+/// How many transitions are kept.
+const RING_LEN: usize = 512;
 
 /// What a careful user would keep of a plugin: a state, counts, and the last transitions.
 #[derive(Default)]
@@ -151,7 +207,7 @@ impl Kept {
     fn push(&mut self, at: Instant, running: bool, took: Duration) {
         self.seq += 1;
         self.running = running;
-        if self.history.len() == 512 {
+        if self.history.len() == RING_LEN {
             self.history.pop_front();
         }
         self.history.push_back((self.seq, at, running, took));
@@ -159,6 +215,27 @@ impl Kept {
 }
 
 impl Records {
+    /// One call with a record before it and one behind it.
+    #[inline]
+    pub(crate) fn around(&self, call: impl FnOnce() -> u8) {
+        let began = Instant::now();
+        self.start(began);
+        let status = call();
+        self.end(Instant::now(), began, status);
+    }
+
+    /// What can be asked of them, as one value: the number of the last entry, the state, updates, failures, the time of the last one.
+    pub(crate) fn read(&self) -> (u64, bool, u64, u64, Option<Instant>) {
+        let kept = self.inner.lock();
+        (
+            kept.seq,
+            kept.running,
+            kept.updates,
+            kept.failures,
+            kept.last,
+        )
+    }
+
     fn start(&self, at: Instant) {
         self.inner.lock().push(at, true, Duration::ZERO);
     }
@@ -232,20 +309,29 @@ pub(crate) fn thread_per_call(count: usize, raw: &RawPlugin) {
     }
 }
 
-/// Two threads that take batches from a channel, as one writes it by hand: no deadline, the same records.
+/// Threads that take batches from a channel, as one writes it by hand: no deadline, the same records.
 pub(crate) struct HandWrittenPool {
-    work: Vec<SyncSender<(usize, SendRaw, SyncSender<()>)>>,
+    work: Vec<SyncSender<(Batch, SyncSender<()>)>>,
+}
+
+/// What one of the threads is to do.
+enum Batch {
+    One(usize, SendRaw),
+    Fleet(Arc<RawFleet>, Range<usize>),
 }
 
 impl HandWrittenPool {
     pub(crate) fn new(threads: usize) -> Self {
         let work = (0..threads)
             .map(|_| {
-                let (sender, receiver) = mpsc::sync_channel::<(usize, SendRaw, SyncSender<()>)>(4);
+                let (sender, receiver) = mpsc::sync_channel::<(Batch, SyncSender<()>)>(4);
                 std::thread::spawn(move || {
                     let records = Records::default();
-                    while let Ok((count, raw, done)) = receiver.recv() {
-                        raw.0.calls_with_records(count, &records);
+                    while let Ok((batch, done)) = receiver.recv() {
+                        match batch {
+                            Batch::One(count, raw) => raw.0.calls_with_records(count, &records),
+                            Batch::Fleet(fleet, which) => fleet.update(which),
+                        }
                         let _ = done.send(());
                     }
                 });
@@ -256,16 +342,29 @@ impl HandWrittenPool {
     }
 
     pub(crate) fn updates(&self, count: usize, raw: &RawPlugin) {
-        let (done, end) = mpsc::sync_channel(self.work.len());
         let batch = 1_000;
-        for at in 0..count / batch {
-            let work = (batch / self.work.len(), SendRaw(*raw), done.clone());
-            let _ = self.work[at % self.work.len()].send(work);
-            let work = (batch / self.work.len(), SendRaw(*raw), done.clone());
-            let _ = self.work[(at + 1) % self.work.len()].send(work);
-            for _ in 0..self.work.len() {
-                let _ = end.recv();
-            }
+        for _ in 0..count / batch {
+            let share = batch / self.work.len();
+            self.share_out((0..self.work.len()).map(|_| Batch::One(share, SendRaw(*raw))));
+        }
+    }
+
+    /// Updates each plugin of a fleet once.
+    pub(crate) fn cycle(&self, fleet: &Arc<RawFleet>) {
+        let share = fleet.plugins.len() / self.work.len();
+        let shares = 0..self.work.len();
+        self.share_out(
+            shares.map(|at| Batch::Fleet(Arc::clone(fleet), at * share..(at + 1) * share)),
+        );
+    }
+
+    fn share_out(&self, batches: impl Iterator<Item = Batch>) {
+        let (done, end) = mpsc::sync_channel(self.work.len());
+        for (work, batch) in self.work.iter().zip(batches) {
+            let _ = work.send((batch, done.clone()));
+        }
+        for _ in 0..self.work.len() {
+            let _ = end.recv();
         }
     }
 }

@@ -69,6 +69,11 @@ impl Table {
         }
     }
 
+    /// What was measured, by name: least, median and most nanoseconds per operation.
+    pub(crate) fn rows(&self) -> &[(String, [f64; 3])] {
+        &self.rows
+    }
+
     pub(crate) fn print(&self) {
         println!(
             "{:<58} {:>10} {:>10} {:>10}",

@@ -6,7 +6,12 @@
 //! `cargo bench --package plugin-engine-bench` runs all; a word after `--` runs those whose name has it.
 
 mod engines;
+#[allow(
+    dead_code,
+    reason = "of what a user would pick, the comparison has more"
+)]
 mod peers;
+#[allow(dead_code, reason = "the comparison takes the rows themselves")]
 mod rounds;
 /// The very code that an update runs, without the engine around it.
 #[allow(

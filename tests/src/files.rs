@@ -54,12 +54,14 @@ pub(crate) fn plugin_crates() -> Vec<String> {
 
 /// Where Cargo puts what it builds, which a setting or a variable may have moved.
 pub fn target_dir() -> PathBuf {
-    // A test binary lies in `<target>/<profile>/deps`.
-    let test = std::env::current_exe().expect("a test knows its own file");
-    test.ancestors()
-        .nth(2)
-        .expect("a test lies in deps")
-        .to_owned()
+    // A test binary lies in `<target>/<profile>/deps`, a program one level higher.
+    let program = std::env::current_exe().expect("a program knows its own file");
+    let dir = program.parent().expect("a file lies somewhere");
+    let profile_dir = match dir.ends_with("deps") || dir.ends_with("examples") {
+        true => dir.parent().expect("deps lies in a profile"),
+        false => dir,
+    };
+    profile_dir.to_owned()
 }
 
 /// Where Cargo puts what it builds with a profile below a target directory: one level deeper if it is told for which target.

@@ -9,8 +9,8 @@ const LINES_MAX: usize = 500;
 /// The only files with unsafe code: where libraries are loaded, called and unloaded, what the boundary is made of, where threads and keys
 /// are counted, and where a file is mapped and written to in signal handlers so that it says after a crash who was called.
 const UNSAFE_FILES: [&str; 32] = [
-    "engine/benches/loads.rs",
     "engine/benches/peers.rs",
+    "engine/benches/plugin_files.rs",
     "engine/crash-marks/src/current.rs",
     "engine/crash-marks/src/handlers.rs",
     "engine/crash-marks/src/marking.rs",

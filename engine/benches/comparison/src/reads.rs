@@ -1,0 +1,154 @@
+//! What is known of a plugin, read while nothing happens and beside a writer; and an event, from who publishes it to who takes it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+
+use plugin_engine::{Engine, Subscription};
+use plugin_engine_tests::built;
+use tempfile::TempDir;
+use tokio::sync::broadcast;
+
+use crate::engines::Fleet;
+use crate::peers::{RawPlugin, Records};
+use crate::report::{Does, Report};
+use crate::rounds::{Contestant, Table};
+
+pub(crate) const SNAPSHOTS: &str = "one read of what is known of a plugin";
+pub(crate) const EVENTS: &str = "one event to one subscriber";
+
+const READS: usize = 10_000;
+const AT_REST: &str = "the engine's snapshot: at rest";
+const BESIDE: &str = "the engine's snapshot: beside updates at full speed";
+const MUTEX_AT_REST: &str = "records under a mutex: at rest";
+const MUTEX_BESIDE: &str = "records under a mutex: beside updates at full speed";
+
+fn no_call(_: &str) -> Option<Does> {
+    None
+}
+
+pub(crate) fn measure_snapshots(report: &mut Report, rounds: usize) {
+    let fleet = Fleet::due(1_000);
+    let raw = RawPlugin::load();
+    let records = Records::default();
+    let read_records = || {
+        for _ in 0..READS {
+            std::hint::black_box(records.read());
+        }
+    };
+    let mut table = Table::new(Vec::new());
+    let mut at_rest = [
+        Contestant::new(AT_REST, READS, || fleet.read_snapshots(READS)),
+        Contestant::new(MUTEX_AT_REST, READS, read_records),
+    ];
+    table.measure(&mut at_rest, rounds);
+    fleet.busy(|| {
+        let mut beside = [Contestant::new(BESIDE, READS, || {
+            fleet.read_snapshots(READS);
+        })];
+        table.measure(&mut beside, rounds);
+    });
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                raw.calls_with_records(1_000, &records);
+            }
+        });
+        let mut beside = [Contestant::new(MUTEX_BESIDE, READS, read_records)];
+        table.measure(&mut beside, rounds);
+        stop.store(true, Ordering::Relaxed);
+    });
+    report.take(SNAPSHOTS, &table, no_call);
+    report.judge_nanos("snapshot read, at rest", AT_REST, None, 30.0);
+    report.judge_nanos("snapshot read, beside a writer", BESIDE, None, 100.0);
+}
+
+/// As many as an update publishes; a subscriber keeps a few more.
+const BURST: usize = 1_000;
+const UPDATES: usize = 10;
+const HEARD: &str = "the engine: made by a plugin, published, taken";
+const UNHEARD: &str = "the engine: made by a plugin, nobody has subscribed";
+const MPSC: &str = "std mpsc: the same event made, sent, received";
+const BROADCAST: &str = "tokio broadcast: the same event made, sent, received";
+
+/// An engine with a plugin that publishes.
+struct Publishing {
+    engine: Engine,
+    _dir: TempDir,
+}
+
+impl Publishing {
+    fn new() -> Self {
+        let dir = TempDir::new().expect("a directory can be made");
+        let file = dir.path().join("publishes.so");
+        std::fs::copy(built("publishes"), &file).expect("a file can be copied");
+        std::fs::write(
+            file.with_extension("toml"),
+            format!("[settings]\nburst = {BURST}\n"),
+        )
+        .expect("a file can be written");
+        let engine = Engine::builder()
+            .plugin_dir(dir.path())
+            .build()
+            .expect("an engine can be built");
+        assert!(engine.load_all().iter().all(|outcome| outcome.is_good()));
+        Self { engine, _dir: dir }
+    }
+
+    fn run(&self, subscription: Option<&Subscription>) {
+        for _ in 0..UPDATES {
+            self.engine.update("publishes").expect("it is updated");
+            if let Some(subscription) = subscription {
+                let taken = std::iter::from_fn(|| subscription.try_next()).count();
+                assert_eq!(taken, BURST);
+            }
+        }
+    }
+}
+
+/// What the engine says of an event.
+#[derive(Clone)]
+struct Said {
+    _seq: u64,
+    _topic: Arc<str>,
+    _payload: Arc<str>,
+}
+
+impl Said {
+    fn new(seq: u64) -> Self {
+        Self {
+            _seq: seq,
+            _topic: format!("plugin.{}.{}", "publishes", std::hint::black_box("tick")).into(),
+            _payload: seq.to_string().into(),
+        }
+    }
+}
+
+pub(crate) fn measure_events(report: &mut Report, rounds: usize) {
+    let (heard, unheard) = (Publishing::new(), Publishing::new());
+    let subscription = heard.engine.subscribe("plugin.publishes.tick");
+    let (sender, receiver) = mpsc::sync_channel(BURST);
+    let (broadcasts, mut broadcast) = broadcast::channel(BURST);
+    let mut contestants = [
+        Contestant::new(HEARD, UPDATES * BURST, || heard.run(Some(&subscription))),
+        Contestant::new(UNHEARD, UPDATES * BURST, || unheard.run(None)),
+        Contestant::new(MPSC, BURST, || {
+            for seq in 0..BURST as u64 {
+                assert!(sender.send(Said::new(seq)).is_ok());
+            }
+            assert_eq!(receiver.try_iter().count(), BURST);
+        }),
+        Contestant::new(BROADCAST, BURST, || {
+            for seq in 0..BURST as u64 {
+                assert!(broadcasts.send(Said::new(seq)).is_ok());
+            }
+            let taken = std::iter::from_fn(|| broadcast.try_recv().ok()).count();
+            assert_eq!(taken, BURST);
+        }),
+    ];
+    let mut table = Table::new(Vec::new());
+    table.measure(&mut contestants, rounds);
+    report.take(EVENTS, &table, no_call);
+    report.judge_nanos("event: heard, less unheard", HEARD, Some(UNHEARD), 100.0);
+}
