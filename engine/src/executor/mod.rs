@@ -9,10 +9,14 @@ mod batch;
 mod call;
 mod metering;
 mod other_calls;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod pool_tests;
 mod refusal;
 mod restart;
 mod rotation;
 mod slot;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod test_rig;
 mod watchdog;
 mod worker;
 

@@ -199,3 +199,7 @@ fn run_task(executor: &Arc<Executor>, slot: &Slot, mut task: Task) {
         caller.destroy(*instance, false);
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+#[path = "worker_tests.rs"]
+mod tests;

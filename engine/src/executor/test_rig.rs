@@ -1,0 +1,265 @@
+//! An executor without threads, for tests: what its workers and its watchdog do is done by the test, one step after another, over plugins
+//! whose code is a script in this file.
+
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use plugin_api::abi::{CallFrame, status};
+use plugin_engine_core::{CallLimits, CreateReason, Event, Machine, PluginId, Schedule, WallTime};
+
+use super::{Batch, CycleReport, Executor, TaskCall, TaskEnd, Verdict, Waiter, worker};
+use crate::board::Board;
+use crate::cell::{Cell, Loaded};
+use crate::clock::{Clock, ManualClock, TimeSource};
+use crate::host::{HostContext, HostOf};
+use crate::ledger::Ledger;
+use crate::library::{CallTable, LoadedLibrary};
+use crate::manifest::Manifest;
+use crate::registry::Registry;
+use crate::snapshot::Snapshot;
+use crate::threading::atomic::{AtomicBool, Ordering};
+
+/// How often each plugin is called.
+pub(super) const INTERVAL: Duration = Duration::from_secs(10);
+/// How long an update may take.
+pub(super) const TIMEOUT: Duration = Duration::from_secs(1);
+/// How long any other call may take.
+pub(super) const OTHER_TIMEOUT: Duration = Duration::from_secs(2);
+/// The slot of the worker that the test is.
+pub(super) const WORKER: usize = 0;
+/// The slot of one that waits for work, as far as the executor knows.
+pub(super) const IDLE: usize = 1;
+
+type Act = Box<dyn FnOnce() -> u8>;
+
+thread_local! {
+    /// What the next calls do, in their order; those that come after these complete at once.
+    static NEXT: RefCell<VecDeque<Act>> = const { RefCell::new(VecDeque::new()) };
+    /// The calls that were made.
+    static MADE: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+}
+
+fn called(what: &'static str) -> u8 {
+    MADE.with_borrow_mut(|made| made.push(what));
+    let act = NEXT.with_borrow_mut(VecDeque::pop_front);
+    act.map_or(status::COMPLETED, |act| act())
+}
+
+/// Has one of the next calls do this.
+pub(super) fn next_call(act: impl FnOnce() -> u8 + 'static) {
+    NEXT.with_borrow_mut(|next| next.push_back(Box::new(act)));
+}
+
+/// The calls that were made since this was asked last.
+pub(super) fn made() -> Vec<&'static str> {
+    MADE.with_borrow_mut(std::mem::take)
+}
+
+extern "C" fn create(_: &CallFrame, instance: &mut *mut ()) -> u8 {
+    *instance = std::ptr::without_provenance_mut(1);
+    called("create")
+}
+
+extern "C" fn update(_: *mut (), _: &CallFrame) -> u8 {
+    called("update")
+}
+
+extern "C" fn display(_: *mut (), _: &CallFrame) -> u8 {
+    called("display")
+}
+
+extern "C" fn destroy(_: *mut (), _: &CallFrame) -> u8 {
+    called("destroy")
+}
+
+const CALLS: CallTable = CallTable {
+    create,
+    update,
+    display,
+    destroy,
+};
+
+/// The executor, and a clock that stands still.
+pub(super) struct Rig {
+    pub(super) executor: Arc<Executor>,
+    pub(super) clock: ManualClock,
+}
+
+impl Rig {
+    pub(super) fn new(workers: usize, threads_max: usize) -> Self {
+        let clock = ManualClock::new(WallTime::from_unix_nanos(1_767_225_600_000_000_000));
+        let time = TimeSource::new(Arc::new(clock.clone()));
+        let board = Board {
+            ledger: Ledger::new(time, 1 << 20),
+            registry: Registry::new(),
+            crashes: Arc::default(),
+            stopping: AtomicBool::new(false),
+            backtraces: false,
+        };
+        let executor = Arc::new(Executor::new(Arc::new(board), workers, threads_max));
+        NEXT.with_borrow_mut(VecDeque::clear);
+        made();
+        let rig = Self { executor, clock };
+        rig.use_slots(2.min(threads_max));
+        rig
+    }
+
+    /// From now on so many slots have been used.
+    pub(super) fn use_slots(&self, count: usize) {
+        self.executor.slots_used.store(count, Ordering::Relaxed);
+    }
+
+    /// A plugin that is mapped and not created.
+    pub(super) fn mapped(&self, id: &str) -> Arc<Cell> {
+        let board = &self.executor.board;
+        let limits = CallLimits {
+            create: OTHER_TIMEOUT,
+            update: TIMEOUT,
+            display: OTHER_TIMEOUT,
+            destroy: OTHER_TIMEOUT,
+            state: OTHER_TIMEOUT,
+        };
+        let machine = Machine::new(Schedule::new(INTERVAL, Duration::ZERO), limits);
+        let name = PluginId::new(id).expect("it is one");
+        let make = |index| Cell::new(index, name.clone(), machine);
+        let cell = board.registry.find_or_insert(&name, make);
+        let cell = Arc::clone(cell.expect("there is room"));
+        let text = format!(
+            "manifest=1\nid={id}\nversion=1.0.0\napi=0.1.0\ncompiler=any\ntarget=any\npanic=unwind\ninterval=10s\ntimeout=1s\n"
+        );
+        let manifest = Manifest::parse(text.as_bytes()).expect("it is one");
+        let number = u64::from(cell.index) + 1;
+        let library = LoadedLibrary::unmapped(number, CALLS, None, manifest, [0; 32]);
+        let listener: std::sync::Weak<Board> = Arc::downgrade(board);
+        let host = HostContext::new(
+            listener,
+            board.ledger.time.clock(),
+            HostOf::Plugin(cell.index),
+            name.clone(),
+            "{}",
+            Arc::default(),
+            Arc::default(),
+        );
+        let loaded = Loaded {
+            library: Arc::new(library),
+            host,
+            preparation: None,
+        };
+        self.apply(&cell, Event::Mapped);
+        cell.set_loaded(&mut cell.lock(), Some(loaded));
+        cell
+    }
+
+    /// A plugin whose instance is created, and whose first update is due.
+    pub(super) fn plugin(&self, id: &str) -> Arc<Cell> {
+        let cell = self.mapped(id);
+        let end = self.task(&cell, TaskCall::Create(CreateReason::Load));
+        assert!(matches!(end, TaskEnd::Ended(Verdict::Completed, None)));
+        assert_eq!(made(), ["create"]);
+        cell
+    }
+
+    pub(super) fn apply(&self, cell: &Cell, event: Event) {
+        let now = self.clock.now();
+        let ledger = &self.executor.board.ledger;
+        let applied = cell.apply(ledger, &mut cell.lock(), now, event);
+        assert!(applied.is_ok(), "it is legal");
+    }
+
+    /// Has a worker wait for work, as far as the executor knows.
+    pub(super) fn idle(&self) {
+        let mut queue = self.executor.queue.lock();
+        queue.idle.retain(|index| *index != IDLE);
+        queue.idle.push(IDLE);
+    }
+
+    /// Whether it was called since.
+    pub(super) fn was_called(&self) -> bool {
+        let queue = self.executor.queue.lock();
+        !queue.idle.contains(&IDLE)
+    }
+
+    /// Hands over a call, for which no thread is started.
+    pub(super) fn submit(&self, cell: &Arc<Cell>, call: TaskCall) -> Arc<Waiter> {
+        self.idle();
+        self.executor.submit_task(cell, call)
+    }
+
+    /// Hands over a batch of these plugins.
+    pub(super) fn submit_batch(&self, cells: &[&Arc<Cell>]) -> Arc<Batch> {
+        let batch = self.batch(cells);
+        self.idle();
+        self.executor.submit(&batch);
+        batch
+    }
+
+    pub(super) fn batch(&self, cells: &[&Arc<Cell>]) -> Arc<Batch> {
+        let items = cells.iter().map(|cell| cell.index).collect();
+        let workers = self.executor.workers();
+        let batch = Batch::new(items, workers, self.clock.now(), self.clock.wall());
+        Arc::new(batch)
+    }
+
+    /// Does what a worker does, until there is no more work.
+    pub(super) fn work(&self) {
+        let mut queue = self.executor.queue.lock();
+        // A worker ends when there is no work and there will be none, and then no thread is started.
+        queue.closed = true;
+        queue.threads += 1;
+        drop(queue);
+        worker::run(&self.executor, WORKER);
+        let mut queue = self.executor.queue.lock();
+        queue.closed = false;
+        queue.free_slots.clear();
+    }
+
+    /// Makes a call as a command does, and says how it ended.
+    pub(super) fn task(&self, cell: &Arc<Cell>, call: TaskCall) -> TaskEnd {
+        let waiter = self.submit(cell, call);
+        self.work();
+        waiter.wait()
+    }
+
+    /// Runs a cycle of these plugins.
+    pub(super) fn cycle(&self, cells: &[&Arc<Cell>]) -> CycleReport {
+        let batch = self.submit_batch(cells);
+        self.work();
+        batch.report()
+    }
+
+    /// Moves the clock. The watchdog hears nothing of it.
+    pub(super) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    /// Moves the clock on and has the watchdog look, in the middle of the next call.
+    pub(super) fn next_call_takes(&self, time: Duration) {
+        let (clock, executor) = (self.clock.clone(), Arc::clone(&self.executor));
+        next_call(move || {
+            clock.advance(time);
+            executor.watchdog.sweep(&executor);
+            status::COMPLETED
+        });
+    }
+
+    /// Has the next call last long enough to be slow, and says whether the watchdog has seen that.
+    pub(super) fn slows_the_next_call(&self) -> Receiver<bool> {
+        let executor = Arc::clone(&self.executor);
+        let (tell, told) = channel();
+        next_call(move || {
+            executor.watchdog.sweep(&executor);
+            executor.watchdog.age(WORKER);
+            executor.watchdog.sweep(&executor);
+            let _ = tell.send(executor.slots[WORKER].is_slow());
+            status::COMPLETED
+        });
+        told
+    }
+
+    pub(super) fn snapshot(&self, cell: &Cell) -> Snapshot {
+        cell.snapshot(&self.executor.board.ledger.time)
+    }
+}

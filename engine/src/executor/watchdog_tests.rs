@@ -1,0 +1,148 @@
+//! What one look of the watchdog sees and does, call by call.
+
+use std::time::Duration;
+
+use plugin_engine_core::{CallId, FaultKind, Moment};
+
+use super::*;
+use crate::executor::Slot;
+use crate::executor::test_rig::{IDLE, INTERVAL, Rig, TIMEOUT, WORKER, made, next_call};
+use crate::instance::CallTicket;
+
+/// What a slot shows while it is in no plugin.
+const NO_CELL: u32 = u32::MAX;
+
+fn slot(rig: &Rig, index: usize) -> &Slot {
+    &rig.executor.slots[index]
+}
+
+/// A call that begins in a slot, of no plugin.
+fn begin(rig: &Rig, index: usize, deadline: Moment) {
+    let ticket = CallTicket {
+        id: CallId(1),
+        since: Moment::ZERO,
+        deadline,
+    };
+    slot(rig, index).busy.store(true, Ordering::SeqCst);
+    slot(rig, index).begin(NO_CELL, ticket);
+}
+
+fn set_slow(rig: &Rig, index: usize, slow: bool) {
+    slot(rig, index).set_slow(slow);
+}
+
+fn look(rig: &Rig) -> Next {
+    rig.executor.watchdog.look(&rig.executor)
+}
+
+/// Makes what was seen in a slot older, as if time had passed.
+fn age(rig: &Rig, index: usize) {
+    rig.executor.watchdog.age(index);
+}
+
+#[test]
+fn while_nobody_works_there_is_nothing_to_look_for() {
+    let rig = Rig::new(1, 3);
+    assert_eq!(look(&rig), Next::Whenever);
+}
+
+#[test]
+fn a_worker_at_work_is_looked_at_again_soon_whether_or_not_it_is_in_a_call() {
+    let rig = Rig::new(1, 3);
+    slot(&rig, IDLE).busy.store(true, Ordering::SeqCst);
+    assert_eq!(look(&rig), Next::Soon);
+    begin(&rig, IDLE, Moment::FAR);
+    assert_eq!(look(&rig), Next::Soon);
+}
+
+#[test]
+fn of_calls_that_are_known_to_be_slow_the_nearest_deadline_counts() {
+    let rig = Rig::new(1, 3);
+    rig.use_slots(3);
+    let nearest = Moment::from_nanos(5_000);
+    for (index, deadline) in [Moment::FAR, Moment::from_nanos(7_000), nearest]
+        .into_iter()
+        .enumerate()
+    {
+        begin(&rig, index, deadline);
+        set_slow(&rig, index, true);
+    }
+    assert_eq!(look(&rig), Next::At(nearest));
+    slot(&rig, 2).end();
+    slot(&rig, 1).end();
+    slot(&rig, 1).busy.store(false, Ordering::SeqCst);
+    slot(&rig, 2).busy.store(false, Ordering::SeqCst);
+    assert_eq!(look(&rig), Next::Whenever, "that one has none");
+    // One that is fast is at work beside them.
+    begin(&rig, 1, Moment::from_nanos(3_000));
+    set_slow(&rig, 1, false);
+    begin(&rig, 2, nearest);
+    assert_eq!(look(&rig), Next::Soon);
+}
+
+#[test]
+fn a_call_is_slow_when_it_has_been_seen_for_a_millisecond_and_another_call_is_not() {
+    let rig = Rig::new(1, 3);
+    begin(&rig, WORKER, Moment::FAR);
+    look(&rig);
+    assert!(!slot(&rig, WORKER).is_slow(), "seen for the first time");
+    age(&rig, WORKER);
+    slot(&rig, WORKER).end();
+    begin(&rig, WORKER, Moment::FAR);
+    look(&rig);
+    assert!(!slot(&rig, WORKER).is_slow(), "this is another call");
+    age(&rig, WORKER);
+    look(&rig);
+    assert!(slot(&rig, WORKER).is_slow());
+    assert_eq!(rig.executor.threads().1, 1);
+}
+
+#[test]
+fn a_call_is_abandoned_at_its_deadline_and_not_before_and_once() {
+    let rig = Rig::new(1, 3);
+    let cell = rig.plugin("a");
+    let (clock, executor) = (rig.clock.clone(), Arc::clone(&rig.executor));
+    let called = Arc::clone(&cell);
+    next_call(move || {
+        let look = || executor.watchdog.look(&executor);
+        // In time, the call is fast.
+        assert_eq!(look(), Next::Soon);
+        executor.slots[WORKER].set_slow(true);
+        executor.slow.store(1, Ordering::Relaxed);
+        clock.advance(TIMEOUT - Duration::from_nanos(1));
+        let deadline = Moment::ZERO.saturating_add(TIMEOUT);
+        assert_eq!(look(), Next::At(deadline));
+        assert!(called.lock().machine.error().is_none());
+        clock.advance(Duration::from_nanos(1));
+        look();
+        assert_eq!(
+            called.lock().machine.error().map(|error| error.kind),
+            Some(FaultKind::Timeout)
+        );
+        assert_eq!(look(), Next::Whenever, "it is dealt with");
+        0
+    });
+    let report = rig.cycle(&[&cell]);
+    assert_eq!((report.timed_out, report.completed), (1, 0));
+    let counts = rig.snapshot(&cell).counts;
+    assert_eq!((counts.timeouts, counts.late), (1, 1));
+    // The next call of the same slot has a deadline of its own.
+    rig.advance(INTERVAL);
+    rig.next_call_takes(TIMEOUT);
+    assert_eq!(rig.cycle(&[&cell]).timed_out, 1);
+    assert_eq!(made(), ["update", "update"]);
+}
+
+impl Watchdog {
+    /// Makes what was seen in a slot older, as if a call had lasted long enough to be slow.
+    pub(in crate::executor) fn age(&self, index: usize) {
+        let mut seen = self.seen.lock();
+        let older = seen[index].at.checked_sub(SLOW);
+        seen[index].at = older.expect("the machine runs for longer");
+    }
+
+    /// Says whether the thread sleeps deeply. Returns what was said before.
+    pub(in crate::executor) fn set_deep(&self, deep: bool) -> bool {
+        self.deep.swap(deep, Ordering::SeqCst)
+    }
+}
