@@ -7,6 +7,8 @@
 mod aside;
 mod batch;
 mod call;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod call_tests;
 mod metering;
 mod other_calls;
 #[cfg(all(test, not(any(loom, shuttle))))]
@@ -14,9 +16,13 @@ mod pool_tests;
 mod refusal;
 mod restart;
 mod rotation;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod rotation_tests;
 mod slot;
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod test_rig;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod waiter_tests;
 mod watchdog;
 mod worker;
 

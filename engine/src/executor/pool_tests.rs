@@ -4,7 +4,7 @@ use std::sync::mpsc::channel;
 
 use plugin_engine_core::{CallId, FaultKind, Moment, RejectReason};
 
-use super::test_rig::{IDLE, INTERVAL, Rig, WORKER, made, next_call};
+use super::test_rig::{IDLE, INTERVAL, Rig, WORKER, ended, made, next_call};
 use super::*;
 use crate::instance::CallTicket;
 
@@ -206,7 +206,7 @@ fn what_nobody_can_be_had_for_is_refused_in_words() {
     assert!(is_left(), "somebody is fast");
     refuse(2, 2);
     assert!(!is_left());
-    assert!(matches!(task.wait(), TaskEnd::Refused));
+    assert!(matches!(ended(&task), TaskEnd::Refused));
     assert_eq!((batch.report().skipped, rest.report().skipped), (1, 1));
     for cell in [&left, &due] {
         assert_eq!(error(&rig, cell), Some(FaultKind::Refused));
@@ -251,7 +251,7 @@ fn an_instance_that_no_thread_can_be_had_to_destroy_is_given_back() {
     pretend(&rig, 2, 2);
     lock(&rig).idle.clear();
     rig.executor.tend();
-    assert!(matches!(task.wait(), TaskEnd::Refused));
+    assert!(matches!(ended(&task), TaskEnd::Refused));
     assert!(cell.lock().instance.is_some());
     assert_eq!(made(), [""; 0]);
 }
@@ -280,13 +280,13 @@ fn at_the_end_all_work_is_answered_and_those_who_wait_for_some_go() {
     rig.executor.close();
     assert!(rig.was_called() && !lock(&rig).has_work());
     assert!(!rig.executor.watchdog.set_deep(false), "it was woken");
-    assert!(matches!(task.wait(), TaskEnd::Refused));
+    assert!(matches!(ended(&task), TaskEnd::Refused));
     let reports = [&batch, &stuck, &left].map(|batch| batch.report());
     assert_eq!(reports.map(|report| report.skipped), [1, 1, 1]);
     assert_eq!(reports.map(|report| report.failed), [0, 1, 0]);
     // What comes later is answered at once.
     assert!(matches!(
-        rig.executor.submit_task(a, TaskCall::Update).wait(),
+        ended(&rig.executor.submit_task(a, TaskCall::Update)),
         TaskEnd::Refused
     ));
     let late = rig.batch(&[a]);
@@ -331,7 +331,7 @@ fn a_call_that_nobody_could_make_was_refused_and_one_that_was_made_was_not() {
     let cell = rig.plugin("a");
     let waiter = rig.submit(&cell, TaskCall::Update);
     lock(&rig).tasks.clear();
-    assert!(matches!(waiter.wait(), TaskEnd::Refused));
+    assert!(matches!(ended(&waiter), TaskEnd::Refused));
     let end = rig.task(&cell, TaskCall::Update);
     assert!(matches!(end, TaskEnd::Ended(Verdict::Completed, None)));
     assert_eq!(made(), ["update"]);

@@ -1,14 +1,19 @@
 //! An executor without threads, for tests: what its workers and its watchdog do is done by the test, one step after another, over plugins
 //! whose code is a script in this file.
 
+use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use plugin_api::abi::{CallFrame, status};
-use plugin_engine_core::{CallLimits, CreateReason, Event, Machine, PluginId, Schedule, WallTime};
+use plugin_engine_core::{
+    CallLimits, CreateReason, Event, HistoryFilter, Machine, PluginId, Schedule, Transition,
+    WallTime,
+};
 
 use super::{Batch, CycleReport, Executor, TaskCall, TaskEnd, Verdict, Waiter, worker};
 use crate::board::Board;
@@ -23,7 +28,7 @@ use crate::snapshot::Snapshot;
 use crate::threading::atomic::{AtomicBool, Ordering};
 
 /// How often each plugin is called.
-pub(super) const INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const INTERVAL: Duration = Duration::from_millis(100);
 /// How long an update may take.
 pub(super) const TIMEOUT: Duration = Duration::from_secs(1);
 /// How long any other call may take.
@@ -40,17 +45,32 @@ thread_local! {
     static NEXT: RefCell<VecDeque<Act>> = const { RefCell::new(VecDeque::new()) };
     /// The calls that were made.
     static MADE: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
+    /// A panic in one of them, which is the test's.
+    static FAILED: std::cell::Cell<Option<Box<dyn Any + Send>>> = const { std::cell::Cell::new(None) };
 }
 
 fn called(what: &'static str) -> u8 {
     MADE.with_borrow_mut(|made| made.push(what));
     let act = NEXT.with_borrow_mut(VecDeque::pop_front);
-    act.map_or(status::COMPLETED, |act| act())
+    let Some(act) = act else {
+        return status::COMPLETED;
+    };
+    // Nothing unwinds through the boundary.
+    catch_unwind(AssertUnwindSafe(act)).unwrap_or_else(|panic| {
+        FAILED.set(Some(panic));
+        status::COMPLETED
+    })
 }
 
 /// Has one of the next calls do this.
 pub(super) fn next_call(act: impl FnOnce() -> u8 + 'static) {
     NEXT.with_borrow_mut(|next| next.push_back(Box::new(act)));
+}
+
+/// How a call ended that has ended by now.
+pub(super) fn ended(waiter: &Waiter) -> TaskEnd {
+    let end = waiter.wait_until(std::time::Instant::now());
+    end.expect("it has ended")
 }
 
 /// The calls that were made since this was asked last.
@@ -128,7 +148,7 @@ impl Rig {
         let cell = board.registry.find_or_insert(&name, make);
         let cell = Arc::clone(cell.expect("there is room"));
         let text = format!(
-            "manifest=1\nid={id}\nversion=1.0.0\napi=0.1.0\ncompiler=any\ntarget=any\npanic=unwind\ninterval=10s\ntimeout=1s\n"
+            "manifest=1\nid={id}\nversion=1.0.0\napi=0.1.0\ncompiler=any\ntarget=any\npanic=unwind\ninterval=100ms\ntimeout=1s\n"
         );
         let manifest = Manifest::parse(text.as_bytes()).expect("it is one");
         let number = u64::from(cell.index) + 1;
@@ -214,13 +234,17 @@ impl Rig {
         let mut queue = self.executor.queue.lock();
         queue.closed = false;
         queue.free_slots.clear();
+        drop(queue);
+        if let Some(panic) = FAILED.take() {
+            resume_unwind(panic);
+        }
     }
 
     /// Makes a call as a command does, and says how it ended.
     pub(super) fn task(&self, cell: &Arc<Cell>, call: TaskCall) -> TaskEnd {
         let waiter = self.submit(cell, call);
         self.work();
-        waiter.wait()
+        ended(&waiter)
     }
 
     /// Runs a cycle of these plugins.
@@ -257,6 +281,14 @@ impl Rig {
             status::COMPLETED
         });
         told
+    }
+
+    /// The entries of the history, oldest first.
+    pub(super) fn history(&self, cell: &Cell) -> Vec<Transition> {
+        let all = cell.history(&HistoryFilter::default(), u64::MAX);
+        let mut entries = Vec::new();
+        all.found.show_all(|entry| entries.push(entry.clone()));
+        entries
     }
 
     pub(super) fn snapshot(&self, cell: &Cell) -> Snapshot {

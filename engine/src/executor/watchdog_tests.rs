@@ -133,6 +133,120 @@ fn a_call_is_abandoned_at_its_deadline_and_not_before_and_once() {
     assert_eq!(made(), ["update", "update"]);
 }
 
+#[test]
+fn what_is_dealt_with_is_not_looked_at_again() {
+    let rig = Rig::new(1, 3);
+    let cell = rig.plugin("a");
+    let (clock, executor) = (rig.clock.clone(), Arc::clone(&rig.executor));
+    next_call(move || {
+        clock.advance(TIMEOUT);
+        executor.watchdog.look(&executor);
+        let seen = executor.watchdog.seen.lock()[WORKER];
+        assert!(seen.abandoned);
+        0
+    });
+    assert_eq!(rig.cycle(&[&cell]).timed_out, 1);
+}
+
+/// What the watchdog saw a moment ago may not be so any more: the call may have ended and another begun, or have got more time.
+#[test]
+fn only_the_very_call_that_was_seen_is_abandoned_and_only_past_its_deadline_of_now() {
+    let rig = Rig::new(1, 3);
+    let cell = rig.plugin("a");
+    let (clock, executor) = (rig.clock.clone(), Arc::clone(&rig.executor));
+    let called = Arc::clone(&cell);
+    next_call(move || {
+        let sample = executor.slots[WORKER].sample().expect("it is in a call");
+        let is_abandoned = || {
+            called
+                .lock()
+                .machine
+                .in_flight()
+                .is_none_or(|call| call.abandoned)
+        };
+        abandon(&executor, WORKER, sample);
+        assert!(!is_abandoned(), "it has time left");
+        clock.advance(TIMEOUT);
+        let other = Sample {
+            call: CallId(sample.call.0 + 1),
+            ..sample
+        };
+        abandon(&executor, WORKER, other);
+        assert!(!is_abandoned(), "that was another call");
+        abandon(&executor, WORKER, sample);
+        assert!(is_abandoned());
+        0
+    });
+    assert_eq!(rig.cycle(&[&cell]).timed_out, 1);
+}
+
+#[test]
+fn at_the_end_calls_are_abandoned_whatever_time_they_have_left() {
+    let rig = Rig::new(1, 3);
+    let cell = rig.plugin("a");
+    let executor = Arc::clone(&rig.executor);
+    next_call(move || {
+        abandon_all(&executor);
+        0
+    });
+    assert!(matches!(
+        rig.task(&cell, crate::executor::TaskCall::Update),
+        crate::executor::TaskEnd::Abandoned
+    ));
+    let snapshot = rig.snapshot(&cell);
+    assert_eq!(snapshot.counts.late, 1);
+}
+
+/// The destroy of an instance that a policy has disposed of at the end of its update is no business of the cycle's.
+#[test]
+fn what_hangs_after_its_item_was_counted_is_not_counted_again() {
+    let rig = Rig::new(1, 3);
+    let cell = rig.plugin("a");
+    let policy = plugin_engine_core::HealthPolicy {
+        panic_limit: Some(1),
+        on_unhealthy: plugin_engine_core::OnUnhealthy::Unload,
+        ..plugin_engine_core::HealthPolicy::default()
+    };
+    cell.lock().machine.set_health_policy(policy);
+    let other = rig.plugin("b");
+    next_call(|| plugin_api::abi::status::PANICKED);
+    rig.next_call_takes(crate::executor::test_rig::OTHER_TIMEOUT);
+    let report = rig.cycle(&[&cell, &other]);
+    assert_eq!(made(), ["update", "destroy", "update"]);
+    assert_eq!(rig.snapshot(&cell).counts.late, 1, "the destroy");
+    assert_eq!(
+        (report.panicked, report.completed, report.timed_out),
+        (1, 1, 0)
+    );
+}
+
+#[test]
+fn somebody_is_fast_at_work_who_works_and_is_not_known_to_be_slow() {
+    let rig = Rig::new(1, 3);
+    let is_anybody = || rig.executor.watchdog.is_anybody_fast_at_work(&rig.executor);
+    assert!(!is_anybody());
+    slot(&rig, IDLE).busy.store(true, Ordering::SeqCst);
+    assert!(is_anybody());
+    set_slow(&rig, IDLE, true);
+    assert!(!is_anybody());
+}
+
+#[test]
+fn a_worker_that_begins_wakes_a_watchdog_that_sleeps_deeply() {
+    let rig = Rig::new(1, 3);
+    let cell = rig.plugin("a");
+    let executor = Arc::clone(&rig.executor);
+    executor.watchdog.set_deep(true);
+    next_call(move || {
+        assert!(!executor.watchdog.set_deep(false));
+        assert!(executor.slots[WORKER].busy.load(Ordering::SeqCst));
+        0
+    });
+    rig.cycle(&[&cell]);
+    assert_eq!(made(), ["update"]);
+    assert!(!slot(&rig, WORKER).busy.load(Ordering::SeqCst));
+}
+
 impl Watchdog {
     /// Makes what was seen in a slot older, as if a call had lasted long enough to be slow.
     pub(in crate::executor) fn age(&self, index: usize) {

@@ -7,7 +7,7 @@ use plugin_engine_core::{CreateReason, PluginState, RejectReason};
 
 use super::*;
 use crate::executor::Verdict;
-use crate::executor::test_rig::{INTERVAL, Rig, TIMEOUT, WORKER, made, next_call};
+use crate::executor::test_rig::{INTERVAL, Rig, TIMEOUT, WORKER, ended, made, next_call};
 
 const MICROSECOND: Duration = Duration::from_micros(1);
 
@@ -106,7 +106,7 @@ fn a_worker_whose_call_was_slow_goes_on_with_what_is_there() {
     rig.work();
     for waiter in waiters {
         assert!(matches!(
-            waiter.wait(),
+            ended(&waiter),
             TaskEnd::Ended(Verdict::Completed, None)
         ));
     }
@@ -126,7 +126,7 @@ fn a_worker_that_is_fast_never_leaves_for_being_one_too_many() {
     assert_eq!(made(), ["update", "update"]);
     for waiter in waiters {
         assert!(matches!(
-            waiter.wait(),
+            ended(&waiter),
             TaskEnd::Ended(Verdict::Completed, None)
         ));
     }
@@ -140,7 +140,7 @@ fn a_worker_that_is_fast_never_leaves_for_being_one_too_many() {
     assert_eq!(made(), ["update"]);
     assert!(rig.executor.queue.lock().has_work());
     rig.executor.queue.lock().tasks.clear();
-    assert!(matches!(left.wait(), TaskEnd::Refused));
+    assert!(matches!(ended(&left), TaskEnd::Refused));
 }
 
 #[test]
@@ -208,7 +208,7 @@ fn a_worker_that_has_to_leave_takes_no_more_work() {
     assert_eq!(made(), [""; 0]);
     rig.work();
     assert!(matches!(
-        left.wait(),
+        ended(&left),
         TaskEnd::Ended(Verdict::Completed, None)
     ));
     let _ = RejectReason::Busy;
