@@ -1,5 +1,7 @@
 //! A batch by itself: every item is handed out once, the report adds up, and who waits waits for the last end.
 
+use std::sync::mpsc::channel;
+
 use super::*;
 
 fn batch(len: u32, workers: usize) -> Batch {
@@ -55,7 +57,7 @@ fn an_item_is_the_plugin_at_that_place() {
 
 #[test]
 fn a_report_adds_up_what_each_worker_says_and_ends_with_the_last() {
-    let batch = batch(11, 1);
+    let batch = batch(12, 1);
     let first = verdicts(&[
         Verdict::Completed,
         Verdict::Completed,
@@ -65,14 +67,14 @@ fn a_report_adds_up_what_each_worker_says_and_ends_with_the_last() {
         Verdict::Panicked,
         Verdict::Abandoned,
     ]);
-    batch.settle(first, 2, never);
+    batch.settle(first, 3, never);
     let report = batch.report();
-    assert_eq!((report.due, report.completed, report.failed), (11, 3, 2));
+    assert_eq!((report.due, report.completed, report.failed), (12, 3, 2));
     assert_eq!(
         (report.panicked, report.skipped, report.timed_out),
-        (1, 0, 2)
+        (1, 0, 3)
     );
-    assert_eq!(report.settled(), 8);
+    assert_eq!(report.settled(), 9);
     let second = verdicts(&[Verdict::Skipped, Verdict::Completed]);
     batch.settle(second, 0, never);
     assert_eq!(batch.report().duration, Duration::ZERO, "one has not ended");
@@ -80,7 +82,7 @@ fn a_report_adds_up_what_each_worker_says_and_ends_with_the_last() {
     let report = batch.report();
     assert_eq!(
         (report.completed, report.failed, report.timed_out),
-        (4, 2, 2)
+        (4, 2, 3)
     );
     assert_eq!((report.panicked, report.skipped), (2, 1));
     assert_eq!(report.duration, Duration::from_nanos(15));
@@ -108,13 +110,24 @@ fn who_waits_for_a_while_gets_the_report_as_it_stands() {
 #[test]
 fn who_waits_is_told_of_the_last_end_and_of_no_end_before() {
     let batch = batch(2, 1);
+    let (begins, begun) = channel();
+    let begins = || begins.send(()).expect("somebody waits for it");
+    let wait = |wait: fn(&Batch) -> CycleReport| {
+        begins();
+        wait(&batch)
+    };
     let report = std::thread::scope(|scope| {
         let waits = [
-            scope.spawn(|| batch.wait()),
-            scope.spawn(|| batch.wait_within(Duration::MAX)),
-            scope.spawn(|| batch.wait_within(Duration::from_secs(3_600))),
+            scope.spawn(|| wait(Batch::wait)),
+            scope.spawn(|| wait(|batch| batch.wait_within(Duration::MAX))),
+            scope.spawn(|| wait(|batch| batch.wait_within(Duration::from_secs(3_600)))),
         ];
         batch.settle(verdicts(&[Verdict::Completed]), 0, never);
+        begun.iter().take(3).for_each(drop);
+        for _ in 0..100 {
+            // One that does not wait is through by now.
+            std::thread::yield_now();
+        }
         batch.settle(verdicts(&[Verdict::Skipped]), 0, at(20));
         waits.map(|wait| wait.join().expect("it only waits"))
     });
