@@ -8,7 +8,7 @@ use plugin_engine_core::{
 };
 
 use super::call::{Caller, UpdateEnd};
-use super::test_rig::{INTERVAL, OTHER_TIMEOUT, Rig, TIMEOUT, made, next_call};
+use super::test_rig::{INTERVAL, OTHER_TIMEOUT, Rig, TIMEOUT, destroyed, made, next_call};
 use super::*;
 use crate::cell::Requires;
 use crate::clock::Clock as _;
@@ -329,6 +329,29 @@ fn only_a_create_that_comes_by_itself_waits_for_who_holds_updates_back_and_for_r
         "{end:?}"
     );
     assert_eq!(made(), ["create", "destroy"]);
+}
+
+#[test]
+fn an_instance_whose_create_returns_late_pushes_out_none_that_was_made_beside_it() {
+    let rig = Rig::new(1, 4);
+    let cell = rig.mapped("a");
+    let (clock, executor) = (rig.clock.clone(), Arc::clone(&rig.executor));
+    let of = Arc::clone(&cell);
+    next_call(move || {
+        clock.advance(OTHER_TIMEOUT);
+        executor.watchdog.sweep(&executor);
+        let end = caller(&executor, &of).create(CreateReason::Reset);
+        assert!(
+            matches!(end, TaskEnd::Ended(Verdict::Completed, None)),
+            "{end:?}"
+        );
+        status::COMPLETED
+    });
+    let end = rig.task(&cell, TaskCall::Create(CreateReason::Load));
+    assert!(matches!(end, TaskEnd::Abandoned));
+    assert_eq!(made(), ["create", "create", "destroy"]);
+    assert_eq!(destroyed(), [1], "not the second, which is the plugin's");
+    assert!(cell.lock().instance.is_some());
 }
 
 #[test]

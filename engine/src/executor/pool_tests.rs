@@ -232,6 +232,35 @@ fn where_a_thread_can_be_had_for_work_that_nobody_takes_it_is_started() {
 }
 
 #[test]
+fn a_worker_that_is_busy_and_fast_will_come_for_the_work_that_is_there() {
+    let rig = Rig::new(2, 4);
+    let cell = rig.plugin("a");
+    rig.submit(&cell, TaskCall::Update);
+    let mut queue = lock(&rig);
+    queue.idle.clear();
+    queue.threads = 1;
+    drop(queue);
+    rig.executor.tend();
+    assert_eq!(rig.executor.threads(), (1, 0));
+    assert!(lock(&rig).has_work());
+}
+
+#[test]
+fn it_starts_with_the_wanted_number_of_workers_and_all_end_with_it() {
+    let rig = Rig::new(3, 9);
+    rig.use_slots(0);
+    assert_eq!(rig.executor.workers(), 3);
+    let clock = rig.executor.board.ledger.time.clock();
+    let supervisor = Supervisor::new(Arc::clone(clock), None);
+    rig.executor.start(&supervisor).expect("threads can be had");
+    assert_eq!(rig.executor.threads(), (3, 0));
+    rig.executor.watchdog.end();
+    let soon = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    assert_eq!(supervisor.join_all(Some(soon)), [""; 0].map(Box::from));
+    end(&rig);
+}
+
+#[test]
 fn while_there_is_no_work_nobody_is_started() {
     let rig = Rig::new(1, 3);
     rig.executor.tend();

@@ -43,6 +43,10 @@ type Act = Box<dyn FnOnce() -> u8>;
 thread_local! {
     /// What the next calls do, in their order; those that come after these complete at once.
     static NEXT: RefCell<VecDeque<Act>> = const { RefCell::new(VecDeque::new()) };
+    /// How many instances were created, which are numbered from 1.
+    static CREATED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    /// Those that were destroyed.
+    static DESTROYED: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
     /// The calls that were made.
     static MADE: RefCell<Vec<&'static str>> = const { RefCell::new(Vec::new()) };
     /// A panic in one of them, which is the test's.
@@ -67,6 +71,11 @@ pub(super) fn next_call(act: impl FnOnce() -> u8 + 'static) {
     NEXT.with_borrow_mut(|next| next.push_back(Box::new(act)));
 }
 
+/// The instances that were destroyed, by number.
+pub(super) fn destroyed() -> Vec<usize> {
+    DESTROYED.with_borrow(Clone::clone)
+}
+
 /// How a call ended that has ended by now.
 pub(super) fn ended(waiter: &Waiter) -> TaskEnd {
     let end = waiter.wait_until(std::time::Instant::now());
@@ -79,7 +88,9 @@ pub(super) fn made() -> Vec<&'static str> {
 }
 
 extern "C" fn create(_: &CallFrame, instance: &mut *mut ()) -> u8 {
-    *instance = std::ptr::without_provenance_mut(1);
+    let number = CREATED.get() + 1;
+    CREATED.set(number);
+    *instance = std::ptr::without_provenance_mut(number);
     called("create")
 }
 
@@ -91,7 +102,8 @@ extern "C" fn display(_: *mut (), _: &CallFrame) -> u8 {
     called("display")
 }
 
-extern "C" fn destroy(_: *mut (), _: &CallFrame) -> u8 {
+extern "C" fn destroy(instance: *mut (), _: &CallFrame) -> u8 {
+    DESTROYED.with_borrow_mut(|destroyed| destroyed.push(instance.addr()));
     called("destroy")
 }
 
@@ -111,7 +123,17 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) fn new(workers: usize, threads_max: usize) -> Self {
         let clock = ManualClock::new(WallTime::from_unix_nanos(1_767_225_600_000_000_000));
-        let time = TimeSource::new(Arc::new(clock.clone()));
+        Self::with(Arc::new(clock.clone()), clock, workers, threads_max)
+    }
+
+    /// A rig whose executor asks another clock than that which is moved.
+    pub(super) fn with(
+        asked: Arc<dyn Clock>,
+        clock: ManualClock,
+        workers: usize,
+        threads_max: usize,
+    ) -> Self {
+        let time = TimeSource::new(asked);
         let board = Board {
             ledger: Ledger::new(time, 1 << 20),
             registry: Registry::new(),
@@ -121,6 +143,8 @@ impl Rig {
         };
         let executor = Arc::new(Executor::new(Arc::new(board), workers, threads_max));
         NEXT.with_borrow_mut(VecDeque::clear);
+        CREATED.set(0);
+        DESTROYED.with_borrow_mut(Vec::clear);
         made();
         let rig = Self { executor, clock };
         rig.use_slots(2.min(threads_max));

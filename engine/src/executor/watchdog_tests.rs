@@ -1,12 +1,17 @@
 //! What one look of the watchdog sees and does, call by call.
 
-use std::time::Duration;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
 
-use plugin_engine_core::{CallId, FaultKind, Moment};
+use plugin_api::abi::status;
+use plugin_engine_core::{CallId, FaultKind, HealthPolicy, Moment, OnUnhealthy, WallTime};
 
 use super::*;
-use crate::executor::Slot;
-use crate::executor::test_rig::{IDLE, INTERVAL, Rig, TIMEOUT, WORKER, made, next_call};
+use crate::clock::{Clock, ManualClock, SystemClock};
+use crate::executor::test_rig::{
+    IDLE, INTERVAL, OTHER_TIMEOUT, Rig, TIMEOUT, WORKER, made, next_call,
+};
+use crate::executor::{Slot, TaskCall, TaskEnd};
 use crate::instance::CallTicket;
 
 /// What a slot shows while it is in no plugin.
@@ -120,7 +125,7 @@ fn a_call_is_abandoned_at_its_deadline_and_not_before_and_once() {
             Some(FaultKind::Timeout)
         );
         assert_eq!(look(), Next::Whenever, "it is dealt with");
-        0
+        status::COMPLETED
     });
     let report = rig.cycle(&[&cell]);
     assert_eq!((report.timed_out, report.completed), (1, 0));
@@ -143,7 +148,7 @@ fn what_is_dealt_with_is_not_looked_at_again() {
         executor.watchdog.look(&executor);
         let seen = executor.watchdog.seen.lock()[WORKER];
         assert!(seen.abandoned);
-        0
+        status::COMPLETED
     });
     assert_eq!(rig.cycle(&[&cell]).timed_out, 1);
 }
@@ -175,7 +180,7 @@ fn only_the_very_call_that_was_seen_is_abandoned_and_only_past_its_deadline_of_n
         assert!(!is_abandoned(), "that was another call");
         abandon(&executor, WORKER, sample);
         assert!(is_abandoned());
-        0
+        status::COMPLETED
     });
     assert_eq!(rig.cycle(&[&cell]).timed_out, 1);
 }
@@ -187,11 +192,11 @@ fn at_the_end_calls_are_abandoned_whatever_time_they_have_left() {
     let executor = Arc::clone(&rig.executor);
     next_call(move || {
         abandon_all(&executor);
-        0
+        status::COMPLETED
     });
     assert!(matches!(
-        rig.task(&cell, crate::executor::TaskCall::Update),
-        crate::executor::TaskEnd::Abandoned
+        rig.task(&cell, TaskCall::Update),
+        TaskEnd::Abandoned
     ));
     let snapshot = rig.snapshot(&cell);
     assert_eq!(snapshot.counts.late, 1);
@@ -202,15 +207,15 @@ fn at_the_end_calls_are_abandoned_whatever_time_they_have_left() {
 fn what_hangs_after_its_item_was_counted_is_not_counted_again() {
     let rig = Rig::new(1, 3);
     let cell = rig.plugin("a");
-    let policy = plugin_engine_core::HealthPolicy {
+    let policy = HealthPolicy {
         panic_limit: Some(1),
-        on_unhealthy: plugin_engine_core::OnUnhealthy::Unload,
-        ..plugin_engine_core::HealthPolicy::default()
+        on_unhealthy: OnUnhealthy::Unload,
+        ..HealthPolicy::default()
     };
     cell.lock().machine.set_health_policy(policy);
     let other = rig.plugin("b");
-    next_call(|| plugin_api::abi::status::PANICKED);
-    rig.next_call_takes(crate::executor::test_rig::OTHER_TIMEOUT);
+    next_call(|| status::PANICKED);
+    rig.next_call_takes(OTHER_TIMEOUT);
     let report = rig.cycle(&[&cell, &other]);
     assert_eq!(made(), ["update", "destroy", "update"]);
     assert_eq!(rig.snapshot(&cell).counts.late, 1, "the destroy");
@@ -240,11 +245,119 @@ fn a_worker_that_begins_wakes_a_watchdog_that_sleeps_deeply() {
     next_call(move || {
         assert!(!executor.watchdog.set_deep(false));
         assert!(executor.slots[WORKER].busy.load(Ordering::SeqCst));
-        0
+        status::COMPLETED
     });
     rig.cycle(&[&cell]);
     assert_eq!(made(), ["update"]);
     assert!(!slot(&rig, WORKER).busy.load(Ordering::SeqCst));
+}
+
+/// Until when a test waits for what comes at once.
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+/// A clock that counts how often it is asked.
+struct CountingClock(ManualClock, Arc<AtomicU64>);
+
+impl Clock for CountingClock {
+    fn now(&self) -> Moment {
+        self.1.fetch_add(1, Ordering::SeqCst);
+        self.0.now()
+    }
+
+    fn wall(&self) -> WallTime {
+        self.0.wall()
+    }
+
+    fn real_time_until(&self, moment: Moment) -> Option<Duration> {
+        self.0.real_time_until(moment)
+    }
+}
+
+/// A rig whose watchdog has a thread, which sleeps deeply by now; and how often the clock was asked.
+fn watched() -> (Rig, Supervisor, Arc<AtomicU64>) {
+    let (clock, asked) = (ManualClock::new(WallTime::default()), Arc::default());
+    let counting = Arc::new(CountingClock(clock.clone(), Arc::clone(&asked)));
+    let rig = Rig::with(counting.clone(), clock, 1, 3);
+    let supervisor = Supervisor::new(counting, None);
+    start(&rig.executor, &supervisor).expect("a thread can be had");
+    await_deep(&rig);
+    (rig, supervisor, asked)
+}
+
+fn await_deep(rig: &Rig) {
+    let until = soon();
+    while !rig.executor.watchdog.deep.load(Ordering::SeqCst) {
+        assert!(Instant::now() < until, "it does not sleep");
+        std::thread::yield_now();
+    }
+}
+
+fn end(rig: &Rig, supervisor: &Supervisor) {
+    rig.executor.watchdog.end();
+    let left = supervisor.join_all(Some(soon()));
+    assert!(left.is_empty(), "it has not ended");
+}
+
+#[test]
+fn while_nobody_works_it_sleeps_deeply_and_ends_all_the_same_when_it_is_told() {
+    let (rig, supervisor, asked) = watched();
+    for _ in 0..1_000 {
+        std::thread::yield_now();
+    }
+    let asked = asked.load(Ordering::SeqCst);
+    assert!(
+        asked < 500,
+        "it has asked the clock {asked} times for nothing"
+    );
+    end(&rig, &supervisor);
+}
+
+#[test]
+fn from_its_deep_sleep_it_sees_a_call_that_begins_and_lasts() {
+    let (rig, supervisor, _) = watched();
+    let cell = rig.plugin("a");
+    for _ in 0..3 {
+        await_deep(&rig);
+        let executor = Arc::clone(&rig.executor);
+        next_call(move || {
+            let until = soon();
+            while !executor.slots[WORKER].is_slow() {
+                assert!(Instant::now() < until, "nobody has seen it");
+                std::thread::yield_now();
+            }
+            status::COMPLETED
+        });
+        assert_eq!(rig.cycle(&[&cell]).completed, 1);
+        assert_eq!(rig.executor.threads().1, 0);
+        rig.advance(INTERVAL);
+    }
+    end(&rig, &supervisor);
+}
+
+#[test]
+fn it_sleeps_for_as_long_as_what_it_has_seen_allows() {
+    let rig = Rig::new(1, 3);
+    let wait = |next| until(&rig.executor, next);
+    assert_eq!(wait(Next::Soon), Some(SLOW));
+    assert_eq!(wait(Next::Whenever), None);
+    assert_eq!(
+        wait(Next::At(Moment::FAR)),
+        None,
+        "a clock that is moved by hand wakes it"
+    );
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+    let rig = Rig::with(clock, rig.clock, 1, 3);
+    let wait = until(
+        &rig.executor,
+        Next::At(Moment::from_nanos(3_600_000_000_000)),
+    );
+    let wait = wait.expect("the machine's clock knows");
+    assert!(
+        wait > Duration::from_secs(1) && wait <= Duration::from_secs(3_600),
+        "{wait:?}"
+    );
 }
 
 impl Watchdog {
