@@ -355,6 +355,29 @@ fn an_instance_whose_create_returns_late_pushes_out_none_that_was_made_beside_it
 }
 
 #[test]
+fn what_is_loaded_again_is_created_while_what_a_policy_has_left_is_destroyed() {
+    let rig = Rig::new(1, 4);
+    let cell = rig.plugin("a");
+    rig.apply(&cell, Event::ShutDown);
+    rig.apply(&cell, Event::Mapped);
+    let loaded = cell.lock().loaded.clone();
+    assert!(cell.lock().has_leftover() && loaded.is_some());
+    let (executor, of) = (Arc::clone(&rig.executor), Arc::clone(&cell));
+    next_call(move || {
+        let end = caller(&executor, &of).create(CreateReason::Load);
+        assert!(
+            matches!(end, TaskEnd::Ended(Verdict::Completed, None)),
+            "{end:?}"
+        );
+        status::COMPLETED
+    });
+    assert_eq!(rig.cycle(&[&cell]).skipped, 1);
+    assert_eq!(made(), ["destroy", "create"]);
+    assert_eq!(rig.snapshot(&cell).state, PluginState::Enabled);
+    assert_eq!(destroyed(), [1]);
+}
+
+#[test]
 fn who_waits_for_a_requirement_is_created_when_it_is_met() {
     let rig = Rig::new(1, 4);
     let cell = rig.mapped("a");

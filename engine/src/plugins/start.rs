@@ -70,7 +70,8 @@ pub(super) fn begin(
     let waits = !requires.is_empty();
     requirements::prepare(engine, &requires)?;
 
-    let mut guarded = cell.lock();
+    // What a policy has unloaded may be being destroyed, and beside that nothing could be created.
+    let mut guarded = cell.wait_settled(&engine.board.ledger, cell.lock());
     // Looked at inside the lock: a shutdown that comes later finds the plugin and unloads it.
     if engine.board.stopping.load(Ordering::SeqCst) {
         return Err(Error::ShutDown);
