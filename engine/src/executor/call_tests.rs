@@ -271,8 +271,7 @@ fn what_holds_updates_back_between_two_looks_keeps_an_instance_from_being_made_b
     cell.lock().waiters = 1;
     let end = caller(&rig.executor, &cell)
         .renew(true)
-        .err()
-        .expect("not now");
+        .expect_err("not now");
     assert!(matches!(
         end.task_end(),
         TaskEnd::NotMade(RejectReason::Busy)
