@@ -71,7 +71,10 @@ pub(crate) fn start_cycle(engine: &Arc<Shared>) -> Cycle {
         crate::simulation::tampered_due(&mut due);
     }
     let at = engine.board.ledger.time.wall_at(now);
-    let batch = engine.executor.submit(due, now, at);
+    let batch = engine.executor.batch(due, now, at);
+    if batch.len() > 0 {
+        engine.executor.submit(&batch);
+    }
     Cycle { batch }
 }
 

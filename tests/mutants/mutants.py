@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -186,15 +187,25 @@ def run_stage(stage, number, cwd, limit):
     environment = dict(os.environ, MUTANT=str(number), PROPTEST_FAILURE_PERSISTENCE="off")
     process = subprocess.Popen(stage, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                                start_new_session=True)
-    try:
-        output, _ = process.communicate(timeout=limit)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        return "hung", ""
-    text = output.decode(errors="replace")
-    failed = re.findall(r"^test (\S+) .*FAILED$", text, re.M)
-    return ("passed" if process.returncode == 0 else "failed"), " ".join(failed[:3])
+    ends = time.monotonic() + limit
+    output = b""
+    while select.select([process.stdout], [], [], max(0, ends - time.monotonic()))[0]:
+        piece = os.read(process.stdout.fileno(), 65536)
+        output += piece
+        failed = re.findall(r"^test (\S+) .*FAILED$", output.decode(errors="replace"), re.M)
+        # One is enough: others may hang because of the same mutant.
+        if failed:
+            stop(process)
+            return "failed", " ".join(failed[:3])
+        if not piece:
+            return ("passed" if process.wait() == 0 else "failed"), ""
+    stop(process)
+    return "hung", ""
+
+
+def stop(process):
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
 
 
 def main():

@@ -269,7 +269,7 @@ impl Asides {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::channel;
+    use std::sync::mpsc::{Receiver, Sender, channel};
     use std::time::Duration;
 
     use super::*;
@@ -359,5 +359,87 @@ mod tests {
         let end = asides.call(&time, &aside(&time), move || gate.recv().is_ok(), drop);
         assert!(matches!(end, Err(AsideEnd::ShutDown)), "{end:?}");
         drop(let_go);
+    }
+
+    /// A call that stands until what comes back is dropped, and is told when it has cleaned up.
+    fn stand(asides: &Arc<Asides>, time: &TimeSource, call: Aside) -> (Sender<()>, Receiver<()>) {
+        let (let_go, gate) = channel::<()>();
+        let (cleaned, seen) = channel();
+        let (asides, time) = (
+            Arc::clone(asides),
+            TimeSource::new(Arc::clone(time.clock())),
+        );
+        std::thread::spawn(move || {
+            let work = move || {
+                let _ = gate.recv();
+            };
+            asides.call(&time, &call, work, move |()| drop(cleaned))
+        });
+        (let_go, seen)
+    }
+
+    #[test]
+    fn of_several_calls_that_are_stuck_each_is_counted_until_it_comes_home_itself() {
+        let (asides, clock, time) = rig();
+        let gates = ["a", "b", "b"].map(|id| {
+            let call = Aside {
+                id: PluginId::new(id).unwrap(),
+                ..aside(&time)
+            };
+            stand(&asides, &time, call)
+        });
+        while asides.running() < 3 {
+            std::thread::yield_now();
+        }
+        clock.advance(Duration::from_secs(1));
+        while asides.stuck().len() < 3 {
+            std::thread::yield_now();
+        }
+        let id = |id| PluginId::new(id).unwrap();
+        assert_eq!(
+            (asides.stuck_of(&id("a")), asides.stuck_of(&id("b"))),
+            (1, 2)
+        );
+        let [(a, seen), others @ ..] = gates;
+        drop(a);
+        assert!(seen.recv().is_err(), "it cleans up");
+        while asides.stuck_of(&id("a")) > 0 {
+            std::thread::yield_now();
+        }
+        let left: Vec<_> = asides.stuck().into_iter().map(|stuck| stuck.id).collect();
+        assert_eq!(left, [id("b"), id("b")]);
+        drop(others);
+    }
+
+    #[test]
+    fn a_call_that_is_waited_for_is_asked_to_return() {
+        let (asides, _clock, time) = rig();
+        let call = aside(&time);
+        let host = Arc::clone(&call.host);
+        let gate = stand(&asides, &time, call);
+        while asides.running() == 0 {
+            std::thread::yield_now();
+        }
+        assert!(!host.is_cancelled(1));
+        asides.cancel();
+        assert!(host.is_cancelled(1));
+        drop(gate);
+    }
+
+    #[test]
+    fn a_thread_is_in_a_call_of_that_plugin_and_of_that_list_alone() {
+        let (asides, _clock, time) = rig();
+        let other = Arc::<Asides>::default();
+        let here = Arc::clone(&asides);
+        let asked = move || {
+            [
+                here.is_on_this_thread(0),
+                here.is_on_this_thread(1),
+                other.is_on_this_thread(0),
+            ]
+        };
+        let seen = asides.call(&time, &aside(&time), asked, |_| ());
+        assert_eq!(seen.unwrap(), [true, false, false]);
+        assert!(!asides.is_on_this_thread(0));
     }
 }

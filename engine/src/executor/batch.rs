@@ -182,3 +182,8 @@ impl Batch {
         *report
     }
 }
+
+// Some of these wait on threads of the system, which are no part of any model.
+#[cfg(all(test, not(any(loom, shuttle))))]
+#[path = "batch_tests.rs"]
+mod tests;

@@ -7,13 +7,23 @@
 mod aside;
 mod batch;
 mod call;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod call_tests;
 mod metering;
 mod other_calls;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod pool_tests;
 mod refusal;
 mod restart;
 mod rotation;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod rotation_tests;
 mod slot;
 mod slow;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod test_rig;
+#[cfg(all(test, not(any(loom, shuttle))))]
+mod waiter_tests;
 mod watchdog;
 mod worker;
 
@@ -246,39 +256,34 @@ impl Executor {
         by_worker || self.asides.is_on_this_thread(cell)
     }
 
-    /// Hands over plugins that are due, to one worker, and returns at once. That worker calls for others if the calls are not all short. Those that
-    /// were slow the last time are taken by others.
-    pub(crate) fn submit(
-        self: &Arc<Self>,
-        mut due: Vec<u32>,
-        now: Moment,
-        at: WallTime,
-    ) -> Arc<Batch> {
+    /// The batch of these plugins, which are due.
+    pub(crate) fn batch(&self, mut due: Vec<u32>, now: Moment, at: WallTime) -> Arc<Batch> {
         let quick = self.slow_plugins.put_last(&mut due);
-        let batch = Arc::new(Batch::new(due, quick, self.workers, now, at));
+        Arc::new(Batch::new(due, quick, self.workers, now, at))
+    }
+
+    /// Hands over a batch to one worker, and returns at once. That worker calls for others if the calls are not all short. Plugins that were slow the
+    /// last time are taken by others.
+    pub(crate) fn submit(self: &Arc<Self>, batch: &Arc<Batch>) {
         let slow = batch.slow();
-        if batch.len() == 0 {
-            return batch;
-        }
         let mut queue = self.queue.lock();
         if queue.closed {
             drop(queue);
-            refuse_rest(self, &batch);
-            refuse_all(self, &batch, slow);
-            return batch;
+            refuse_rest(self, batch);
+            refuse_all(self, batch, slow);
+            return;
         }
-        if quick > 0 {
-            queue.batches.push_back(Arc::clone(&batch));
+        if batch.has_more() {
+            queue.batches.push_back(Arc::clone(batch));
             self.call_for_hands(&mut queue);
         }
         if slow.0 < slow.1 {
-            let (batch, range) = (Arc::clone(&batch), slow);
+            let (batch, range) = (Arc::clone(batch), slow);
             queue.slow.push_back(Rest { batch, range });
             if queue.has_slow() {
                 self.call_for_hands(&mut queue);
             }
         }
-        batch
     }
 
     /// Calls for another worker, because the calls of a batch take long enough for that to pay.

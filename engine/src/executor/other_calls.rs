@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use plugin_api::View;
 use plugin_engine_core::{
-    CallEnd, CallId, CallKind, CallOutcome, CreateReason, Event, FaultKind, FaultReport, Moment,
-    RejectReason,
+    CallEnd, CallId, CallKind, CallOutcome, CreateReason, Event, FaultKind, FaultReport, Machine,
+    Moment, PluginState, RejectReason,
 };
 
 use super::batch::Verdict;
@@ -242,8 +242,9 @@ impl Caller<'_> {
     pub(super) fn destroy(&self, instance: Instance, current: bool) -> Verdict {
         let mut guarded = self.cell.lock();
         let event = Event::DestroyStarted { current };
-        let begun = if !current && guarded.machine.has_instance() {
-            // The calls of the instance that the plugin has now need not wait for one that it had before.
+        let is_wanted = guarded.machine.has_instance() || is_to_be_created(&guarded.machine);
+        let begun = if !current && is_wanted {
+            // The calls of the instance that the plugin has now, or is about to have, need not wait for one that it had before.
             Err(RejectReason::Busy)
         } else {
             self.begin(&mut guarded, event, CallKind::Destroy)
@@ -285,6 +286,11 @@ impl Caller<'_> {
         instance.destroy(ticket);
         self.slot.end();
     }
+}
+
+/// Whether the plugin is loaded and has to be created.
+fn is_to_be_created(machine: &Machine) -> bool {
+    machine.state() == PluginState::Loaded
 }
 
 /// Only another configuration helps, or what it refers to.

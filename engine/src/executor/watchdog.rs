@@ -283,3 +283,7 @@ fn until(executor: &Executor, next: Next) -> Option<Duration> {
         Next::Whenever => None,
     }
 }
+
+#[cfg(all(test, not(any(loom, shuttle))))]
+#[path = "watchdog_tests.rs"]
+mod tests;

@@ -244,61 +244,6 @@ fn run_task(executor: &Arc<Executor>, slot: &Slot, mut task: Task) {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use plugin_engine_core::WallTime;
-
-    use super::*;
-
-    fn batch(quick: usize, slow: usize) -> Arc<Batch> {
-        let items = (0..(quick + slow) as u32).collect();
-        let batch = Batch::new(items, quick, 2, Moment::ZERO, WallTime::default());
-        Arc::new(batch)
-    }
-
-    /// What is taken, in words.
-    fn take(queue: &mut Queue) -> Option<String> {
-        take_work(queue).map(|work| match work {
-            Work::Batch(batch) => {
-                batch.take_chunk();
-                "a chunk".to_owned()
-            }
-            Work::Slow(Rest { range, .. }) => format!("slow {}", range.0),
-            Work::Rest(_) => "a rest".to_owned(),
-            Work::Task(_) | Work::News(_) => "something else".to_owned(),
-        })
-    }
-
-    #[test]
-    fn who_was_slow_the_last_time_is_taken_after_everybody_else_and_one_at_a_time() {
-        let mut queue = Queue {
-            foreseen_max: 1,
-            ..Queue::default()
-        };
-        let (first, second) = (batch(1, 3), batch(1, 0));
-        let (slow, range) = (Arc::clone(&first), first.slow());
-        queue.slow.push_back(Rest { batch: slow, range });
-        queue.batches.extend([first, Arc::clone(&second)]);
-        let range = (0, 1);
-        queue.rests.push_back(Rest {
-            batch: second,
-            range,
-        });
-        for expected in ["a rest", "a chunk", "a chunk", "slow 1"] {
-            assert!(queue.has_work());
-            assert_eq!(take(&mut queue).as_deref(), Some(expected));
-        }
-        // Whoever has taken it counts as slow, until a millisecond has shown whether that is so.
-        queue.foreseen = 1;
-        assert!(!queue.has_work());
-        assert_eq!(take(&mut queue), None);
-        queue.batches.push_back(batch(1, 0));
-        assert!(queue.has_work(), "of others there is");
-        assert_eq!(take(&mut queue).as_deref(), Some("a chunk"));
-        queue.foreseen = 0;
-        for expected in ["slow 2", "slow 3"] {
-            assert_eq!(take(&mut queue).as_deref(), Some(expected));
-        }
-        assert_eq!(take(&mut queue), None);
-    }
-}
+#[cfg(all(test, not(any(loom, shuttle))))]
+#[path = "worker_tests.rs"]
+mod tests;

@@ -71,6 +71,12 @@ pub(super) fn begin(
     requirements::prepare(engine, &requires)?;
 
     let mut guarded = cell.lock();
+    if guarded.machine.state() == PluginState::Unloaded
+        && !engine.executor.is_called_by_this_thread(cell.index)
+    {
+        // What a policy has unloaded may be being destroyed, and beside that nothing could be created.
+        guarded = cell.wait_settled(&engine.board.ledger, guarded);
+    }
     // Looked at inside the lock: a shutdown that comes later finds the plugin and unloads it.
     if engine.board.stopping.load(Ordering::SeqCst) {
         return Err(Error::ShutDown);

@@ -1,6 +1,7 @@
 //! The promises, each as a check that looks at what can be seen from outside after every step. None knows how the engine does it: each has
 //! its own account of what must be.
 
+mod answers;
 mod balance;
 mod bounds;
 mod calls;
@@ -115,6 +116,7 @@ pub(crate) struct Checks {
     instances: instances::Instances,
     bounds: bounds::Bounds,
     balance: balance::Balance,
+    answers: answers::Answers,
 }
 
 impl Checks {
@@ -134,6 +136,7 @@ impl Checks {
             instances: instances::Instances::default(),
             bounds: bounds::Bounds::default(),
             balance: balance::Balance::default(),
+            answers: answers::Answers::default(),
         }
     }
 
@@ -190,6 +193,7 @@ impl Checks {
         self.restarts.look(&seen)?;
         self.bounds.look(&seen)?;
         self.balance.look(&seen)?;
+        self.answers.look(&seen)?;
         if let Some((began, budget)) = self.stopping {
             ending::in_time(&seen, began, budget)?;
         }
