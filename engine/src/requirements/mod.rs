@@ -37,6 +37,8 @@ pub(crate) struct Requirements {
     dependents: Mutex<HashMap<PluginId, Vec<u32>>>,
     /// The plugins that were loaded and have neither been created nor found to be held back.
     waiting: Mutex<HashMap<u32, Waiting>>,
+    /// The plugins that were held back because they require themselves in the end: what ends that may be far away from them.
+    in_circles: Mutex<BTreeSet<u32>>,
     /// Whether nobody starts plugins that wait any more. Changed under the lock of those.
     ended: AtomicBool,
 }
@@ -247,6 +249,12 @@ fn hold_back(
     if let Some(requires) = &mut guarded.requires {
         requires.unmet = Some(Arc::new(unmet.clone()));
     }
+    let mut in_circles = engine.requirements.in_circles.lock();
+    match unmet {
+        Unmet::Cycle { .. } => in_circles.insert(cell.index),
+        _ => in_circles.remove(&cell.index),
+    };
+    drop(in_circles);
     Some(applied)
 }
 
