@@ -120,7 +120,11 @@ fn watch(engine: &Arc<Shared>) -> Result<(), Error> {
     let starter = Starter {
         engine: Arc::clone(engine),
     };
-    entry.spawn(NAME, move |context| starter.run(context))?;
+    if let Err(error) = entry.spawn(NAME, move |context| starter.run(context)) {
+        // What was to run there has ended with it. Nobody waits yet, and whoever comes next tries again.
+        engine.requirements.ended.store(false, Ordering::SeqCst);
+        return Err(error.into());
+    }
     *has_thread = true;
     engine.board.ledger.changes.watch();
     Ok(())
