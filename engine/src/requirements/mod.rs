@@ -296,6 +296,8 @@ pub(crate) fn stop_order(engine: &Shared) -> Vec<Arc<Cell>> {
         .collect();
     let mut order = plugin_engine_core::required_first(&requires);
     order.reverse();
+    #[cfg(feature = "simulation")]
+    crate::simulation::tampered_stop_order(&mut order);
     order
         .into_iter()
         .map(|place| Arc::clone(&cells[place]))

@@ -27,7 +27,7 @@ pub use tampering::{Tampering, tamper};
 pub(crate) use library::load;
 pub(crate) use tampering::{
     is_tampered_with, tampered_due, tampered_entries_max, tampered_event, tampered_number,
-    tampered_publish, tampered_step,
+    tampered_publish, tampered_step, tampered_stop_order, tampered_unmet,
 };
 
 /// What the simulated world does for the engine.
@@ -160,6 +160,20 @@ pub fn last_number(engine: &Engine) -> u64 {
 #[must_use]
 pub fn threads(engine: &Engine) -> (usize, usize) {
     engine.shared().executor.threads()
+}
+
+/// What a plugin requires now, by its file and its configuration, one text each.
+#[must_use]
+pub fn required_by(engine: &Engine, id: &str) -> Vec<String> {
+    let list = engine
+        .shared()
+        .board
+        .registry
+        .find(id)
+        .and_then(|cell| cell.lock().required());
+    list.iter()
+        .flat_map(|list| list.iter().map(ToString::to_string))
+        .collect()
 }
 
 /// What a look at the directory does about a file that has changed.

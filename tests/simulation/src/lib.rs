@@ -2,8 +2,8 @@
 //!
 //! **Real** is everything that decides: the machine of the core, cells, snapshots, histories, the ledger, timers, the registry, batches,
 //! slots, workers and their order of steps, the watchdog's look, calls beside those of plugins, restarts, the breaker, commands and their
-//! turns, reloads from the candidate to the takeover or the roll-back, probation, cycles, shutdown, the supervisor, the reading of the
-//! configurations, and the crossing of the boundary into a plugin file and back.
+//! turns, reloads from the candidate to the takeover or the roll-back, probation, what plugins require of each other, cycles, shutdown, the
+//! supervisor, the reading of the configurations, and the crossing of the boundary into a plugin file and back.
 //!
 //! **Simulated** are: threads (each is a function with a stack of its own, and only one runs at a time; who is next is drawn, and a turn
 //! may also end before any lock of a plugin is taken), condition variables (a wait ends whenever anybody was told anything), the clocks,
@@ -26,6 +26,7 @@ mod library;
 mod panics;
 mod planted;
 mod policy;
+mod requires;
 mod run;
 mod step;
 mod world;
@@ -34,5 +35,6 @@ pub use behaviour::Character;
 pub use checks::Violation;
 pub use hunt::{Found, first_failure, hunt, shrink};
 pub use planted::Planted;
+pub use requires::Requires;
 pub use run::{Asked, Failure, Report, run};
 pub use step::{Change, Step, steps_of};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use plugin_engine::simulation::Tampering;
 use plugin_engine_core::{
     AbandonReason, CallKind, CallOutcome, Cause, CreateReason, Event, FaultKind, FaultReport,
-    Machine, Moment, PluginState, Schedule, Step, WallTime,
+    Machine, Moment, PluginState, Schedule, Step, Unmet, WallTime,
 };
 
 use crate::world::World;
@@ -105,6 +105,14 @@ bugs! {
     ShutdownWaits breaks ["X2"],
     /// Whoever asks something is not woken when the answer is there.
     WakeUpLost breaks ["C6"],
+    /// What is not there is taken for there.
+    RequirementIgnored breaks ["requires"],
+    /// What was held back is not created when it can be.
+    HeldBackForever breaks ["requires"],
+    /// One that is held back goes on saying what was the reason at first.
+    FirstReasonStands breaks ["requires"],
+    /// Plugins are stopped in the order in which they were started.
+    StoppedAsStarted breaks ["requires"],
 }
 
 impl Planted {
@@ -220,7 +228,15 @@ impl Tampering for Bug {
         let in_flight = machine.in_flight();
         match (self.planted, event) {
             (Planted::DeadlineIgnored, Event::Abandoned { .. })
-            | (Planted::RestartForgotten, Event::CreateStarted(CreateReason::Restart)) => None,
+            | (Planted::RestartForgotten, Event::CreateStarted(CreateReason::Restart))
+            | (Planted::HeldBackForever, Event::CreateStarted(CreateReason::RequirementMet)) => {
+                None
+            }
+            (Planted::FirstReasonStands, Event::RequirementUnmet(_))
+                if machine.state() == PluginState::Error && machine.has_error() =>
+            {
+                None
+            }
             (
                 Planted::TimeoutIsFinal,
                 Event::Abandoned {
@@ -323,6 +339,16 @@ impl Tampering for Bug {
     fn publishes(&self, _plugin: u32, machine: &Machine) -> bool {
         let has_failed = machine.state() == PluginState::Enabled && machine.has_error();
         self.planted != Planted::FailureNotPublished || !has_failed
+    }
+
+    fn unmet(&self, unmet: Option<Unmet>) -> Option<Unmet> {
+        unmet.filter(|_| self.planted != Planted::RequirementIgnored)
+    }
+
+    fn stop_order(&self, order: &mut Vec<usize>) {
+        if self.planted == Planted::StoppedAsStarted {
+            order.reverse();
+        }
     }
 
     fn due(&self, due: &mut Vec<u32>) {

@@ -1,18 +1,21 @@
 //! One run: the steps of a seed done to an engine, with a look at everything after each.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
 use plugin_engine::simulation::{self, Pause, Stage as _, ThreadLocals, tamper};
 use plugin_engine::{Command, Engine, ManualClock, WallTime};
+use tempfile::TempDir;
 
 use crate::behaviour::{Build, Content};
 use crate::checks::{Checks, Violation};
 use crate::library::{self, BUILDS_MAX};
 use crate::panics;
 use crate::planted::Planted;
-use crate::policy::{id_of, path_of};
+use crate::policy::{directory, id_of, path_in, policy_of};
+use crate::requires::Requires;
 use crate::step::{Change, Step};
 use crate::world::World;
 
@@ -79,6 +82,8 @@ pub(crate) struct Run {
     clock: ManualClock,
     asked: Rc<RefCell<Vec<Asked>>>,
     checks: Checks,
+    /// Where the configurations are that are changed in this run, if any is.
+    dir: Option<TempDir>,
     moments: u64,
     is_shut_down: bool,
     planted: Option<Planted>,
@@ -116,6 +121,7 @@ pub fn run(seed: u64, steps: &[Step], planted: Option<Planted>) -> Result<Report
         engine,
         clock,
         asked: Rc::default(),
+        dir: own_directory(steps),
         moments: 0,
         is_shut_down: false,
         planted,
@@ -175,6 +181,7 @@ impl Run {
             Step::Ask(_, Command::Forget) if self.is_anything_open() => return Ok(()),
             Step::Ask(plugin, order) => self.ask(plugin, order),
             Step::File(plugin, change) => self.change_file(plugin, change),
+            Step::Require(plugin, requires) => self.require(plugin, &requires),
             Step::SetWall(by) => {
                 use plugin_engine::Clock as _;
                 let wall = self.clock.wall().as_unix_nanos();
@@ -272,22 +279,28 @@ impl Run {
         };
         let number = newest.map_or(plugin as u64 * BUILDS_MAX, |newest| newest.number + 1);
         let is_full = number / BUILDS_MAX != plugin as u64;
-        let build = |character, has_state, version| Build {
+        let build = |character, has_state, version, requires| Build {
             number,
             version,
             character,
             has_state,
+            requires,
         };
         let version = newest.map_or(10, |newest| newest.version);
         let content = match change {
             Change::Build(..) | Change::LowerBuild(_) if is_full => before,
-            Change::Build(character, has_state) => {
-                Some(Content::Build(build(character, has_state, version + 1)))
+            Change::Build(character, has_state, requires) => {
+                self.note_requirements(&requires);
+                let version = version + 1;
+                Some(Content::Build(build(
+                    character, has_state, version, requires,
+                )))
             }
             Change::LowerBuild(character) => Some(Content::Build(build(
                 character,
                 false,
                 version.saturating_sub(3),
+                Requires::default(),
             ))),
             Change::Half => Some(Content::Bad),
             Change::Hanging => Some(Content::Hangs),
@@ -300,11 +313,7 @@ impl Run {
                     self.world.builds.borrow_mut().insert(build.number, build);
                 }
                 self.world.files.borrow_mut().insert(plugin, content);
-                self.ask_for(plugin, None, move |engine| {
-                    simulation::file_changed(engine, &path_of(plugin))
-                        .map(drop)
-                        .map_err(|error| error.to_string())
-                });
+                self.look_at_file(plugin);
             }
             None => {
                 self.world.files.borrow_mut().remove(&plugin);
@@ -314,6 +323,37 @@ impl Run {
                 });
             }
         }
+    }
+
+    /// The configuration of a plugin says something else, which whoever watches the directory notices as well.
+    fn require(&mut self, plugin: usize, requires: &Requires) {
+        self.note_requirements(requires);
+        let path = self.path_of(plugin).with_extension("toml");
+        let text = policy_of(plugin).text(requires);
+        std::fs::write(path, text).expect("room for a small file");
+        if self.world.files.borrow().contains_key(&plugin) {
+            self.look_at_file(plugin);
+        }
+    }
+
+    fn note_requirements(&self, requires: &Requires) {
+        if !requires.is_empty() {
+            self.world.has_requirements.set(true);
+        }
+    }
+
+    fn look_at_file(&mut self, plugin: usize) {
+        let path = self.path_of(plugin);
+        self.ask_for(plugin, None, move |engine| {
+            simulation::file_changed(engine, &path)
+                .map(drop)
+                .map_err(|error| error.to_string())
+        });
+    }
+
+    fn path_of(&self, plugin: usize) -> PathBuf {
+        let own = self.dir.as_ref().map(TempDir::path);
+        path_in(own.unwrap_or(directory()), plugin)
     }
 
     /// Lets time pass, from one moment at which something happens to the next.
@@ -382,6 +422,22 @@ impl Run {
         let asked = self.asked.borrow();
         self.checks.ended(&self.world, &asked)
     }
+}
+
+/// A directory of configurations for this run, if it changes any.
+fn own_directory(steps: &[Step]) -> Option<TempDir> {
+    let changes = steps.iter().any(|step| matches!(step, Step::Require(..)));
+    changes.then(|| {
+        let dir = TempDir::with_prefix("plugin-engine-simulation-").expect("a directory");
+        for step in steps {
+            if let Step::File(plugin, _) = step {
+                let path = path_in(dir.path(), *plugin).with_extension("toml");
+                let text = policy_of(*plugin).text(&Requires::default());
+                std::fs::write(path, text).expect("room for a small file");
+            }
+        }
+        dir
+    })
 }
 
 /// As somebody might who watches the directory, a moment after there was an answer.

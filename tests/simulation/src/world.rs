@@ -72,6 +72,8 @@ pub(crate) struct World {
     pub(crate) files: RefCell<BTreeMap<usize, Content>>,
     pub(crate) builds: RefCell<BTreeMap<u64, Build>>,
     pub(crate) no_threads_until: Cell<Duration>,
+    /// Whether any plugin of this run requires another.
+    pub(crate) has_requirements: Cell<bool>,
     /// Whether all that is called returns at once, and well.
     pub(crate) is_calm: Cell<bool>,
     pub(crate) instances: RefCell<BTreeMap<u64, Instance>>,
@@ -111,6 +113,7 @@ impl World {
             files: RefCell::default(),
             builds: RefCell::default(),
             no_threads_until: Cell::new(Duration::ZERO),
+            has_requirements: Cell::new(false),
             is_calm: Cell::new(false),
             instances: RefCell::default(),
             facts: RefCell::default(),
@@ -344,6 +347,7 @@ impl Stage for World {
                 version: format!("1.{}.0", build.version),
                 build: build.number,
                 state_version: u32::from(build.has_state),
+                requires: build.requires.iter().map(|one| one.to_string()).collect(),
                 calls: library::calls_of(&build),
             }),
             Some(Content::Hangs) if !self.is_calm.get() => {

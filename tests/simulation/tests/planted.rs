@@ -92,4 +92,8 @@ found! {
     a_panic_that_is_counted_twice_is_found: PanicCountedTwice,
     a_shutdown_that_takes_too_long_is_found: ShutdownWaits,
     a_wake_up_that_is_lost_is_found: WakeUpLost,
+    a_requirement_that_is_ignored_is_found: RequirementIgnored,
+    a_plugin_that_is_held_back_for_ever_is_found: HeldBackForever,
+    a_first_reason_that_stands_is_found: FirstReasonStands,
+    plugins_that_are_stopped_as_they_were_started_are_found: StoppedAsStarted,
 }

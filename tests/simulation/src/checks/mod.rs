@@ -8,11 +8,14 @@ mod ending;
 mod fold;
 mod health;
 mod instances;
+mod requires;
 mod restarts;
 mod sequence;
 mod table;
 mod timing;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use plugin_engine::simulation;
@@ -74,6 +77,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) world: &'a World,
     /// Whether it was told to shut down.
     pub(crate) is_stopping: bool,
+    /// The plugins that have lacked something since the last look which they require, once that was looked at.
+    pub(crate) lacking: RefCell<BTreeSet<usize>>,
 }
 
 impl Seen<'_> {
@@ -115,6 +120,7 @@ pub(crate) struct Checks {
     instances: instances::Instances,
     bounds: bounds::Bounds,
     balance: balance::Balance,
+    requirements: requires::Requirements,
 }
 
 impl Checks {
@@ -134,6 +140,7 @@ impl Checks {
             instances: instances::Instances::default(),
             bounds: bounds::Bounds::default(),
             balance: balance::Balance::default(),
+            requirements: requires::Requirements::default(),
         }
     }
 
@@ -179,12 +186,14 @@ impl Checks {
             engine,
             world,
             is_stopping: self.stopping.is_some(),
+            lacking: RefCell::default(),
         };
         self.sequence.look(&seen, self.seq, last)?;
         self.table.look(&seen)?;
         self.fold.look(&seen)?;
         self.calls.look(&seen)?;
         self.instances.look(&seen)?;
+        self.requirements.look(&seen)?;
         self.timing.look(&seen)?;
         self.health.look(&seen)?;
         self.restarts.look(&seen)?;
