@@ -127,6 +127,8 @@ impl Durable {
             // A plugin whose id becomes known just now has none yet.
             let _ = guarded.machine.count_generations_from(row.generation);
             guarded.off_by_hand = row.off_by_hand;
+            drop(remembered);
+            cell.publish(&mut guarded);
         }
     }
 
