@@ -1,8 +1,9 @@
 //! The engine in one thread: whoever would wait, start a thread, load a file or ask for the time goes through here.
 //!
 //! Compiled only with the feature `simulation`, for the crate `tests/simulation`; and even then nothing is different on a thread that has
-//! no [`Stage`]. What lives here: what the simulation takes the place of. What never will: anything of the engine's own.
+//! no [`Stage`], but that there is no disk for the history. What lives here: what the simulation takes the place of. What never will: anything of the engine's own.
 
+pub mod disk;
 mod library;
 mod tampering;
 
@@ -52,6 +53,11 @@ pub trait Stage {
     /// # Errors
     /// The file is none that can be loaded.
     fn load(&self, path: &Path) -> Result<File, Refused>;
+
+    /// The disk of the simulated machine; `None` for an engine that keeps its history in memory only.
+    fn disk(&self) -> Option<&dyn disk::Disk> {
+        None
+    }
 
     /// How much simulated time has passed.
     fn elapsed(&self) -> Duration;

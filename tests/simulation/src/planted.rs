@@ -5,7 +5,8 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use plugin_engine::simulation::Tampering;
+use plugin_engine::Engine;
+use plugin_engine::simulation::{Pause, Stage as _, Tampering};
 use plugin_engine_core::{
     AbandonReason, CallKind, CallOutcome, Cause, CreateReason, Event, FaultKind, FaultReport,
     Machine, Moment, PluginState, Schedule, Step, Unmet, WallTime,
@@ -113,6 +114,18 @@ bugs! {
     FirstReasonStands breaks ["requires"],
     /// Plugins are stopped in the order in which they were started.
     StoppedAsStarted breaks ["requires"],
+    /// A batch is said to be on the disk, and is not.
+    BatchLost breaks ["S6"],
+    /// An entry is written otherwise than it was.
+    WrittenOtherwise breaks ["S6", "table"],
+    /// What is to be forgotten stays on the disk.
+    ForgetLost breaks ["S5"],
+    /// That a person has switched a plugin off is not remembered.
+    SwitchedOffForgotten breaks ["L11"],
+    /// Generations are counted from the beginning after a restart.
+    GenerationsBeginAnew breaks ["S6", "S1"],
+    /// The mark of the numbers that are set apart is not written.
+    MarkLost breaks ["S6"],
 }
 
 impl Planted {
@@ -123,6 +136,12 @@ impl Planted {
             Self::InstanceLeaked => world.loses_destroys.set(true),
             Self::ThreadsNeverEnd => world.keeps_threads.set(true),
             Self::WakeUpLost => world.loses_wake_ups.set(true),
+            Self::BatchLost
+            | Self::WrittenOtherwise
+            | Self::ForgetLost
+            | Self::SwitchedOffForgotten
+            | Self::GenerationsBeginAnew
+            | Self::MarkLost => world.machine.planted.set(Some(self)),
             Self::WallClockSchedules
             | Self::Resurrected
             | Self::ShutdownWaits
@@ -363,4 +382,13 @@ impl Tampering for Bug {
             _ => entries,
         }
     }
+}
+
+/// As somebody might who watches the directory, a moment after there was an answer.
+pub(crate) fn load_again_later(world: &Rc<World>, engine: Engine, id: String) {
+    let waits = Rc::clone(world);
+    world.start_of_own("watch", move || {
+        waits.pause(Pause::For(Duration::from_millis(5)));
+        let _ = engine.load(&id);
+    });
 }

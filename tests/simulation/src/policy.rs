@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::chance::Chance;
 use crate::requires::Requires;
+use crate::step::Step;
 
 /// How many plugins there are to choose from, each with its own configuration.
 pub(crate) const PLUGINS: usize = 48;
@@ -220,4 +221,20 @@ pub(crate) fn plugin_of_path(path: &Path) -> Option<usize> {
 #[must_use]
 pub(crate) fn directory() -> &'static Path {
     WRITTEN.dir.path()
+}
+
+/// A directory of configurations for a run, if it changes any.
+pub(crate) fn own_directory(steps: &[Step]) -> Option<TempDir> {
+    let is_changed = |step: &Step| matches!(step, Step::Require(..));
+    steps.iter().any(is_changed).then(|| {
+        let dir = TempDir::with_prefix("plugin-engine-simulation-").expect("a directory");
+        for step in steps {
+            if let Step::File(plugin, _) = step {
+                let path = path_in(dir.path(), *plugin).with_extension("toml");
+                let text = policy_of(*plugin).text(&Requires::default());
+                std::fs::write(path, text).expect("room for a small file");
+            }
+        }
+        dir
+    })
 }

@@ -5,16 +5,16 @@ use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use plugin_engine::simulation::{self, Pause, Stage as _, ThreadLocals, tamper};
+use plugin_engine::simulation::{self, ThreadLocals, tamper};
 use plugin_engine::{Command, Engine, ManualClock, WallTime};
 use tempfile::TempDir;
 
 use crate::behaviour::{Build, Content};
-use crate::checks::{Checks, Violation};
+use crate::checks::{Checks, Durable, Violation};
 use crate::library::{self, BUILDS_MAX};
 use crate::panics;
-use crate::planted::Planted;
-use crate::policy::{directory, id_of, path_in, policy_of};
+use crate::planted::{Planted, load_again_later};
+use crate::policy::{directory, id_of, own_directory, path_in, policy_of};
 use crate::requires::Requires;
 use crate::step::{Change, Step};
 use crate::world::World;
@@ -27,6 +27,8 @@ pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_millis(600);
 pub(crate) const WORKERS: usize = 2;
 /// How many threads there may be that call plugins.
 pub(crate) const THREADS_MAX: usize = 10;
+/// How long an engine that was killed has until nothing of it is left.
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
 /// When the wall clock begins: 2025-10-09T02:40:00Z.
 const WALL: u64 = 1_760_000_000_000_000_000;
 /// How many moments a run may have at which something happens: what ticks every 200 ms for hours would take too long.
@@ -99,24 +101,16 @@ pub fn run(seed: u64, steps: &[Step], planted: Option<Planted>) -> Result<Report
     simulation::set_stage(Some(world.clone()));
     let tampering = planted.and_then(|planted| planted.tampering(&world));
     tamper(tampering);
+    world.machine.is_there.set(steps.contains(&Step::OnDisk));
     let clock = ManualClock::new(WallTime::from_unix_nanos(WALL));
-    let engine = Engine::builder()
-        .workers(match planted {
-            Some(Planted::TooManyWorkers) => 4 * WORKERS,
-            _ => WORKERS,
-        })
-        .threads_max(THREADS_MAX)
-        .create_timeout(OTHER_TIMEOUT)
-        .display_timeout(OTHER_TIMEOUT)
-        .destroy_timeout(OTHER_TIMEOUT)
-        .state_timeout(OTHER_TIMEOUT)
-        .load_timeout(LOAD_TIMEOUT)
-        .backtraces(false)
-        .clock(clock.clone())
-        .build()
-        .expect("an engine without files or threads can be built");
+    let engine = build(&clock, planted);
+    let is_on_disk = world.machine.is_there.get();
+    let checks = match is_on_disk {
+        true => Checks::of_disk(&world, &engine, Durable::default()),
+        false => Ok(Checks::new(&engine)),
+    };
     let mut run = Run {
-        checks: Checks::new(&engine),
+        checks: checks.unwrap_or_else(|_| Checks::new(&engine)),
         world: Rc::clone(&world),
         engine,
         clock,
@@ -142,11 +136,15 @@ pub fn run(seed: u64, steps: &[Step], planted: Option<Planted>) -> Result<Report
     };
     let report = Report {
         simulated: world.now(),
-        transitions: simulation::last_number(&run.engine),
+        transitions: world.transitions.get(),
         calls: world.calls.get(),
     };
     tamper(None);
     world.leave();
+    if done.is_err() {
+        // Nobody is left who could wait for its end.
+        std::mem::forget(run.engine.clone());
+    }
     // Shut down, by which it lets go of what it holds; what was left above may hold it for good.
     drop(run);
     ThreadLocals::default().swap();
@@ -154,6 +152,24 @@ pub fn run(seed: u64, steps: &[Step], planted: Option<Planted>) -> Result<Report
     library::set_world(None);
     done.map(|()| report)
         .map_err(|failure| Failure { entries, ..failure })
+}
+
+fn build(clock: &ManualClock, planted: Option<Planted>) -> Engine {
+    Engine::builder()
+        .workers(match planted {
+            Some(Planted::TooManyWorkers) => 4 * WORKERS,
+            _ => WORKERS,
+        })
+        .threads_max(THREADS_MAX)
+        .create_timeout(OTHER_TIMEOUT)
+        .display_timeout(OTHER_TIMEOUT)
+        .destroy_timeout(OTHER_TIMEOUT)
+        .state_timeout(OTHER_TIMEOUT)
+        .load_timeout(LOAD_TIMEOUT)
+        .backtraces(false)
+        .clock(clock.clone())
+        .build()
+        .expect("an engine without files or threads can be built")
 }
 
 impl Run {
@@ -197,6 +213,12 @@ impl Run {
             }
             Step::ThreadPanics(plugin) => simulation::thread_panics(&self.engine, &id_of(plugin)),
             Step::ShutDown(budget) => self.shut_down(budget),
+            Step::OnDisk => {}
+            Step::Disk(trouble, time) => {
+                let until = self.world.now() + time;
+                self.world.machine.trouble.set(Some((trouble, until)));
+            }
+            Step::Kill => return self.kill(),
         }
         self.look()
     }
@@ -204,6 +226,47 @@ impl Run {
     fn is_anything_open(&self) -> bool {
         let asked = self.asked.borrow();
         asked.iter().any(|asked| asked.answer.is_none())
+    }
+
+    /// The process ends where it is, and another one begins on what is on the disk.
+    fn kill(&mut self) -> Result<(), Violation> {
+        self.look()?;
+        let Some(durable) = self.checks.take_durable().filter(|_| !self.is_shut_down) else {
+            return Ok(());
+        };
+        let on_disk = self.world.machine.stored.borrow().clone();
+        // Nobody sees what it still does: it ends in good order only so that nothing of it is left.
+        self.world.be_calm();
+        let engine = self.engine.clone();
+        self.world.start_of_own("shutdown", move || {
+            let _ = engine.shutdown(ENDS_WITHIN);
+        });
+        let end = self.world.now() + 2 * ENDS_WITHIN;
+        loop {
+            self.settle();
+            let now = self.world.now();
+            if now >= end || self.world.thread_names().is_empty() {
+                break;
+            }
+            let next = self.world.next_wake().filter(|next| *next > now);
+            self.move_to(next.unwrap_or(end).min(end));
+        }
+        self.world.begin_anew();
+        self.world.machine.stored.replace(on_disk);
+        self.asked = Rc::default();
+        let wall = plugin_engine::Clock::wall(&self.clock);
+        self.clock = ManualClock::new(wall);
+        self.clock.advance(self.world.now());
+        self.clock.set_wall(wall);
+        self.engine = build(&self.clock, self.planted);
+        self.checks = Checks::of_disk(&self.world, &self.engine, durable)?;
+        let engine = self.engine.clone();
+        self.world.start_of_own("cycles", move || engine.run());
+        let files: Vec<_> = self.world.files.borrow().keys().copied().collect();
+        for plugin in files {
+            self.look_at_file(plugin);
+        }
+        self.look()
     }
 
     fn shut_down(&mut self, budget: Duration) {
@@ -378,17 +441,27 @@ impl Run {
                 .filter(|next| *next > now)
                 .min();
             let next = next.unwrap_or(end).min(end);
-            self.world.set_now(next);
-            self.clock.advance(next - now);
+            self.move_to(next);
         }
     }
 
-    /// Has everybody do what they can do now, and looks at what came of it.
-    fn look(&mut self) -> Result<(), Violation> {
+    fn move_to(&mut self, next: Duration) {
+        let now = self.world.now();
+        self.world.set_now(next);
+        self.clock.advance(next - now);
+    }
+
+    /// Has everybody do what they can do now.
+    fn settle(&mut self) {
         self.world.settle();
         // The watchdog sees calls that have begun only when it looks.
         self.clock.advance(Duration::ZERO);
         self.world.settle();
+    }
+
+    /// Has everybody do what they can do now, and looks at what came of it.
+    fn look(&mut self) -> Result<(), Violation> {
+        self.settle();
         if let Some(panic) = panics::heard() {
             return Err(Violation::new(
                 "X",
@@ -422,29 +495,4 @@ impl Run {
         let asked = self.asked.borrow();
         self.checks.ended(&self.world, &asked)
     }
-}
-
-/// A directory of configurations for this run, if it changes any.
-fn own_directory(steps: &[Step]) -> Option<TempDir> {
-    let changes = steps.iter().any(|step| matches!(step, Step::Require(..)));
-    changes.then(|| {
-        let dir = TempDir::with_prefix("plugin-engine-simulation-").expect("a directory");
-        for step in steps {
-            if let Step::File(plugin, _) = step {
-                let path = path_in(dir.path(), *plugin).with_extension("toml");
-                let text = policy_of(*plugin).text(&Requires::default());
-                std::fs::write(path, text).expect("room for a small file");
-            }
-        }
-        dir
-    })
-}
-
-/// As somebody might who watches the directory, a moment after there was an answer.
-fn load_again_later(world: &Rc<World>, engine: Engine, id: String) {
-    let waits = Rc::clone(world);
-    world.start_of_own("watch", move || {
-        waits.pause(Pause::For(Duration::from_millis(5)));
-        let _ = engine.load(&id);
-    });
 }

@@ -7,6 +7,7 @@ use plugin_engine::Command;
 
 use crate::behaviour::Character;
 use crate::chance::Chance;
+use crate::disk::Trouble;
 use crate::policy::{PLUGINS, id_of};
 use crate::requires::Requires;
 
@@ -38,6 +39,12 @@ pub enum Step {
     File(usize, Change),
     /// The configuration says from now on that the plugin requires this.
     Require(usize, Requires),
+    /// History is kept on a disk from the start.
+    OnDisk,
+    /// Something is wrong with the disk for so long.
+    Disk(Trouble, Duration),
+    /// The process is killed, and another one started.
+    Kill,
     /// The wall clock alone is set, by so many seconds.
     SetWall(i64),
     /// No thread can be started for so long.
@@ -61,6 +68,9 @@ impl fmt::Display for Step {
                     id_of(*plugin)
                 )
             }
+            Self::OnDisk => f.write_str("history is kept on a disk"),
+            Self::Disk(trouble, time) => write!(f, "the disk is {trouble:?} for {time:?}"),
+            Self::Kill => f.write_str("killed, and started again"),
             Self::SetWall(by) => write!(f, "the wall clock jumps by {by} s"),
             Self::NoThreads(time) => write!(f, "no thread can be started for {time:?}"),
             Self::ThreadPanics(plugin) => write!(f, "a thread of {} panics", id_of(*plugin)),
@@ -74,6 +84,11 @@ const STEPS: u64 = 40;
 
 /// In how many of a hundred runs plugins require others.
 const REQUIRING_PERCENT: u64 = 35;
+
+/// In how many of a hundred runs history is kept on disk.
+const ON_DISK_PERCENT: u64 = 15;
+/// How often a process may be killed.
+const KILLS_MAX: usize = 3;
 
 /// The steps of a seed.
 #[must_use]
@@ -106,7 +121,47 @@ pub fn steps_of(seed: u64) -> Vec<Step> {
     if there.len() > 1 && chance.percent(REQUIRING_PERCENT) {
         steps = with_requirements(&mut chance, &there, steps);
     }
+    let mut chance = Chance::new(seed, &[18]);
+    if chance.percent(ON_DISK_PERCENT) {
+        steps = on_disk(&mut chance, &there, steps);
+    }
     steps
+}
+
+/// The same steps with a history on disk, trouble with that, and ends of the process.
+fn on_disk(chance: &mut Chance, there: &[usize], steps: Vec<Step>) -> Vec<Step> {
+    let (ms, s) = (Duration::from_millis, Duration::from_secs);
+    let mut more = vec![Step::OnDisk];
+    let mut kills = 0;
+    for step in steps {
+        more.push(step);
+        if chance.percent(8) {
+            let slow = Trouble::Slow(chance.time(ms(1), ms(900)));
+            let trouble = chance.weighted(&[
+                (3, Trouble::Full),
+                (2, Trouble::Broken),
+                (2, Trouble::Locked),
+                (4, slow),
+            ]);
+            let times = [(ms(10), ms(500)), (ms(500), s(5)), (s(5), s(60))];
+            let (low, high) = chance.one_of(&times);
+            more.push(Step::Disk(trouble, chance.time(low, high)));
+        }
+        let plugin = chance.one_of(there);
+        if chance.percent(4) {
+            more.push(Step::Ask(plugin, Command::Unload));
+            more.push(Step::Pass(chance.time(ms(1), s(1))));
+            more.push(Step::Ask(plugin, Command::Forget));
+        } else if chance.percent(3) {
+            more.push(Step::Ask(plugin, Command::Disable));
+        }
+        if kills < KILLS_MAX && chance.percent(3) {
+            kills += 1;
+            more.push(Step::Pass(chance.time(ms(1), s(1))));
+            more.push(Step::Kill);
+        }
+    }
+    more
 }
 
 /// The same steps with plugins that require others.

@@ -50,3 +50,16 @@ fn a_plugin_does_not_wait_for_ever_because_once_no_thread_could_be_had() {
         Step::Pass(4 * FIRST),
     ]);
 }
+
+/// A plugin that is known again after a restart, and of which nothing was entered yet.
+#[test]
+fn a_generation_of_before_the_restart_is_shown_before_anything_happens() {
+    is_kept(&[
+        Step::OnDisk,
+        build(18, ""),
+        Step::Pass(30 * FIRST),
+        Step::Kill,
+        Step::ShutDown(FIRST),
+        Step::Pass(2 * FIRST),
+    ]);
+}

@@ -96,4 +96,10 @@ found! {
     a_plugin_that_is_held_back_for_ever_is_found: HeldBackForever,
     a_first_reason_that_stands_is_found: FirstReasonStands,
     plugins_that_are_stopped_as_they_were_started_are_found: StoppedAsStarted,
+    a_batch_that_is_lost_is_found: BatchLost,
+    an_entry_that_is_written_otherwise_is_found: WrittenOtherwise,
+    a_forget_that_is_lost_is_found: ForgetLost,
+    a_switching_off_that_is_not_remembered_is_found: SwitchedOffForgotten,
+    generations_that_begin_anew_are_found: GenerationsBeginAnew,
+    a_mark_that_is_lost_is_found: MarkLost,
 }
