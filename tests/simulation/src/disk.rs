@@ -107,6 +107,12 @@ impl World {
         self.trouble() != Some(Trouble::Broken)
     }
 
+    /// Whether something may still be under way that takes long.
+    pub(crate) fn is_slow(&self) -> bool {
+        let trouble = self.machine.trouble.get();
+        matches!(trouble, Some((Trouble::Slow(time), until)) if self.now() <= until + time)
+    }
+
     /// Lets half of the time pass that a batch takes.
     fn take_time(&self) {
         if let Some(Trouble::Slow(time)) = self.trouble()
