@@ -27,7 +27,7 @@ impl Board {
     /// The first of these requirements that is not met now. Takes no lock, unless writers come in between again and again; so it is
     /// not to be asked under the lock of a cell.
     pub(crate) fn first_unmet(&self, requires: &[Requirement]) -> Option<Unmet> {
-        requires.iter().find_map(|required| {
+        let unmet = requires.iter().find_map(|required| {
             let cell = self.registry.find(required.id().as_str());
             let snapshot = cell.map(|cell| cell.snapshot(&self.ledger.time));
             let standing = snapshot.as_ref().map(|snapshot| Standing {
@@ -35,7 +35,10 @@ impl Board {
                 version: snapshot.version(),
             });
             required.check(standing).err()
-        })
+        });
+        #[cfg(feature = "simulation")]
+        let unmet = crate::simulation::tampered_unmet(unmet);
+        unmet
     }
 
     fn record_thread_panic(&self, index: u32, report: &FaultReport) {

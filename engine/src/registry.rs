@@ -13,6 +13,7 @@ use crate::threading::{
     Mutex, OnceLock,
     atomic::{AtomicU32, AtomicUsize, Ordering},
 };
+use crate::waiting;
 
 /// The most plugins that an engine holds.
 #[cfg(not(all(test, loom)))]
@@ -92,7 +93,8 @@ impl Registry {
         id: &PluginId,
         make: impl FnOnce(u32) -> Cell,
     ) -> Option<&Arc<Cell>> {
-        let _adding = self.adding.lock();
+        // Whoever makes a cell may take its lock, to enter what is remembered of the plugin.
+        let _adding = waiting::take_turn(&self.adding);
         if let Some(cell) = self.find(id.as_str()) {
             return Some(cell);
         }

@@ -14,7 +14,7 @@ mod on_threads {
 
     /// Takes a lock that is held while its holder waits.
     #[inline]
-    pub(crate) fn take_turn(turn: &Mutex<()>) -> MutexGuard<'_, ()> {
+    pub(crate) fn take_turn<T>(turn: &Mutex<T>) -> MutexGuard<'_, T> {
         turn.lock()
     }
 
@@ -98,7 +98,7 @@ mod by_turns {
     }
 
     /// Takes a lock that is held while its holder waits.
-    pub(crate) fn take_turn(turn: &Mutex<()>) -> MutexGuard<'_, ()> {
+    pub(crate) fn take_turn<T>(turn: &Mutex<T>) -> MutexGuard<'_, T> {
         if !simulation::is_here() {
             return turn.lock();
         }

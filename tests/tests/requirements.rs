@@ -221,6 +221,20 @@ fn a_cycle_ends_when_a_plugin_on_it_is_loaded_without_its_requirement() {
 }
 
 #[test]
+fn a_circle_that_is_no_more_is_said_by_nobody_on_it() {
+    let rig = rig_of(&[("a", &["c"]), ("b", &["a"]), ("c", &["b"])]);
+    unmet(&rig.load_any(), "a");
+    rig.engine.disable("c").unwrap();
+    assert!(rig.error("a").unwrap().contains("requires itself"));
+    // Nobody that requires it is held back, and it is the reason of one that does not require it.
+    rig.engine.unload("b").unwrap();
+    wait_for("another reason", || {
+        rig.error("a")
+            .is_some_and(|error| error.contains("requires c, which is Disabled"))
+    });
+}
+
+#[test]
 fn a_plugin_that_waits_holds_up_no_other() {
     let (rig, gate) = (Rig::new(), Gate::new());
     rig.drop_as("gated", "clock", &gate.settings("in_call = \"create\""));

@@ -236,6 +236,15 @@ impl From<&Transition> for Change {
 }
 
 impl Batch {
+    /// Whether a store whose last number is `last_seq` would take it, for what stands in for one.
+    ///
+    /// # Errors
+    /// [`Invalid`](crate::StoreErrorKind::Invalid): it does not fit together, or not to what is there.
+    #[doc(hidden)]
+    pub fn check(&self, last_seq: u64, path: &std::path::Path) -> Result<(), crate::StoreError> {
+        check(self, last_seq).map_err(|trouble| trouble.of(path))
+    }
+
     /// A batch of these transitions, which are in the order of their numbers and without holes; `None` if there are none.
     #[must_use]
     pub fn of(transitions: &[Transition]) -> Option<Self> {

@@ -77,6 +77,18 @@ impl StoreError {
         }
     }
 
+    /// What something says that stands in for a store.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn stand_in(kind: StoreErrorKind, path: &Path) -> Self {
+        Self {
+            kind,
+            path: path.to_owned(),
+            what: format!("a stand-in says {}", kind.name()),
+            source: None,
+        }
+    }
+
     /// What kind of trouble it is.
     #[must_use]
     pub fn kind(&self) -> StoreErrorKind {

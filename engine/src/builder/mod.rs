@@ -390,6 +390,10 @@ impl EngineBuilder {
                 &board,
                 history_kept,
             )?)),
+            #[cfg(feature = "simulation")]
+            None if crate::simulation::disk::is_there() => {
+                crate::durable::Durable::on_stage(&board, history_kept).map(Arc::new)
+            }
             None => None,
         };
         let executor = Executor::new(Arc::clone(&board), workers, options.threads_max);

@@ -7,10 +7,12 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use plugin_engine_core::{HistoryFilter, Transition};
-use plugin_engine_history_store::{Batch, HistoryEntry, Reader, StoreError, StoreErrorKind};
+use plugin_engine_history_store::{Batch, HistoryEntry, StoreError, StoreErrorKind};
 
 use super::Durable;
+use super::disk::Reader;
 use crate::query::{HistoryAnswer, HistoryMark};
+use crate::waiting;
 
 /// How many readers are kept open for the next questions.
 const READERS_MAX: usize = 4;
@@ -65,7 +67,7 @@ impl Durable {
         if is_complete || filter.after.is_some_and(|after| after >= floor) {
             return answer;
         }
-        let held = self.held.lock().clone();
+        let held = waiting::take_turn(&self.held).clone();
         let mut older = match self.older(filter, held.as_deref(), floor) {
             Ok((older, lost)) => {
                 answer.lost = lost;

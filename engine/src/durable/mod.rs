@@ -10,6 +10,7 @@
 //! format of the file (see the crate `plugin-engine-history-store`).
 
 mod collect;
+mod disk;
 mod join;
 mod sequence_mark;
 mod status;
@@ -22,13 +23,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
 use plugin_engine_core::PluginId;
-use plugin_engine_history_store::{Batch, PluginRow, Reader};
+use plugin_engine_history_store::{Batch, PluginRow};
 
 use crate::board::Board;
 use crate::cell::Cell;
 use crate::state_dir::{StateDir, StateError};
+use crate::threading::Mutex;
+use crate::waiting::{self, Condvar};
+use disk::Reader;
 use sequence_mark::SequenceMark;
 use writer::Writer;
 
@@ -87,7 +90,17 @@ impl Durable {
     /// take it.
     pub(crate) fn open(dir: &StateDir, board: &Board, kept: Kept) -> Result<Self, StateError> {
         let mark = SequenceMark::open(&dir.file(MARK)).map_err(dir.cannot("open", MARK))?;
-        let file = dir.file(FILE);
+        Ok(Self::begin(dir.file(FILE), mark, board, kept))
+    }
+
+    /// Opens the history of a simulated machine, which has no directory.
+    #[cfg(feature = "simulation")]
+    pub(crate) fn on_stage(board: &Board, kept: Kept) -> Option<Self> {
+        let mark = SequenceMark::open(std::path::Path::new(MARK)).ok()?;
+        Some(Self::begin(PathBuf::from(FILE), mark, board, kept))
+    }
+
+    fn begin(file: PathBuf, mark: SequenceMark, board: &Board, kept: Kept) -> Self {
         let mut writer = Writer::open(file.clone(), mark, kept);
         let ledger = &board.ledger;
         let base = writer.numbers_used();
@@ -115,7 +128,7 @@ impl Durable {
             readers: Mutex::default(),
         };
         durable.write_what_is_new(board);
-        Ok(durable)
+        durable
     }
 
     /// Takes care of a plugin whose id becomes known now: its history is written, and what was remembered of it holds again.
@@ -127,12 +140,14 @@ impl Durable {
             // A plugin whose id becomes known just now has none yet.
             let _ = guarded.machine.count_generations_from(row.generation);
             guarded.off_by_hand = row.off_by_hand;
+            drop(remembered);
+            cell.publish(&mut guarded);
         }
     }
 
     /// Forgets what is on disk of a plugin. What was taken to be written and is not yet there is written first: it would come after.
     pub(crate) fn forget(&self, board: &Board, cell: &Cell) -> Result<(), HistoryError> {
-        let mut writer = self.writer.lock();
+        let mut writer = waiting::take_turn(&self.writer);
         writer.catch_up(self, board)?;
         writer.forget(self, board, cell)
     }

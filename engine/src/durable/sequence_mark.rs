@@ -3,10 +3,10 @@
 //!
 //! A file of its own that is overwritten in place: that works also when the disk is full, or the history is locked, damaged or gone.
 
-use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
+
+use super::disk::MarkFile;
 
 /// How many numbers are set apart at a time, at least: at a million transitions a second as many as in a second.
 const SET_APART_MIN: u64 = 1 << 20;
@@ -22,7 +22,7 @@ const LEN: usize = 21;
 
 /// The mark.
 pub(super) struct SequenceMark {
-    file: File,
+    file: MarkFile,
     /// Numbers up to this one may have been used. `None` where nobody knows.
     reserved: Option<u64>,
     /// The last number at the look before.
@@ -32,20 +32,12 @@ pub(super) struct SequenceMark {
 impl SequenceMark {
     /// Reads the mark of the process before.
     pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .mode(0o600)
-            .custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed())
-            .open(path)?;
+        let file = MarkFile::open(path)?;
         let mut bytes = [0; LEN];
-        let len = file.metadata()?.len();
-        let read = match len {
+        let read = match file.len()? {
             0 => Some(0),
             _ => {
-                let read = file.read_exact_at(&mut bytes, 0);
+                let read = file.read(&mut bytes);
                 read.is_ok().then(|| parse(&bytes)).flatten()
             }
         };
@@ -98,8 +90,7 @@ impl SequenceMark {
 
     fn write(&mut self, reserved: u64) -> io::Result<()> {
         let text = format!("{reserved:020}\n");
-        self.file.write_all_at(text.as_bytes(), 0)?;
-        self.file.sync_data()?;
+        self.file.overwrite(text.as_bytes())?;
         self.reserved = Some(reserved);
         Ok(())
     }

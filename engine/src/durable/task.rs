@@ -7,6 +7,7 @@ use super::{Durable, FLUSH_EVERY};
 use crate::shared::Shared;
 use crate::shutdown::stuck_calls;
 use crate::supervisor::{IfTaken, SuperviseError, TaskContext};
+use crate::waiting;
 
 const NAME: &str = "plugin-history";
 
@@ -57,7 +58,7 @@ pub(crate) fn finish(engine: &Shared, until: Option<Instant>) {
 impl Durable {
     /// Waits until it is time to write. How many wishes there are then; `None` if there will be nothing more to write.
     fn wait(&self, context: &TaskContext) -> Option<u64> {
-        let until = Instant::now() + FLUSH_EVERY;
+        let until = waiting::now() + FLUSH_EVERY;
         let mut asked = self.asked.lock();
         while !asked.ended && asked.flushed >= asked.flushes && !context.is_cancelled() {
             if self.changed.wait_until(&mut asked, until).timed_out() {
@@ -95,6 +96,6 @@ impl Durable {
             asked.flushes
         };
         self.changed.notify_all();
-        self.await_flush(wish, Instant::now().checked_add(limit))
+        self.await_flush(wish, waiting::now().checked_add(limit))
     }
 }

@@ -9,16 +9,18 @@ use std::time::{Duration, Instant};
 
 use plugin_engine_core::WallTime;
 use plugin_engine_history_store::{
-    Batch, EngineRecord, PluginRow, Started, Stopped, Store, StoreError, StoreErrorKind, set_aside,
+    Batch, EngineRecord, PluginRow, Started, Stopped, StoreError, StoreErrorKind,
 };
 
 use super::collect::Collector;
+use super::disk::{Store, set_aside};
 use super::sequence_mark::SequenceMark;
 use super::status::HistoryError;
 use super::{Durable, Kept};
 use crate::board::Board;
 use crate::cell::Cell;
 use crate::code::Code;
+use crate::waiting;
 
 /// How often it is looked whether entries are to leave.
 const TRIM_EVERY: Duration = Duration::from_secs(60);
@@ -64,7 +66,7 @@ impl Writer {
             started: None,
             last_before: 0,
             retry_at: None,
-            trim_at: Instant::now() + TRIM_EVERY,
+            trim_at: waiting::now() + TRIM_EVERY,
             told: None,
         };
         if let Err(error) = writer.reopen() {
@@ -129,7 +131,7 @@ impl Writer {
             format!("cannot set numbers apart, so some may be used again after a crash: {error}")
         });
         let held = {
-            let mut held = durable.held.lock();
+            let mut held = waiting::take_turn(&durable.held);
             if held.is_none() {
                 *held = self.collector.collect(board).map(Arc::new);
             }
@@ -155,7 +157,7 @@ impl Writer {
         durable: &Durable,
         board: &Board,
     ) -> Result<bool, StoreError> {
-        let now = Instant::now();
+        let now = waiting::now();
         if self.retry_at.is_some_and(|at| now < at) {
             return Ok(false);
         }
@@ -226,7 +228,7 @@ impl Writer {
 
     /// Has the oldest entries leave the file if it is time for that.
     fn trim(&mut self, now: WallTime) -> Option<String> {
-        if Instant::now() < self.trim_at {
+        if waiting::now() < self.trim_at {
             return None;
         }
         let kept = self.kept;
@@ -235,7 +237,7 @@ impl Writer {
             // One step at a time, so that what is new does not wait for what is old.
             Ok(retained) if !retained.done => None,
             trimmed => {
-                self.trim_at = Instant::now() + TRIM_EVERY;
+                self.trim_at = waiting::now() + TRIM_EVERY;
                 trimmed.err().map(|error| error.to_string())
             }
         }
@@ -274,7 +276,7 @@ fn with_what_was_lost<'a>(
 impl Durable {
     /// One round of the writer.
     pub(super) fn write_what_is_new(&self, board: &Board) {
-        let mut writer = self.writer.lock();
+        let mut writer = waiting::take_turn(&self.writer);
         let mut problem = writer.round(self, board);
         if problem.is_none() {
             problem = writer.trim(board.ledger.time.wall_at(board.ledger.time.now()));
@@ -299,7 +301,7 @@ impl Durable {
         let ledger = &board.ledger;
         // What could not be written before and is held goes first; nothing is taken beside it.
         self.write_what_is_new(board);
-        let mut writer = self.writer.lock();
+        let mut writer = waiting::take_turn(&self.writer);
         writer.retry_at = None;
         let seq = ledger.next_seq.fetch_add(1, Ordering::SeqCst) + 1;
         let at = ledger.time.wall_at(ledger.time.now());
@@ -309,7 +311,7 @@ impl Durable {
             .push(EngineRecord::Stopped(Stopped { seq, at }));
         drop(writer);
         self.write_what_is_new(board);
-        let mut writer = self.writer.lock();
+        let mut writer = waiting::take_turn(&self.writer);
         let last = ledger.next_seq.load(Ordering::SeqCst);
         if !calls_left
             && self.durable_seq.load(Ordering::Acquire) == last

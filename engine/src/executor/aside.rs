@@ -114,6 +114,10 @@ impl Asides {
     ) -> Result<T, AsideEnd> {
         let outcome = Arc::new(Mutex::new(Outcome::Pending));
         let mut state = self.state.lock();
+        if state.closed && aside.call != CallKind::Destroy {
+            // Nothing begins any more; what is there is given back all the same.
+            return Err(AsideEnd::ShutDown);
+        }
         state.next += 1;
         let number = state.next;
         let since = time.wall_at(time.now());
@@ -356,7 +360,11 @@ mod tests {
         let (asides, _clock, time) = rig();
         let (let_go, gate) = channel::<()>();
         asides.close();
-        let end = asides.call(&time, &aside(&time), move || gate.recv().is_ok(), drop);
+        let destroy = Aside {
+            call: CallKind::Destroy,
+            ..aside(&time)
+        };
+        let end = asides.call(&time, &destroy, move || gate.recv().is_ok(), drop);
         assert!(matches!(end, Err(AsideEnd::ShutDown)), "{end:?}");
         drop(let_go);
     }
@@ -441,5 +449,15 @@ mod tests {
         let seen = asides.call(&time, &aside(&time), asked, |_| ());
         assert_eq!(seen.unwrap(), [true, false, false]);
         assert!(!asides.is_on_this_thread(0));
+    }
+
+    #[test]
+    fn nothing_but_a_destroy_is_begun_once_it_is_closed() {
+        let (asides, _clock, time) = rig();
+        let (begins, began) = channel();
+        asides.close();
+        let end = asides.call(&time, &aside(&time), move || begins.send(()), drop);
+        assert!(matches!(end, Err(AsideEnd::ShutDown)), "{end:?}");
+        assert!(began.recv().is_err(), "it was made");
     }
 }

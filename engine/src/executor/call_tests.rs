@@ -4,7 +4,8 @@ use std::sync::atomic::Ordering as Std;
 
 use plugin_api::abi::status;
 use plugin_engine_core::{
-    Event, FaultKind, FaultReport, HealthPolicy, Moment, PluginState, RejectReason, RestartPolicy,
+    CreateReason, Event, FaultKind, FaultReport, HealthPolicy, Moment, PluginState, RejectReason,
+    RestartPolicy,
 };
 
 use super::call::{Caller, UpdateEnd};

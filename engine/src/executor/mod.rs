@@ -13,6 +13,7 @@ mod metering;
 mod other_calls;
 #[cfg(all(test, not(any(loom, shuttle))))]
 mod pool_tests;
+mod queue;
 mod refusal;
 mod restart;
 mod rotation;
@@ -28,14 +29,14 @@ mod watchdog;
 mod worker;
 
 use std::cell::Cell;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use plugin_engine_core::{CreateReason, FaultReport, Moment, Transition, WallTime};
+use plugin_engine_core::{Moment, Transition, WallTime};
 
 pub(crate) use aside::{Aside, AsideEnd, Asides, STUCK_MAX};
 pub use batch::CycleReport;
 pub(crate) use batch::{Batch, Verdict};
+pub(crate) use queue::{Task, TaskCall};
 pub(crate) use slot::{Slot, TaskEnd, Waiter};
 pub(crate) use watchdog::{Watchdog, abandon_all};
 #[cfg(all(test, any(loom, shuttle)))]
@@ -44,14 +45,14 @@ pub(crate) use {batch::Tally, slot::Sample};
 use crate::board::Board;
 use crate::cell::Cell as PluginCell;
 use crate::error::Error;
-use crate::instance::{Instance, SavedState};
 use crate::joining::{Joining, Thread};
 use crate::supervisor::Supervisor;
 use crate::threading::{
     Mutex,
     atomic::{AtomicUsize, Ordering},
 };
-use crate::transition_log::{log, unharmed};
+use crate::transition_log::log;
+use queue::{News, Queue, Rest};
 use refusal::{put_back, refuse_all, refuse_rest};
 use slot::OnBehalf;
 use slow::SlowPlugins;
@@ -86,111 +87,6 @@ pub(crate) struct Executor {
     pub(crate) watchdog: Watchdog,
     /// Calls beside those of the plugins.
     pub(crate) asides: Arc<Asides>,
-}
-
-#[derive(Default)]
-struct Queue {
-    tasks: VecDeque<Task>,
-    rests: VecDeque<Rest>,
-    batches: VecDeque<Arc<Batch>>,
-    /// What is left of plugins that are known to be slow. Taken one by one, and after everything else.
-    slow: VecDeque<Rest>,
-    /// How many workers count as slow because of the last time only.
-    foreseen: usize,
-    /// How many such workers there may be: one fewer than are wanted, so that whoever is quick waits for none of them.
-    foreseen_max: usize,
-    /// What is to be told to the embedder's subscriber, by a thread that may be held up there.
-    news: VecDeque<News>,
-    free_slots: Vec<usize>,
-    threads: usize,
-    /// The slots of the workers that wait, the one that has waited least last: it is woken first, because what it called last is
-    /// still in its processor's caches.
-    idle: Vec<usize>,
-    closed: bool,
-    /// Whether the last attempt to start a thread failed, so that it is logged once.
-    start_failed: bool,
-}
-
-impl Queue {
-    fn has_work(&self) -> bool {
-        !self.tasks.is_empty()
-            || !self.news.is_empty()
-            || !self.rests.is_empty()
-            || self.batches.iter().any(|batch| batch.has_more())
-            || self.has_slow()
-    }
-}
-
-impl Queue {
-    /// Whether there is a slow plugin for a worker to take now.
-    fn has_slow(&self) -> bool {
-        !self.slow.is_empty() && self.foreseen < self.foreseen_max
-    }
-
-    /// Takes one plugin that is known to be slow.
-    fn take_slow(&mut self) -> Option<Rest> {
-        if !self.has_slow() {
-            return None;
-        }
-        let Rest { batch, range } = self.slow.pop_front()?;
-        let (low, high) = range;
-        if low + 1 < high {
-            let (batch, range) = (Arc::clone(&batch), (low + 1, high));
-            self.slow.push_front(Rest { batch, range });
-        }
-        let range = (low, low + 1);
-        Some(Rest { batch, range })
-    }
-}
-
-/// What the embedder's subscriber is to be told, outside of every lock.
-enum News {
-    Transition(Box<Transition>),
-    NoThread(std::io::Error),
-}
-
-impl News {
-    fn say(&self) {
-        match self {
-            Self::Transition(transition) => log(transition),
-            Self::NoThread(error) => unharmed(|| {
-                tracing::error!(target: "plugin_engine", %error, "cannot start a worker");
-            }),
-        }
-    }
-}
-
-/// What is left of the share of a worker that got stuck.
-struct Rest {
-    batch: Arc<Batch>,
-    range: (u32, u32),
-}
-
-/// One call that a command asked for.
-pub(crate) struct Task {
-    pub(crate) cell: Arc<PluginCell>,
-    pub(crate) call: TaskCall,
-    waiter: Arc<Waiter>,
-}
-
-pub(crate) enum TaskCall {
-    Create(CreateReason),
-    Update,
-    Display,
-    /// Has the instance save its state, and hands that over.
-    Save(Arc<Mutex<Option<Result<SavedState, FaultReport>>>>),
-    Destroy {
-        instance: Box<Instance>,
-        /// Whether it is the instance that the plugin has now, not one that it had before.
-        current: bool,
-    },
-}
-
-impl Drop for Task {
-    /// A task that is dropped without having run tells whoever waits; one that has run has told before.
-    fn drop(&mut self) {
-        self.waiter.tell(TaskEnd::Refused);
-    }
 }
 
 impl Executor {

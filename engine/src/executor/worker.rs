@@ -9,8 +9,9 @@ use plugin_engine_crash_marks::Role;
 
 use super::batch::Batch;
 use super::call::Caller;
+use super::queue::{News, Queue, Rest};
 use super::slot::{OnBehalf, Slot, TaskEnd};
-use super::{Executor, News, Queue, Rest, Task, TaskCall, WORKER};
+use super::{Executor, Task, TaskCall, WORKER};
 use crate::transition_log::hold_log;
 
 /// Calls that take no longer than this, records and all, are made by one worker: numbering transitions is the one thing that

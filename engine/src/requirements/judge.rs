@@ -52,17 +52,44 @@ pub(super) fn judge(engine: &Arc<Shared>, changed: &BTreeSet<u32>) {
 
 fn with_dependents(engine: &Shared, changed: &BTreeSet<u32>) -> BTreeSet<u32> {
     let mut subjects = changed.clone();
-    for cell in changed
+    let changed: Vec<_> = changed
         .iter()
         .filter_map(|plugin| engine.board.registry.at(*plugin))
-    {
+        .collect();
+    for cell in &changed {
         // What changes together is published one after another under this lock, and said before the last of it: once the lock was free,
         // all of it can be read.
         drop(cell.lock());
         let dependents = engine.requirements.dependents.lock();
         subjects.extend(dependents.get(&cell.id).into_iter().flatten());
     }
+    subjects.extend(in_circles_of(engine, &changed));
     subjects
+}
+
+/// The plugins that say that they require themselves in the end, by way of one of these: that may be so no more.
+fn in_circles_of(engine: &Shared, changed: &[&Arc<Cell>]) -> Vec<u32> {
+    let mut in_circles: Vec<_> = {
+        let in_circles = engine.requirements.in_circles.lock();
+        in_circles.iter().copied().collect()
+    };
+    in_circles.retain(|plugin| {
+        let Some(cell) = engine.board.registry.at(*plugin) else {
+            return false;
+        };
+        let guarded = cell.lock();
+        let requires = guarded.requires.as_ref();
+        match requires.and_then(|requires| requires.unmet.as_deref()) {
+            Some(Unmet::Cycle { path }) if is_held_back(&guarded) => path
+                .iter()
+                .any(|id| changed.iter().any(|cell| cell.id == *id)),
+            _ => {
+                engine.requirements.in_circles.lock().remove(plugin);
+                false
+            }
+        }
+    });
+    in_circles
 }
 
 /// A plugin that waits to be created, or that is held back; whoever waits for one that does so no more is told.

@@ -37,6 +37,8 @@ pub(crate) struct Requirements {
     dependents: Mutex<HashMap<PluginId, Vec<u32>>>,
     /// The plugins that were loaded and have neither been created nor found to be held back.
     waiting: Mutex<HashMap<u32, Waiting>>,
+    /// The plugins that were held back because they require themselves in the end: what ends that may be far away from them.
+    in_circles: Mutex<BTreeSet<u32>>,
     /// Whether nobody starts plugins that wait any more. Changed under the lock of those.
     ended: AtomicBool,
 }
@@ -118,7 +120,11 @@ fn watch(engine: &Arc<Shared>) -> Result<(), Error> {
     let starter = Starter {
         engine: Arc::clone(engine),
     };
-    entry.spawn(NAME, move |context| starter.run(context))?;
+    if let Err(error) = entry.spawn(NAME, move |context| starter.run(context)) {
+        // What was to run there has ended with it. Nobody waits yet, and whoever comes next tries again.
+        engine.requirements.ended.store(false, Ordering::SeqCst);
+        return Err(error.into());
+    }
     *has_thread = true;
     engine.board.ledger.changes.watch();
     Ok(())
@@ -247,6 +253,12 @@ fn hold_back(
     if let Some(requires) = &mut guarded.requires {
         requires.unmet = Some(Arc::new(unmet.clone()));
     }
+    let mut in_circles = engine.requirements.in_circles.lock();
+    match unmet {
+        Unmet::Cycle { .. } => in_circles.insert(cell.index),
+        _ => in_circles.remove(&cell.index),
+    };
+    drop(in_circles);
     Some(applied)
 }
 
@@ -284,6 +296,8 @@ pub(crate) fn stop_order(engine: &Shared) -> Vec<Arc<Cell>> {
         .collect();
     let mut order = plugin_engine_core::required_first(&requires);
     order.reverse();
+    #[cfg(feature = "simulation")]
+    crate::simulation::tampered_stop_order(&mut order);
     order
         .into_iter()
         .map(|place| Arc::clone(&cells[place]))

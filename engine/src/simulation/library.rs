@@ -40,6 +40,8 @@ pub struct File {
     pub build: u64,
     /// The version of the state that its instances save; 0 for none.
     pub state_version: u32,
+    /// What its manifest says that it requires, one text each.
+    pub requires: Vec<String>,
     /// Its functions.
     pub calls: Calls,
 }
@@ -74,6 +76,7 @@ fn library(file: File) -> Arc<LoadedLibrary> {
         version,
         build,
         state_version,
+        requires,
         calls,
     } = file;
     let mut fingerprint = [0; 32];
@@ -97,7 +100,7 @@ fn library(file: File) -> Arc<LoadedLibrary> {
             version,
             interval: None,
             timeout: None,
-            requires: Vec::new(),
+            requires: requires.iter().filter_map(|one| one.parse().ok()).collect(),
             api_version: text(),
             compiler: text(),
             target: text(),

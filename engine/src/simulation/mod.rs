@@ -1,8 +1,9 @@
 //! The engine in one thread: whoever would wait, start a thread, load a file or ask for the time goes through here.
 //!
 //! Compiled only with the feature `simulation`, for the crate `tests/simulation`; and even then nothing is different on a thread that has
-//! no [`Stage`]. What lives here: what the simulation takes the place of. What never will: anything of the engine's own.
+//! no [`Stage`], but that there is no disk for the history. What lives here: what the simulation takes the place of. What never will: anything of the engine's own.
 
+pub mod disk;
 mod library;
 mod tampering;
 
@@ -27,7 +28,7 @@ pub use tampering::{Tampering, tamper};
 pub(crate) use library::load;
 pub(crate) use tampering::{
     is_tampered_with, tampered_due, tampered_entries_max, tampered_event, tampered_number,
-    tampered_publish, tampered_step,
+    tampered_publish, tampered_step, tampered_stop_order, tampered_unmet,
 };
 
 /// What the simulated world does for the engine.
@@ -52,6 +53,11 @@ pub trait Stage {
     /// # Errors
     /// The file is none that can be loaded.
     fn load(&self, path: &Path) -> Result<File, Refused>;
+
+    /// The disk of the simulated machine; `None` for an engine that keeps its history in memory only.
+    fn disk(&self) -> Option<&dyn disk::Disk> {
+        None
+    }
 
     /// How much simulated time has passed.
     fn elapsed(&self) -> Duration;
@@ -160,6 +166,20 @@ pub fn last_number(engine: &Engine) -> u64 {
 #[must_use]
 pub fn threads(engine: &Engine) -> (usize, usize) {
     engine.shared().executor.threads()
+}
+
+/// What a plugin requires now, by its file and its configuration, one text each.
+#[must_use]
+pub fn required_by(engine: &Engine, id: &str) -> Vec<String> {
+    let list = engine
+        .shared()
+        .board
+        .registry
+        .find(id)
+        .and_then(|cell| cell.lock().required());
+    list.iter()
+        .flat_map(|list| list.iter().map(ToString::to_string))
+        .collect()
 }
 
 /// What a look at the directory does about a file that has changed.

@@ -6,7 +6,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
-use plugin_engine_core::{Event, Machine, Moment, Step};
+use plugin_engine_core::{Event, Machine, Moment, Step, Unmet};
 
 /// Mistakes that are made on purpose.
 #[expect(unused_variables, reason = "what is handed on as it is needs no look")]
@@ -31,6 +31,14 @@ pub trait Tampering {
 
     /// The plugins whose ticks have come.
     fn due(&self, due: &mut Vec<u32>) {}
+
+    /// What of that which a plugin requires is said not to be there.
+    fn unmet(&self, unmet: Option<Unmet>) -> Option<Unmet> {
+        unmet
+    }
+
+    /// The order in which plugins are stopped.
+    fn stop_order(&self, order: &mut Vec<usize>) {}
 
     /// How many entries of one kind the history of a plugin keeps.
     fn entries_max(&self, entries: usize) -> usize {
@@ -85,6 +93,19 @@ pub(crate) fn tampered_publish(plugin: u32, machine: &Machine) -> bool {
 pub(crate) fn tampered_due(due: &mut Vec<u32>) {
     if let Some(tampering) = tampering() {
         tampering.due(due);
+    }
+}
+
+pub(crate) fn tampered_unmet(unmet: Option<Unmet>) -> Option<Unmet> {
+    match tampering() {
+        Some(tampering) => tampering.unmet(unmet),
+        None => unmet,
+    }
+}
+
+pub(crate) fn tampered_stop_order(order: &mut Vec<usize>) {
+    if let Some(tampering) = tampering() {
+        tampering.stop_order(order);
     }
 }
 

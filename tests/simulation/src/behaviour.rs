@@ -6,6 +6,7 @@ use plugin_engine_core::CallKind;
 
 use crate::chance::Chance;
 use crate::policy::Policy;
+use crate::requires::Requires;
 
 /// What kind of plugin a build is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,6 +77,8 @@ pub(crate) struct Build {
     pub character: Character,
     /// Whether its instances hand over their state.
     pub has_state: bool,
+    /// What it requires by itself.
+    pub requires: Requires,
 }
 
 const US: Duration = Duration::from_micros(1);

@@ -2,17 +2,20 @@
 //!
 //! **Real** is everything that decides: the machine of the core, cells, snapshots, histories, the ledger, timers, the registry, batches,
 //! slots, workers and their order of steps, the watchdog's look, calls beside those of plugins, restarts, the breaker, commands and their
-//! turns, reloads from the candidate to the takeover or the roll-back, probation, cycles, shutdown, the supervisor, the reading of the
-//! configurations, and the crossing of the boundary into a plugin file and back.
+//! turns, reloads from the candidate to the takeover or the roll-back, probation, what plugins require of each other, cycles, shutdown, the
+//! supervisor, the writer of the history on disk, its numbers and the joining of disk and memory, the reading of the configurations, and the
+//! crossing of the boundary into a plugin file and back.
 //!
 //! **Simulated** are: threads (each is a function with a stack of its own, and only one runs at a time; who is next is drawn, and a turn
 //! may also end before any lock of a plugin is taken), condition variables (a wait ends whenever anybody was told anything), the clocks,
 //! verifying and mapping files (a file is a line of data), the code of plugins (each call takes a time and ends in a way that is drawn),
-//! and who watches the directory (it tells at once). A panic of a plugin is told and returned as the barrier in a plugin file does it;
-//! nothing unwinds.
+//! the disk of the history (a list of batches; it is full, broken, locked or slow for a while, and outlives the engine: a process that is killed
+//! ends where it is, and another one begins on what is there), and who watches the directory (it tells at once). A panic of a plugin is told
+//! and returned as the barrier in a plugin file does it; nothing unwinds.
 //!
-//! **Not covered**: what two processors see of each other's stores, which is for model checking; the history on disk; the watch of the
-//! directory with its grace times; signals, sockets, and what the system does.
+//! **Not covered**: what two processors see of each other's stores, which is for model checking; the format of the history on
+//! disk and damage to it; the record of crashes; a directory that is loaded at once, and the watch of it with its grace times; signals, sockets,
+//! and what the system does.
 //!
 //! A run is a function of its seed and a list of steps, which is itself drawn from the seed: so steps can be left out until only those are
 //! left that a failure needs. See [`hunt`].
@@ -20,19 +23,23 @@
 mod behaviour;
 mod chance;
 mod checks;
+mod disk;
 mod fiber;
 mod hunt;
 mod library;
 mod panics;
 mod planted;
 mod policy;
+mod requires;
 mod run;
 mod step;
 mod world;
 
 pub use behaviour::Character;
 pub use checks::Violation;
+pub use disk::Trouble;
 pub use hunt::{Found, first_failure, hunt, shrink};
 pub use planted::Planted;
+pub use requires::Requires;
 pub use run::{Asked, Failure, Report, run};
 pub use step::{Change, Step, steps_of};

@@ -5,10 +5,11 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
-use plugin_engine::simulation::Tampering;
+use plugin_engine::Engine;
+use plugin_engine::simulation::{Pause, Stage as _, Tampering};
 use plugin_engine_core::{
     AbandonReason, CallKind, CallOutcome, Cause, CreateReason, Event, FaultKind, FaultReport,
-    Machine, Moment, PluginState, Schedule, Step, WallTime,
+    Machine, Moment, PluginState, Schedule, Step, Unmet, WallTime,
 };
 
 use crate::world::World;
@@ -105,6 +106,26 @@ bugs! {
     ShutdownWaits breaks ["X2"],
     /// Whoever asks something is not woken when the answer is there.
     WakeUpLost breaks ["C6"],
+    /// What is not there is taken for there.
+    RequirementIgnored breaks ["requires"],
+    /// What was held back is not created when it can be.
+    HeldBackForever breaks ["requires"],
+    /// One that is held back goes on saying what was the reason at first.
+    FirstReasonStands breaks ["requires"],
+    /// Plugins are stopped in the order in which they were started.
+    StoppedAsStarted breaks ["requires"],
+    /// A batch is said to be on the disk, and is not.
+    BatchLost breaks ["S6"],
+    /// An entry is written otherwise than it was.
+    WrittenOtherwise breaks ["S6", "table"],
+    /// What is to be forgotten stays on the disk.
+    ForgetLost breaks ["S5"],
+    /// That a person has switched a plugin off is not remembered.
+    SwitchedOffForgotten breaks ["L11"],
+    /// Generations are counted from the beginning after a restart.
+    GenerationsBeginAnew breaks ["S6", "S1"],
+    /// The mark of the numbers that are set apart is not written.
+    MarkLost breaks ["S6"],
 }
 
 impl Planted {
@@ -115,6 +136,12 @@ impl Planted {
             Self::InstanceLeaked => world.loses_destroys.set(true),
             Self::ThreadsNeverEnd => world.keeps_threads.set(true),
             Self::WakeUpLost => world.loses_wake_ups.set(true),
+            Self::BatchLost
+            | Self::WrittenOtherwise
+            | Self::ForgetLost
+            | Self::SwitchedOffForgotten
+            | Self::GenerationsBeginAnew
+            | Self::MarkLost => world.machine.planted.set(Some(self)),
             Self::WallClockSchedules
             | Self::Resurrected
             | Self::ShutdownWaits
@@ -220,7 +247,15 @@ impl Tampering for Bug {
         let in_flight = machine.in_flight();
         match (self.planted, event) {
             (Planted::DeadlineIgnored, Event::Abandoned { .. })
-            | (Planted::RestartForgotten, Event::CreateStarted(CreateReason::Restart)) => None,
+            | (Planted::RestartForgotten, Event::CreateStarted(CreateReason::Restart))
+            | (Planted::HeldBackForever, Event::CreateStarted(CreateReason::RequirementMet)) => {
+                None
+            }
+            (Planted::FirstReasonStands, Event::RequirementUnmet(_))
+                if machine.state() == PluginState::Error && machine.has_error() =>
+            {
+                None
+            }
             (
                 Planted::TimeoutIsFinal,
                 Event::Abandoned {
@@ -325,6 +360,16 @@ impl Tampering for Bug {
         self.planted != Planted::FailureNotPublished || !has_failed
     }
 
+    fn unmet(&self, unmet: Option<Unmet>) -> Option<Unmet> {
+        unmet.filter(|_| self.planted != Planted::RequirementIgnored)
+    }
+
+    fn stop_order(&self, order: &mut Vec<usize>) {
+        if self.planted == Planted::StoppedAsStarted {
+            order.reverse();
+        }
+    }
+
     fn due(&self, due: &mut Vec<u32>) {
         if self.planted == Planted::TickLost && self.now_and_then(10) {
             due.pop();
@@ -337,4 +382,13 @@ impl Tampering for Bug {
             _ => entries,
         }
     }
+}
+
+/// As somebody might who watches the directory, a moment after there was an answer.
+pub(crate) fn load_again_later(world: &Rc<World>, engine: Engine, id: String) {
+    let waits = Rc::clone(world);
+    world.start_of_own("watch", move || {
+        waits.pause(Pause::For(Duration::from_millis(5)));
+        let _ = engine.load(&id);
+    });
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 
 use crate::chance::Chance;
+use crate::requires::Requires;
+use crate::step::Step;
 
 /// How many plugins there are to choose from, each with its own configuration.
 pub(crate) const PLUGINS: usize = 48;
@@ -111,7 +113,8 @@ impl Policy {
         }
     }
 
-    fn text(&self) -> String {
+    /// The file that says so, and what the plugin requires.
+    pub(crate) fn text(&self, requires: &Requires) -> String {
         let on_unhealthy = match self.on_unhealthy {
             OnUnhealthy::None => "none",
             OnUnhealthy::Restart => "restart",
@@ -128,7 +131,8 @@ impl Policy {
             window,
         } = self.restart;
         let mut text = format!(
-            "interval = {}\ntimeout = {}\npanic_limit = {}\non_unhealthy = \"{on_unhealthy}\"\nreload = \"{}\"\ntrial_update = {}\nprobation = {}\nallow_downgrade = false\n",
+            "{}interval = {}\ntimeout = {}\npanic_limit = {}\non_unhealthy = \"{on_unhealthy}\"\nreload = \"{}\"\ntrial_update = {}\nprobation = {}\nallow_downgrade = false\n",
+            requires.line(),
             time(self.interval),
             time(self.timeout),
             self.panic_limit,
@@ -178,7 +182,7 @@ static WRITTEN: LazyLock<Written> = LazyLock::new(|| {
         .collect();
     for (number, policy) in policies.iter().enumerate() {
         let path = dir.path().join(id_of(number)).with_extension("toml");
-        std::fs::write(path, policy.text()).expect("room for 48 small files");
+        std::fs::write(path, policy.text(&Requires::default())).expect("room for 48 small files");
     }
     Written { dir, policies }
 });
@@ -201,10 +205,10 @@ pub(crate) fn plugin_of(id: &str) -> Option<usize> {
     id.strip_prefix('p')?.parse().ok()
 }
 
-/// The file of a plugin, of which there is only the name.
+/// The file of a plugin in a directory, of which there is only the name.
 #[must_use]
-pub(crate) fn path_of(plugin: usize) -> PathBuf {
-    directory().join(format!("{}.so", id_of(plugin)))
+pub(crate) fn path_in(directory: &Path, plugin: usize) -> PathBuf {
+    directory.join(format!("{}.so", id_of(plugin)))
 }
 
 /// The plugin of a file.
@@ -213,8 +217,24 @@ pub(crate) fn plugin_of_path(path: &Path) -> Option<usize> {
     plugin_of(path.file_stem()?.to_str()?)
 }
 
-/// Where they are.
+/// Where those are that nobody changes.
 #[must_use]
 pub(crate) fn directory() -> &'static Path {
     WRITTEN.dir.path()
+}
+
+/// A directory of configurations for a run, if it changes any.
+pub(crate) fn own_directory(steps: &[Step]) -> Option<TempDir> {
+    let is_changed = |step: &Step| matches!(step, Step::Require(..));
+    steps.iter().any(is_changed).then(|| {
+        let dir = TempDir::with_prefix("plugin-engine-simulation-").expect("a directory");
+        for step in steps {
+            if let Step::File(plugin, _) = step {
+                let path = path_in(dir.path(), *plugin).with_extension("toml");
+                let text = policy_of(*plugin).text(&Requires::default());
+                std::fs::write(path, text).expect("room for a small file");
+            }
+        }
+        dir
+    })
 }

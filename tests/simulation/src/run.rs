@@ -1,18 +1,21 @@
 //! One run: the steps of a seed done to an engine, with a look at everything after each.
 
 use std::cell::RefCell;
+use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
-use plugin_engine::simulation::{self, Pause, Stage as _, ThreadLocals, tamper};
+use plugin_engine::simulation::{self, ThreadLocals, tamper};
 use plugin_engine::{Command, Engine, ManualClock, WallTime};
+use tempfile::TempDir;
 
 use crate::behaviour::{Build, Content};
-use crate::checks::{Checks, Violation};
+use crate::checks::{Checks, Durable, Violation};
 use crate::library::{self, BUILDS_MAX};
 use crate::panics;
-use crate::planted::Planted;
-use crate::policy::{id_of, path_of};
+use crate::planted::{Planted, load_again_later};
+use crate::policy::{directory, id_of, own_directory, path_in, policy_of};
+use crate::requires::Requires;
 use crate::step::{Change, Step};
 use crate::world::World;
 
@@ -24,6 +27,8 @@ pub(crate) const LOAD_TIMEOUT: Duration = Duration::from_millis(600);
 pub(crate) const WORKERS: usize = 2;
 /// How many threads there may be that call plugins.
 pub(crate) const THREADS_MAX: usize = 10;
+/// How long an engine that was killed has until nothing of it is left.
+const ENDS_WITHIN: Duration = Duration::from_secs(2);
 /// When the wall clock begins: 2025-10-09T02:40:00Z.
 const WALL: u64 = 1_760_000_000_000_000_000;
 /// How many moments a run may have at which something happens: what ticks every 200 ms for hours would take too long.
@@ -79,6 +84,8 @@ pub(crate) struct Run {
     clock: ManualClock,
     asked: Rc<RefCell<Vec<Asked>>>,
     checks: Checks,
+    /// Where the configurations are that are changed in this run, if any is.
+    dir: Option<TempDir>,
     moments: u64,
     is_shut_down: bool,
     planted: Option<Planted>,
@@ -94,28 +101,21 @@ pub fn run(seed: u64, steps: &[Step], planted: Option<Planted>) -> Result<Report
     simulation::set_stage(Some(world.clone()));
     let tampering = planted.and_then(|planted| planted.tampering(&world));
     tamper(tampering);
+    world.machine.is_there.set(steps.contains(&Step::OnDisk));
     let clock = ManualClock::new(WallTime::from_unix_nanos(WALL));
-    let engine = Engine::builder()
-        .workers(match planted {
-            Some(Planted::TooManyWorkers) => 4 * WORKERS,
-            _ => WORKERS,
-        })
-        .threads_max(THREADS_MAX)
-        .create_timeout(OTHER_TIMEOUT)
-        .display_timeout(OTHER_TIMEOUT)
-        .destroy_timeout(OTHER_TIMEOUT)
-        .state_timeout(OTHER_TIMEOUT)
-        .load_timeout(LOAD_TIMEOUT)
-        .backtraces(false)
-        .clock(clock.clone())
-        .build()
-        .expect("an engine without files or threads can be built");
+    let engine = build(&clock, planted);
+    let is_on_disk = world.machine.is_there.get();
+    let checks = match is_on_disk {
+        true => Checks::of_disk(&world, &engine, Durable::default()),
+        false => Ok(Checks::new(&engine)),
+    };
     let mut run = Run {
-        checks: Checks::new(&engine),
+        checks: checks.unwrap_or_else(|_| Checks::new(&engine)),
         world: Rc::clone(&world),
         engine,
         clock,
         asked: Rc::default(),
+        dir: own_directory(steps),
         moments: 0,
         is_shut_down: false,
         planted,
@@ -136,11 +136,15 @@ pub fn run(seed: u64, steps: &[Step], planted: Option<Planted>) -> Result<Report
     };
     let report = Report {
         simulated: world.now(),
-        transitions: simulation::last_number(&run.engine),
+        transitions: world.transitions.get(),
         calls: world.calls.get(),
     };
     tamper(None);
     world.leave();
+    if done.is_err() {
+        // Nobody is left who could wait for its end.
+        std::mem::forget(run.engine.clone());
+    }
     // Shut down, by which it lets go of what it holds; what was left above may hold it for good.
     drop(run);
     ThreadLocals::default().swap();
@@ -148,6 +152,24 @@ pub fn run(seed: u64, steps: &[Step], planted: Option<Planted>) -> Result<Report
     library::set_world(None);
     done.map(|()| report)
         .map_err(|failure| Failure { entries, ..failure })
+}
+
+fn build(clock: &ManualClock, planted: Option<Planted>) -> Engine {
+    Engine::builder()
+        .workers(match planted {
+            Some(Planted::TooManyWorkers) => 4 * WORKERS,
+            _ => WORKERS,
+        })
+        .threads_max(THREADS_MAX)
+        .create_timeout(OTHER_TIMEOUT)
+        .display_timeout(OTHER_TIMEOUT)
+        .destroy_timeout(OTHER_TIMEOUT)
+        .state_timeout(OTHER_TIMEOUT)
+        .load_timeout(LOAD_TIMEOUT)
+        .backtraces(false)
+        .clock(clock.clone())
+        .build()
+        .expect("an engine without files or threads can be built")
 }
 
 impl Run {
@@ -172,9 +194,12 @@ impl Run {
         match step {
             Step::Pass(time) => return self.pass(time),
             // What is forgotten before anybody has seen it would be a gap.
-            Step::Ask(_, Command::Forget) if self.is_anything_open() => return Ok(()),
+            Step::Ask(_, Command::Forget) if self.is_anything_open() || self.world.is_slow() => {
+                return Ok(());
+            }
             Step::Ask(plugin, order) => self.ask(plugin, order),
             Step::File(plugin, change) => self.change_file(plugin, change),
+            Step::Require(plugin, requires) => self.require(plugin, &requires),
             Step::SetWall(by) => {
                 use plugin_engine::Clock as _;
                 let wall = self.clock.wall().as_unix_nanos();
@@ -190,6 +215,12 @@ impl Run {
             }
             Step::ThreadPanics(plugin) => simulation::thread_panics(&self.engine, &id_of(plugin)),
             Step::ShutDown(budget) => self.shut_down(budget),
+            Step::OnDisk => {}
+            Step::Disk(trouble, time) => {
+                let until = self.world.now() + time;
+                self.world.machine.trouble.set(Some((trouble, until)));
+            }
+            Step::Kill => return self.kill(),
         }
         self.look()
     }
@@ -197,6 +228,47 @@ impl Run {
     fn is_anything_open(&self) -> bool {
         let asked = self.asked.borrow();
         asked.iter().any(|asked| asked.answer.is_none())
+    }
+
+    /// The process ends where it is, and another one begins on what is on the disk.
+    fn kill(&mut self) -> Result<(), Violation> {
+        self.look()?;
+        let Some(durable) = self.checks.take_durable().filter(|_| !self.is_shut_down) else {
+            return Ok(());
+        };
+        let on_disk = self.world.machine.stored.borrow().clone();
+        // Nobody sees what it still does: it ends in good order only so that nothing of it is left.
+        self.world.be_calm();
+        let engine = self.engine.clone();
+        self.world.start_of_own("shutdown", move || {
+            let _ = engine.shutdown(ENDS_WITHIN);
+        });
+        let end = self.world.now() + 2 * ENDS_WITHIN;
+        loop {
+            self.settle();
+            let now = self.world.now();
+            if now >= end || self.world.thread_names().is_empty() {
+                break;
+            }
+            let next = self.world.next_wake().filter(|next| *next > now);
+            self.move_to(next.unwrap_or(end).min(end));
+        }
+        self.world.begin_anew();
+        self.world.machine.stored.replace(on_disk);
+        self.asked = Rc::default();
+        let wall = plugin_engine::Clock::wall(&self.clock);
+        self.clock = ManualClock::new(wall);
+        self.clock.advance(self.world.now());
+        self.clock.set_wall(wall);
+        self.engine = build(&self.clock, self.planted);
+        self.checks = Checks::of_disk(&self.world, &self.engine, durable)?;
+        let engine = self.engine.clone();
+        self.world.start_of_own("cycles", move || engine.run());
+        let files: Vec<_> = self.world.files.borrow().keys().copied().collect();
+        for plugin in files {
+            self.look_at_file(plugin);
+        }
+        self.look()
     }
 
     fn shut_down(&mut self, budget: Duration) {
@@ -272,22 +344,28 @@ impl Run {
         };
         let number = newest.map_or(plugin as u64 * BUILDS_MAX, |newest| newest.number + 1);
         let is_full = number / BUILDS_MAX != plugin as u64;
-        let build = |character, has_state, version| Build {
+        let build = |character, has_state, version, requires| Build {
             number,
             version,
             character,
             has_state,
+            requires,
         };
         let version = newest.map_or(10, |newest| newest.version);
         let content = match change {
             Change::Build(..) | Change::LowerBuild(_) if is_full => before,
-            Change::Build(character, has_state) => {
-                Some(Content::Build(build(character, has_state, version + 1)))
+            Change::Build(character, has_state, requires) => {
+                self.note_requirements(&requires);
+                let version = version + 1;
+                Some(Content::Build(build(
+                    character, has_state, version, requires,
+                )))
             }
             Change::LowerBuild(character) => Some(Content::Build(build(
                 character,
                 false,
                 version.saturating_sub(3),
+                Requires::default(),
             ))),
             Change::Half => Some(Content::Bad),
             Change::Hanging => Some(Content::Hangs),
@@ -300,11 +378,7 @@ impl Run {
                     self.world.builds.borrow_mut().insert(build.number, build);
                 }
                 self.world.files.borrow_mut().insert(plugin, content);
-                self.ask_for(plugin, None, move |engine| {
-                    simulation::file_changed(engine, &path_of(plugin))
-                        .map(drop)
-                        .map_err(|error| error.to_string())
-                });
+                self.look_at_file(plugin);
             }
             None => {
                 self.world.files.borrow_mut().remove(&plugin);
@@ -314,6 +388,37 @@ impl Run {
                 });
             }
         }
+    }
+
+    /// The configuration of a plugin says something else, which whoever watches the directory notices as well.
+    fn require(&mut self, plugin: usize, requires: &Requires) {
+        self.note_requirements(requires);
+        let path = self.path_of(plugin).with_extension("toml");
+        let text = policy_of(plugin).text(requires);
+        std::fs::write(path, text).expect("room for a small file");
+        if self.world.files.borrow().contains_key(&plugin) {
+            self.look_at_file(plugin);
+        }
+    }
+
+    fn note_requirements(&self, requires: &Requires) {
+        if !requires.is_empty() {
+            self.world.has_requirements.set(true);
+        }
+    }
+
+    fn look_at_file(&mut self, plugin: usize) {
+        let path = self.path_of(plugin);
+        self.ask_for(plugin, None, move |engine| {
+            simulation::file_changed(engine, &path)
+                .map(drop)
+                .map_err(|error| error.to_string())
+        });
+    }
+
+    fn path_of(&self, plugin: usize) -> PathBuf {
+        let own = self.dir.as_ref().map(TempDir::path);
+        path_in(own.unwrap_or(directory()), plugin)
     }
 
     /// Lets time pass, from one moment at which something happens to the next.
@@ -338,17 +443,27 @@ impl Run {
                 .filter(|next| *next > now)
                 .min();
             let next = next.unwrap_or(end).min(end);
-            self.world.set_now(next);
-            self.clock.advance(next - now);
+            self.move_to(next);
         }
     }
 
-    /// Has everybody do what they can do now, and looks at what came of it.
-    fn look(&mut self) -> Result<(), Violation> {
+    fn move_to(&mut self, next: Duration) {
+        let now = self.world.now();
+        self.world.set_now(next);
+        self.clock.advance(next - now);
+    }
+
+    /// Has everybody do what they can do now.
+    fn settle(&mut self) {
         self.world.settle();
         // The watchdog sees calls that have begun only when it looks.
         self.clock.advance(Duration::ZERO);
         self.world.settle();
+    }
+
+    /// Has everybody do what they can do now, and looks at what came of it.
+    fn look(&mut self) -> Result<(), Violation> {
+        self.settle();
         if let Some(panic) = panics::heard() {
             return Err(Violation::new(
                 "X",
@@ -382,13 +497,4 @@ impl Run {
         let asked = self.asked.borrow();
         self.checks.ended(&self.world, &asked)
     }
-}
-
-/// As somebody might who watches the directory, a moment after there was an answer.
-fn load_again_later(world: &Rc<World>, engine: Engine, id: String) {
-    let waits = Rc::clone(world);
-    world.start_of_own("watch", move || {
-        waits.pause(Pause::For(Duration::from_millis(5)));
-        let _ = engine.load(&id);
-    });
 }

@@ -7,13 +7,15 @@ use plugin_engine::Command;
 
 use crate::behaviour::Character;
 use crate::chance::Chance;
+use crate::disk::Trouble;
 use crate::policy::{PLUGINS, id_of};
+use crate::requires::Requires;
 
 /// What happens to the file of a plugin. Whoever watches the directory is told, after which the engine does something about it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Change {
-    /// Another build with a higher version is there, or the first one.
-    Build(Character, bool),
+    /// Another build with a higher version is there, or the first one. Whether it hands over its state, and what it requires.
+    Build(Character, bool, Requires),
     /// Another build with a lower version.
     LowerBuild(Character),
     /// Half a file.
@@ -35,6 +37,14 @@ pub enum Step {
     Ask(usize, Command),
     /// Something happens to a file.
     File(usize, Change),
+    /// The configuration says from now on that the plugin requires this.
+    Require(usize, Requires),
+    /// History is kept on a disk from the start.
+    OnDisk,
+    /// Something is wrong with the disk for so long.
+    Disk(Trouble, Duration),
+    /// The process is killed, and another one started.
+    Kill,
     /// The wall clock alone is set, by so many seconds.
     SetWall(i64),
     /// No thread can be started for so long.
@@ -51,6 +61,16 @@ impl fmt::Display for Step {
             Self::Pass(time) => write!(f, "{time:?} pass"),
             Self::Ask(plugin, order) => write!(f, "{order:?} {}", id_of(*plugin)),
             Self::File(plugin, change) => write!(f, "file of {}: {change:?}", id_of(*plugin)),
+            Self::Require(plugin, requires) => {
+                write!(
+                    f,
+                    "the configuration of {} requires {requires}",
+                    id_of(*plugin)
+                )
+            }
+            Self::OnDisk => f.write_str("history is kept on a disk"),
+            Self::Disk(trouble, time) => write!(f, "the disk is {trouble:?} for {time:?}"),
+            Self::Kill => f.write_str("killed, and started again"),
             Self::SetWall(by) => write!(f, "the wall clock jumps by {by} s"),
             Self::NoThreads(time) => write!(f, "no thread can be started for {time:?}"),
             Self::ThreadPanics(plugin) => write!(f, "a thread of {} panics", id_of(*plugin)),
@@ -61,6 +81,14 @@ impl fmt::Display for Step {
 
 /// How many steps a run has.
 const STEPS: u64 = 40;
+
+/// In how many of a hundred runs plugins require others.
+const REQUIRING_PERCENT: u64 = 35;
+
+/// In how many of a hundred runs history is kept on disk.
+const ON_DISK_PERCENT: u64 = 15;
+/// How often a process may be killed.
+const KILLS_MAX: usize = 3;
 
 /// The steps of a seed.
 #[must_use]
@@ -88,11 +116,91 @@ pub fn steps_of(seed: u64) -> Vec<Step> {
         steps.push(Step::ShutDown(budget));
         steps.push(Step::Pass(budget + Duration::from_millis(100)));
     }
+    // Drawn for themselves, so that the steps of other seeds stay as they are; and for purposes that leave those alone that are kept.
+    let mut chance = Chance::new(seed, &[10]);
+    if there.len() > 1 && chance.percent(REQUIRING_PERCENT) {
+        steps = with_requirements(&mut chance, &there, steps);
+    }
+    let mut chance = Chance::new(seed, &[18]);
+    if chance.percent(ON_DISK_PERCENT) {
+        steps = on_disk(&mut chance, &there, steps);
+    }
     steps
 }
 
+/// The same steps with a history on disk, trouble with that, and ends of the process.
+fn on_disk(chance: &mut Chance, there: &[usize], steps: Vec<Step>) -> Vec<Step> {
+    let (ms, s) = (Duration::from_millis, Duration::from_secs);
+    let mut more = vec![Step::OnDisk];
+    let mut kills = 0;
+    for step in steps {
+        more.push(step);
+        if chance.percent(8) {
+            let slow = Trouble::Slow(chance.time(ms(1), ms(900)));
+            let trouble = chance.weighted(&[
+                (3, Trouble::Full),
+                (2, Trouble::Broken),
+                (2, Trouble::Locked),
+                (4, slow),
+            ]);
+            let times = [(ms(10), ms(500)), (ms(500), s(5)), (s(5), s(60))];
+            let (low, high) = chance.one_of(&times);
+            more.push(Step::Disk(trouble, chance.time(low, high)));
+        }
+        let plugin = chance.one_of(there);
+        if chance.percent(4) {
+            more.push(Step::Ask(plugin, Command::Unload));
+            more.push(Step::Pass(chance.time(ms(1), s(1))));
+            more.push(Step::Ask(plugin, Command::Forget));
+        } else if chance.percent(3) {
+            more.push(Step::Ask(plugin, Command::Disable));
+        }
+        if kills < KILLS_MAX && chance.percent(3) {
+            kills += 1;
+            more.push(Step::Pass(chance.time(ms(1), s(1))));
+            more.push(Step::Kill);
+        }
+    }
+    more
+}
+
+/// The same steps with plugins that require others.
+fn with_requirements(chance: &mut Chance, there: &[usize], steps: Vec<Step>) -> Vec<Step> {
+    let mut requiring = Vec::with_capacity(2 * steps.len());
+    let mut seen = Vec::new();
+    for mut step in steps {
+        if let Step::File(plugin, change) = &mut step {
+            let is_first = !seen.contains(plugin);
+            if is_first {
+                seen.push(*plugin);
+                if chance.percent(60) {
+                    let requires = Requires::draw(chance, *plugin, there);
+                    requiring.push(Step::Require(*plugin, requires));
+                }
+            }
+            if let Change::Build(_, _, requires) = change
+                && chance.percent(30)
+            {
+                *requires = Requires::draw(chance, *plugin, there);
+            }
+        }
+        let comes_first = seen.len() < there.len();
+        requiring.push(step);
+        if !comes_first && chance.percent(6) {
+            let plugin = chance.one_of(there);
+            let requires = Requires::draw(chance, plugin, there);
+            requiring.push(Step::Require(plugin, requires));
+        }
+    }
+    requiring
+}
+
 fn draw_build(chance: &mut Chance) -> Change {
-    Change::Build(Character::draw(chance), chance.percent(40))
+    Change::Build(
+        Character::draw(chance),
+        chance.percent(40),
+        Requires::default(),
+    )
 }
 
 fn draw(chance: &mut Chance, there: &[usize], is_long: bool) -> Step {

@@ -7,11 +7,13 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use plugin_engine::simulation::disk::Disk;
 use plugin_engine::simulation::{File, Pause, Refused, Stage};
 use plugin_engine_core::{CallKind, PluginId};
 
 use crate::behaviour::{Build, Content, Ends, Turn};
 use crate::chance::Chance;
+use crate::disk::Machine;
 use crate::fiber::{self, Fiber, Turned, Wait};
 use crate::library::{self, BUILDS_MAX};
 use crate::policy::{plugin_of_path, policy_of};
@@ -67,11 +69,15 @@ pub(crate) struct World {
     /// Whoever has the turn.
     current: RefCell<Option<Rc<str>>>,
     order: RefCell<Chance>,
+    /// Its disk.
+    pub(crate) machine: Machine,
     /// How often, of a hundred times, somebody else comes in between before a lock is taken.
     pub(crate) brief_percent: Cell<u64>,
     pub(crate) files: RefCell<BTreeMap<usize, Content>>,
     pub(crate) builds: RefCell<BTreeMap<u64, Build>>,
     pub(crate) no_threads_until: Cell<Duration>,
+    /// Whether any plugin of this run requires another.
+    pub(crate) has_requirements: Cell<bool>,
     /// Whether all that is called returns at once, and well.
     pub(crate) is_calm: Cell<bool>,
     pub(crate) instances: RefCell<BTreeMap<u64, Instance>>,
@@ -80,6 +86,8 @@ pub(crate) struct World {
     last_instance: Cell<u64>,
     /// What was seen by the world itself that must not be.
     pub(crate) violation: RefCell<Option<String>>,
+    /// How many transitions were seen.
+    pub(crate) transitions: Cell<u64>,
     /// How many calls there were.
     pub(crate) calls: Cell<u64>,
     /// How many calls beside those of plugins were not made for want of a thread.
@@ -107,16 +115,19 @@ impl World {
             fibers: RefCell::default(),
             current: RefCell::default(),
             order: RefCell::new(order),
+            machine: Machine::default(),
             brief_percent: Cell::new(brief_percent),
             files: RefCell::default(),
             builds: RefCell::default(),
             no_threads_until: Cell::new(Duration::ZERO),
+            has_requirements: Cell::new(false),
             is_calm: Cell::new(false),
             instances: RefCell::default(),
             facts: RefCell::default(),
             calls_made: RefCell::default(),
             last_instance: Cell::new(0),
             violation: RefCell::default(),
+            transitions: Cell::new(0),
             calls: Cell::new(0),
             asides_refused: Cell::new(0),
             shut_down_at: Cell::new(None),
@@ -277,6 +288,17 @@ impl World {
         Some(fibers.remove(at))
     }
 
+    /// Forgets everything of an engine that is no more, but not what is outside of it.
+    pub(crate) fn begin_anew(&self) {
+        self.leave();
+        self.instances.borrow_mut().clear();
+        self.facts.borrow_mut().clear();
+        self.asides_refused.set(0);
+        self.shut_down_at.set(None);
+        self.violation.take();
+        self.is_calm.set(false);
+    }
+
     /// Leaves everything as it is, because the run is over.
     pub(crate) fn leave(&self) {
         for fiber in self.fibers.borrow_mut().drain(..) {
@@ -344,6 +366,7 @@ impl Stage for World {
                 version: format!("1.{}.0", build.version),
                 build: build.number,
                 state_version: u32::from(build.has_state),
+                requires: build.requires.iter().map(|one| one.to_string()).collect(),
                 calls: library::calls_of(&build),
             }),
             Some(Content::Hangs) if !self.is_calm.get() => {
@@ -352,6 +375,10 @@ impl Stage for World {
             }
             _ => Err(Refused::Bad),
         }
+    }
+
+    fn disk(&self) -> Option<&dyn Disk> {
+        self.machine.is_there.get().then_some(self)
     }
 
     fn elapsed(&self) -> Duration {

@@ -34,7 +34,8 @@ impl Bounds {
             ));
         }
         self.looks += 1;
-        if self.looks.is_multiple_of(64) {
+        // On a disk there may be more.
+        if self.looks.is_multiple_of(64) && !seen.world.machine.is_there.get() {
             self.count(seen)?;
         }
         Ok(())

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use plugin_engine::{CallKind, Cause, Fault, PluginState, Snapshot, Transition};
 
+use super::durable::Generations;
 use super::{Checked, Seen, Violation, number};
 use crate::behaviour::Ends;
 use crate::world::What;
@@ -22,10 +23,14 @@ struct Folded {
     update: Option<Arc<Fault>>,
     display: Option<Arc<Fault>>,
     display_is_newer: bool,
+    /// Between what the generation may be, until the first load after a restart shows it.
+    before: Option<(u32, u32)>,
 }
 
 #[derive(Default)]
 pub(super) struct Fold {
+    /// What the engine may know of generations from the one before.
+    pub(super) before: Generations,
     plugins: BTreeMap<usize, Folded>,
     /// The deadlines of the displays that have not returned, by instance and number of the call.
     displays: BTreeMap<(u64, u64), Duration>,
@@ -34,15 +39,21 @@ pub(super) struct Fold {
 impl Fold {
     pub(super) fn look(&mut self, seen: &Seen<'_>) -> Checked {
         for transition in seen.transitions {
-            let folded = self.plugins.entry(number(&transition.id)).or_default();
-            folded.add(transition);
+            self.of(number(&transition.id)).add(transition)?;
         }
         self.clear_displays(seen);
         for snapshot in seen.snapshots {
-            let folded = self.plugins.entry(number(snapshot.id())).or_default();
-            folded.compare(snapshot)?;
+            self.of(number(snapshot.id())).compare(snapshot)?;
         }
         Ok(())
+    }
+
+    fn of(&mut self, plugin: usize) -> &mut Folded {
+        let before = self.before.get(&plugin).copied();
+        self.plugins.entry(plugin).or_insert_with(|| Folded {
+            before,
+            ..Folded::default()
+        })
     }
 
     /// A display that completes is in no entry, and clears what the one before has left. Of those that end at one moment the last one
@@ -74,19 +85,31 @@ impl Fold {
         }
         for (plugin, ends) in last {
             if ends == Ends::Completes {
-                self.plugins.entry(plugin).or_default().display = None;
+                self.of(plugin).display = None;
             }
         }
     }
 }
 
 impl Folded {
-    fn add(&mut self, transition: &Transition) {
+    fn add(&mut self, transition: &Transition) -> Checked {
         self.state = Some(transition.to);
         self.seq = transition.seq;
         let error = transition.error.clone();
         match transition.cause {
             Cause::Mapped | Cause::Reloaded | Cause::RolledBack => {
+                if let Some((low, high)) = self.before.take() {
+                    if !(low + 1..=high + 1).contains(&transition.generation) {
+                        return Err(Violation::new(
+                            "S6",
+                            format!(
+                                "{transition} is generation {}, where it was {low} to {high} before the restart",
+                                transition.generation
+                            ),
+                        ));
+                    }
+                    self.generation = transition.generation - 1;
+                }
                 self.generation += 1;
                 self.clear();
             }
@@ -129,6 +152,7 @@ impl Folded {
             }
             _ => {}
         }
+        Ok(())
     }
 
     fn clear(&mut self) {
@@ -162,7 +186,11 @@ impl Folded {
                 snapshot.seq, self.seq
             ));
         }
-        if snapshot.generation != self.generation {
+        let is_so = match self.before {
+            Some((low, high)) => (low..=high).contains(&snapshot.generation),
+            None => snapshot.generation == self.generation,
+        };
+        if !is_so {
             return wrong(format!(
                 "the generation is {}, the history says {}",
                 snapshot.generation, self.generation

@@ -112,6 +112,8 @@ impl Known {
                     self.panics = 0;
                 }
             }
+            // No call of it has failed.
+            Cause::ReloadRefused | Cause::CallRefused | Cause::RequirementUnmet => {}
             _ if transition.error.is_some() => self.well_since = None,
             _ => {}
         }

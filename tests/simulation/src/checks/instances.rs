@@ -53,6 +53,7 @@ impl Instances {
                 | Cause::CreatedAnew
                 | Cause::Replaced
                 | Cause::Restarted
+                | Cause::RequirementMet
                 | Cause::SwitchedOn
                 | Cause::Reset
                 | Cause::Reloaded

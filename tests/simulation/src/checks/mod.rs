@@ -5,19 +5,27 @@ mod answers;
 mod balance;
 mod bounds;
 mod calls;
+mod durable;
 mod ending;
 mod fold;
 mod health;
 mod instances;
+mod requires;
 mod restarts;
 mod sequence;
 mod table;
 mod timing;
 
+use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use plugin_engine::simulation;
-use plugin_engine::{Engine, Event, Snapshot, Subscription, Transition, WallTime};
+use plugin_engine::{
+    Engine, Event, HistoryFilter, HistoryMark, Snapshot, Subscription, Transition, WallTime,
+};
+
+pub(crate) use durable::Durable;
 
 use crate::policy::plugin_of;
 use crate::run::Asked;
@@ -65,6 +73,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) facts: &'a [Fact],
     /// What was entered since the last look, by number.
     pub(crate) transitions: &'a [Transition],
+    /// The numbers of what was entered beside them: starts and stops of the engine.
+    pub(crate) marks: &'a [u64],
     /// The unhealthy episodes that were told since the last look.
     pub(crate) unhealthy: &'a [Event],
     /// All plugins that are known.
@@ -75,6 +85,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) world: &'a World,
     /// Whether it was told to shut down.
     pub(crate) is_stopping: bool,
+    /// The plugins that have lacked something since the last look which they require, once that was looked at.
+    pub(crate) lacking: RefCell<BTreeSet<usize>>,
 }
 
 impl Seen<'_> {
@@ -117,6 +129,9 @@ pub(crate) struct Checks {
     bounds: bounds::Bounds,
     balance: balance::Balance,
     answers: answers::Answers,
+    requirements: requires::Requirements,
+    /// Where there is a disk.
+    durable: Option<Durable>,
 }
 
 impl Checks {
@@ -127,7 +142,7 @@ impl Checks {
             facts: 0,
             stopping: None,
             table: table::Table::default(),
-            sequence: sequence::Sequence,
+            sequence: sequence::Sequence::default(),
             fold: fold::Fold::default(),
             calls: calls::Calls::default(),
             timing: timing::Timing::default(),
@@ -137,7 +152,31 @@ impl Checks {
             bounds: bounds::Bounds::default(),
             balance: balance::Balance::default(),
             answers: answers::Answers::default(),
+            requirements: requires::Requirements::default(),
+            durable: None,
         }
+    }
+
+    /// The checks of an engine that was started on what the one before has left on the disk.
+    ///
+    /// # Errors
+    /// It begins in a way that it must not.
+    pub(crate) fn of_disk(
+        world: &World,
+        engine: &Engine,
+        mut durable: Durable,
+    ) -> Result<Self, Violation> {
+        durable.begin(world, engine)?;
+        let mut checks = Self::new(engine);
+        checks.seq = simulation::last_number(engine);
+        checks.fold.before = durable.generations();
+        checks.durable = Some(durable);
+        Ok(checks)
+    }
+
+    /// What is to be known of the disk when the next engine is started.
+    pub(crate) fn take_durable(&mut self) -> Option<Durable> {
+        self.durable.take()
     }
 
     pub(crate) fn shutting_down(&mut self, at: Duration, budget: Duration) {
@@ -148,7 +187,10 @@ impl Checks {
     pub(crate) fn next_moment(&self, now: Duration) -> Option<Duration> {
         let calls = self.calls.next_moment(now);
         let timing = self.timing.next_moment(now);
-        calls.into_iter().chain(timing).min()
+        // Whoever shuts down looks at the time then.
+        let ends = self.stopping.map(|(began, budget)| began + budget);
+        let ends = ends.filter(|ends| *ends > now);
+        calls.into_iter().chain(timing).chain(ends).min()
     }
 
     pub(crate) fn look(
@@ -159,14 +201,10 @@ impl Checks {
         wall: WallTime,
     ) -> Checked {
         let last = simulation::last_number(engine);
-        let transitions: Vec<_> = if last == self.seq {
-            Vec::new()
+        let (transitions, marks) = if last == self.seq {
+            Default::default()
         } else {
-            engine
-                .history_of_all()
-                .after(self.seq)
-                .into_iter()
-                .collect()
+            entered(engine, self.seq)?
         };
         let facts = world.facts.borrow();
         let unhealthy: Vec<_> = std::iter::from_fn(|| self.heard.try_next()).collect();
@@ -176,27 +214,35 @@ impl Checks {
             wall,
             facts: &facts[self.facts..],
             transitions: &transitions,
+            marks: &marks,
             unhealthy: &unhealthy,
             snapshots: &snapshots,
             asked,
             engine,
             world,
             is_stopping: self.stopping.is_some(),
+            lacking: RefCell::default(),
         };
         self.sequence.look(&seen, self.seq, last)?;
         self.table.look(&seen)?;
         self.fold.look(&seen)?;
         self.calls.look(&seen)?;
         self.instances.look(&seen)?;
+        self.requirements.look(&seen)?;
         self.timing.look(&seen)?;
         self.health.look(&seen)?;
         self.restarts.look(&seen)?;
         self.bounds.look(&seen)?;
         self.balance.look(&seen)?;
         self.answers.look(&seen)?;
+        if let Some(durable) = &mut self.durable {
+            durable.look(&seen)?;
+        }
         if let Some((began, budget)) = self.stopping {
             ending::in_time(&seen, began, budget)?;
         }
+        let count = world.transitions.get() + transitions.len() as u64;
+        world.transitions.set(count);
         self.seq = last;
         self.facts = facts.len();
         Ok(())
@@ -212,4 +258,18 @@ impl Checks {
     pub(crate) fn ended(&mut self, world: &World, asked: &[Asked]) -> Checked {
         ending::ended(world, asked)
     }
+}
+
+/// What was entered after a number: transitions, and the numbers of what is none.
+fn entered(engine: &Engine, after: u64) -> Result<(Vec<Transition>, Vec<u64>), Violation> {
+    let filter = HistoryFilter {
+        after: Some(after),
+        ..HistoryFilter::default()
+    };
+    let answer = engine.query(&filter);
+    if let Some(problem) = answer.problem {
+        return Err(Violation::new("S6", problem));
+    }
+    let marks = answer.marks.iter().map(HistoryMark::seq).collect();
+    Ok((answer.entries, marks))
 }

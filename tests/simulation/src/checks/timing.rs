@@ -13,6 +13,9 @@ use crate::world::What;
 /// How late a call may be: one that has lasted a millisecond holds up nobody any more, and every plugin of a run may be such a one.
 const LATE_MAX: Duration = Duration::from_millis(20);
 
+/// How long a call may hold up the next of its worker.
+const HELD_UP_MAX: Duration = Duration::from_millis(1);
+
 /// What is known of one plugin.
 struct Plan {
     state: PluginState,
@@ -166,6 +169,8 @@ impl Plan {
                     self.cool_until = None;
                 }
             }
+            // One that hung before the tick keeps no other instance from being created: the update is still to come.
+            CallKind::Destroy if seen.now <= effective + HELD_UP_MAX => {}
             // It is held back, and offered again. Beside a call that was abandoned it was passed over if it came before the order, and is held back
             // if it came after: a replacement that takes over makes up for it.
             _ if seen.is_asked(plugin) => self.due = None,
@@ -179,7 +184,8 @@ impl Plan {
     }
 
     /// A tick that comes while no thread can be had is refused, which is said once and not with each; one that meets a display, a save, a
-    /// create or a destroy which ends in the same moment is skipped. Both are counted: a tick for which there was neither reason is not
+    /// create or a destroy which ends in the same moment is skipped; so is one that comes while something is missing which the plugin requires.
+    /// All are counted: a tick for which there was no such reason is not
     /// taken for skipped, whatever is counted, and one that is not counted is still to come.
     fn follow_skips(&mut self, seen: &Seen<'_>, plugin: usize, snapshot: &Snapshot) {
         let is_short = seen.is_short_of_threads();
@@ -190,11 +196,12 @@ impl Plan {
             .facts
             .iter()
             .any(|fact| fact.plugin == plugin && fact.by_worker && fact.call != CallKind::Update);
+        let is_lacking = seen.lacking.borrow().contains(&plugin);
         let is_come = self.effective().filter(|effective| *effective <= seen.now);
         if let Some(effective) = is_come
             && is_counted
             && snapshot.state == PluginState::Enabled
-            && (is_short || was_short || has_other_call)
+            && (is_short || was_short || has_other_call || is_lacking)
         {
             self.due = Some(after(effective, policy_of(plugin).interval, seen.now));
             self.cool_until = None;
@@ -237,6 +244,9 @@ impl Plan {
             Cause::Reloaded | Cause::RolledBack => {
                 if transition.from == PluginState::Error {
                     self.due = Some(now);
+                } else if self.skipped.take().is_some() {
+                    // A tick at which a call hung may be made up for.
+                    self.due = None;
                 }
                 self.forget_failures();
             }
