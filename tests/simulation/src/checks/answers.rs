@@ -37,12 +37,13 @@ impl Answers {
             if is_short || call.is_some_and(|call| call.abandoned) {
                 self.reasons.insert(plugin, seen.now);
             }
-            if snapshot.state != PluginState::Loaded || call.is_some() || seen.is_asked(plugin) {
+            if snapshot.state != PluginState::Loaded || call.is_some() {
                 self.loaded.remove(&plugin);
                 continue;
             }
             let since = *self.loaded.entry(plugin).or_insert(seen.now);
-            if !self.was_reason(plugin, since) {
+            // Judged once whoever asked has an answer; what was missing meanwhile is a reason, too.
+            if !seen.is_asked(plugin) && !self.was_reason(plugin, since) {
                 return Err(Violation::new(
                     "C6",
                     format!("{plugin}: it is loaded since {since:?}, and nobody creates it"),
