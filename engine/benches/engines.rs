@@ -1,5 +1,7 @@
 //! The engine under measurement: real plugin files, real clock, everything on.
 
+#![allow(dead_code, reason = "what benchmarks share, of which each uses a part")]
+
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

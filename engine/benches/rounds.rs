@@ -1,5 +1,7 @@
 //! Rounds, medians and the table.
 
+#![allow(dead_code, reason = "what benchmarks share, of which each uses a part")]
+
 use std::time::Instant;
 
 /// One thing that is measured: `work` does `count` operations.
