@@ -4,7 +4,6 @@
 //! `cargo bench --package plugin-engine-bench --bench history` runs it.
 
 mod plain_table;
-#[allow(dead_code, reason = "the comparison takes the rows themselves")]
 mod rounds;
 
 use std::cell::RefCell;

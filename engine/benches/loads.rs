@@ -7,7 +7,6 @@
 //! no debug information.
 
 mod plugin_files;
-#[allow(dead_code, reason = "the comparison takes the rows themselves")]
 mod rounds;
 mod step_shares;
 

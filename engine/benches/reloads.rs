@@ -3,7 +3,6 @@
 //!
 //! `cargo bench --package plugin-engine-bench --bench reloads` runs it.
 
-#[allow(dead_code, reason = "the comparison takes the rows themselves")]
 mod rounds;
 mod step_shares;
 

@@ -11,7 +11,6 @@ mod engines;
     reason = "of what a user would pick, the comparison has more"
 )]
 mod peers;
-#[allow(dead_code, reason = "the comparison takes the rows themselves")]
 mod rounds;
 /// The very code that an update runs, without the engine around it.
 #[allow(

@@ -117,12 +117,13 @@ mod tests {
     #[test]
     fn the_next_process_begins_above_everything_that_may_have_been_used() {
         let dir = TempDir::new().unwrap();
-        let mut mark = open(&dir);
-        assert_eq!(mark.used_before(0), 0);
-        mark.keep_ahead_of(0).unwrap();
         let last = SET_APART_MIN / 2 - 1;
-        mark.keep_ahead_of(last).unwrap();
-        drop(mark);
+        {
+            let mut mark = open(&dir);
+            assert_eq!(mark.used_before(0), 0);
+            mark.keep_ahead_of(0).unwrap();
+            mark.keep_ahead_of(last).unwrap();
+        }
         assert!(open(&dir).used_before(7) > last);
         assert_eq!(
             open(&dir).used_before(1 << 50),

@@ -14,7 +14,6 @@
 mod boundary;
 mod child;
 mod draw;
-#[allow(dead_code, reason = "of all fleets, the comparison needs some")]
 #[path = "../../engines.rs"]
 mod engines;
 mod handover;
@@ -31,7 +30,6 @@ mod plugin_files;
 mod reads;
 mod redb_table;
 mod report;
-#[allow(dead_code, reason = "the comparison prints a table of its own")]
 #[path = "../../rounds.rs"]
 mod rounds;
 mod scale;
