@@ -72,7 +72,19 @@ fn holder_in_words(holder: Option<u32>) -> String {
 pub(crate) struct StateDir {
     path: PathBuf,
     /// Locked until it is closed.
-    lock: Mutex<Option<File>>,
+    lock: Mutex<Option<Lock>>,
+}
+
+/// The locked file.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing it would not do: a process that another thread has just forked has it, too, until it runs another program.
+    fn drop(&mut self) {
+        // What cannot be unlocked is still closed, and unlocked when whoever else has it closes it.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
 }
 
 impl StateDir {
@@ -100,7 +112,7 @@ impl StateDir {
         let lock = take(&path)?;
         Ok(Self {
             path,
-            lock: Mutex::new(Some(lock)),
+            lock: Mutex::new(Some(Lock(lock))),
         })
     }
 
@@ -280,6 +292,19 @@ mod tests {
         let second = StateDir::open(dir.path()).unwrap();
         drop(second);
         assert!(StateDir::open(dir.path()).is_ok());
+    }
+
+    #[test]
+    fn a_directory_is_let_go_of_also_while_another_process_has_inherited_its_lock() {
+        let dir = TempDir::new().unwrap();
+        let first = StateDir::open(dir.path()).unwrap();
+        // What a fork does to it.
+        let inherited = first.lock.lock().as_ref().unwrap().0.try_clone().unwrap();
+        first.release();
+        assert!(StateDir::open(dir.path()).is_ok());
+        let second = StateDir::open(dir.path()).unwrap();
+        assert!(StateDir::open(dir.path()).is_err(), "it is taken again");
+        drop((inherited, second));
     }
 
     #[test]
