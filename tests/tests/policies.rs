@@ -150,7 +150,11 @@ fn by_policy_another_instance_is_put_beside_one_that_hangs_until_there_are_three
 fn one_that_returns_before_its_patience_is_over_is_not_replaced() {
     let gate = Gate::new();
     let rig = hung(&gate, "on_hung = \"replace\"\n");
-    intervals(&rig, 2);
+    for _ in 0..2 {
+        rig.advance(1_000);
+        // Nothing is called, so this ends; what is left over of a cycle could begin an update later, over which the clock would be moved.
+        let _ = rig.engine.run_cycle();
+    }
     gate.open(1);
     await_late(&rig, "p", 1);
     gate.open_all();
