@@ -212,9 +212,9 @@ fn a_forgotten_plugin_is_gone_at_once_and_its_space_later() {
 fn a_sweep_goes_on_where_it_was_while_others_are_appended() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("history.db");
-    // More plugins than one step gets through.
-    let mut engine = Engine::new(5, 1_500);
-    let (mut store, mut all) = filled(&path, &mut engine, 3, 6_000);
+    // Many more plugins than one step gets through in its time.
+    let mut engine = Engine::new(5, 9_000);
+    let (mut store, mut all) = filled(&path, &mut engine, 3, 18_000);
     let later = WallTime::from_unix_nanos(engine.at).saturating_add(Duration::from_secs(3_600));
     let mut steps = 0;
     loop {
