@@ -71,7 +71,7 @@ fn holder_in_words(holder: Option<u32>) -> String {
 #[derive(Debug)]
 pub(crate) struct StateDir {
     path: PathBuf,
-    /// Locked until it is closed.
+    /// Locked until it is dropped.
     lock: Mutex<Option<Lock>>,
 }
 

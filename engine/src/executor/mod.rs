@@ -305,7 +305,7 @@ impl Executor {
             return;
         };
         if slot.is_slow() {
-            self.has_proved_slow(&mut queue, slot);
+            self.proves_slow(&mut queue, slot);
             return;
         }
         slot.set_slow(true);
@@ -327,7 +327,7 @@ impl Executor {
     }
 
     /// A worker that counted as slow because of the last time has been for a millisecond: the next one may follow.
-    fn has_proved_slow(self: &Arc<Self>, queue: &mut Queue, slot: &Slot) {
+    fn proves_slow(self: &Arc<Self>, queue: &mut Queue, slot: &Slot) {
         if slot.is_foreseen() {
             slot.set_foreseen(false);
             queue.foreseen -= 1;
@@ -349,7 +349,7 @@ impl Executor {
     fn recover(self: &Arc<Self>, index: usize) -> bool {
         let mut queue = self.queue.lock();
         let slot = &self.slots[index];
-        self.has_proved_slow(&mut queue, slot);
+        self.proves_slow(&mut queue, slot);
         if slot.is_slow() {
             slot.set_slow(false);
             self.slow.fetch_sub(1, Ordering::Relaxed);

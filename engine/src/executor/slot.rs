@@ -188,6 +188,11 @@ impl Slot {
         self.foreseen.load(Ordering::Relaxed)
     }
 
+    /// Whether the call in it has lasted a millisecond, so that its worker is waited for no more.
+    pub(crate) fn has_proved_slow(&self) -> bool {
+        self.is_slow() && !self.is_foreseen()
+    }
+
     /// Only inside the lock of the queue, which counts them.
     pub(crate) fn set_foreseen(&self, foreseen: bool) {
         self.foreseen.store(foreseen, Ordering::Relaxed);

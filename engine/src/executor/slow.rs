@@ -31,7 +31,7 @@ impl SlowPlugins {
             .is_some_and(|word| word.load(Ordering::Relaxed) & bit != 0)
     }
 
-    /// The plugin was slow.
+    /// The plugin was slow. An index that no plugin can have, as of a worker that is in the embedder's subscriber, is nobody's.
     pub(super) fn insert(&self, index: u32) {
         let (at, bit) = place(index);
         if self.words.get(at).is_none() {
@@ -90,5 +90,7 @@ mod tests {
         assert_eq!(slow.len.load(Ordering::Relaxed), 1);
         assert!(!slow.contains(3));
         assert!(slow.contains(200));
+        slow.insert(u32::MAX);
+        assert_eq!(slow.len.load(Ordering::Relaxed), 1, "that is nobody's");
     }
 }

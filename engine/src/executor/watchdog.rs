@@ -113,7 +113,7 @@ impl Watchdog {
                     abandoned: false,
                 };
             }
-            if !slot.is_slow() || slot.is_foreseen() {
+            if !slot.has_proved_slow() {
                 next = Next::Soon;
                 if real_now.duration_since(seen.at) >= SLOW {
                     slow.push((index, sample.ticket));
@@ -151,10 +151,7 @@ impl Watchdog {
         let used = executor.slots_used.load(Ordering::Relaxed);
         executor.slots[..used.min(executor.slots.len())]
             .iter()
-            .any(|slot| {
-                let is_known = slot.is_slow() && !slot.is_foreseen();
-                slot.busy.load(Ordering::SeqCst) && !is_known
-            })
+            .any(|slot| slot.busy.load(Ordering::SeqCst) && !slot.has_proved_slow())
     }
 }
 

@@ -41,21 +41,11 @@ pub(super) fn run(executor: &Arc<Executor>, index: usize) {
         match work {
             Work::Task(task) => run_task(executor, slot, task),
             Work::News(news) => slot.outside(|| news.say()),
-            Work::Rest(Rest { batch, range }) => {
-                slot.work_for(OnBehalf::Cycle(Arc::clone(&batch)));
-                run_chunk(
-                    executor,
-                    slot,
-                    &batch,
-                    range,
-                    executor.board.ledger.time.now(),
-                );
-            }
-            Work::Slow(Rest { batch, range }) => {
+            Work::Rest(Rest { batch, range }) | Work::Slow(Rest { batch, range }) => {
                 slot.work_for(OnBehalf::Cycle(Arc::clone(&batch)));
                 let now = executor.board.ledger.time.now();
                 run_chunk(executor, slot, &batch, range, now);
-                // Nobody has seen it take a millisecond this time.
+                // It was to be slow, and nobody has seen it take a millisecond this time.
                 if slot.is_foreseen()
                     && let Some(index) = batch.item(range.0)
                 {
