@@ -3,11 +3,13 @@
 //!
 //! `cargo bench --package plugin-engine-bench --bench durable` runs it, for a minute; with `-- newest` or `-- lateness` the one part.
 
-use std::fmt::Write as _;
+mod rounds;
+mod site;
+
 use std::time::{Duration, Instant};
 
 use plugin_engine::{Cause, Engine, HistoryFilter, HistoryQuery, PluginId};
-use plugin_engine_tests::built;
+use rounds::micros_at;
 use tempfile::TempDir;
 
 const PLUGINS: usize = 1_000;
@@ -27,26 +29,13 @@ struct Fleet {
 impl Fleet {
     fn new(is_durable: bool) -> Self {
         let dir = TempDir::new().expect("a directory can be made");
-        std::fs::copy(built("noop"), dir.path().join("noop.so")).expect("a file can be copied");
-        let mut config = String::new();
-        for number in 0..PLUGINS {
-            // Writing to a string does not fail.
-            let _ = writeln!(
-                config,
-                "[[plugin]]\nid = \"p{number}\"\nfile = \"noop.so\"\ninterval = \"1s\"\njitter = \"1s\""
-            );
-        }
-        let config_file = dir.path().join("engine.toml");
-        std::fs::write(&config_file, config).expect("a file can be written");
-        let mut builder = Engine::builder()
-            .plugin_dir(dir.path())
-            .config_file(config_file);
+        let ids = (0..PLUGINS).map(|number| format!("p{number}"));
+        let config = site::entries("noop", ids, "interval = \"1s\"\njitter = \"1s\"");
+        let mut builder = site::over(dir.path(), &["noop"], &config);
         if is_durable {
             builder = builder.state_dir(dir.path().join("state"));
         }
-        let engine = builder.build().expect("the engine can be built");
-        let loaded = engine.load_all();
-        assert!(loaded.iter().all(|outcome| outcome.is_good()));
+        let engine = site::loaded(builder);
         Self { engine, _dir: dir }
     }
 
@@ -84,12 +73,7 @@ impl Fleet {
 }
 
 fn print(name: &str, sorted: &[u64]) {
-    let at = |share: f64| {
-        let place = (sorted.len() as f64 * share) as usize;
-        sorted
-            .get(place.min(sorted.len().saturating_sub(1)))
-            .map_or(0.0, |nanos| *nanos as f64 / 1e3)
-    };
+    let at = |share| micros_at(sorted, share);
     println!(
         "{name:<40}{:>9} starts{:>12.1}{:>12.1}{:>12.1}{:>12.1}",
         sorted.len(),
@@ -138,18 +122,7 @@ fn lateness() {
 /// One plugin whose history in memory is full, and who is asked for the newest of it.
 fn newest_in_memory() {
     let dir = TempDir::new().expect("a directory can be made");
-    std::fs::copy(built("noop"), dir.path().join("noop.so")).expect("a file can be copied");
-    let engine = Engine::builder()
-        .plugin_dir(dir.path())
-        .build()
-        .expect("the engine can be built");
-    assert!(engine.load_all().iter().all(|outcome| outcome.is_good()));
-    // Good updates have a ring of their own, so the rest is filled with what is kept apart from them.
-    while engine.history("noop").limit(NEWEST).into_iter().count() < NEWEST {
-        engine.update("noop").expect("it is updated");
-        engine.disable("noop").expect("it is switched off");
-        engine.enable("noop").expect("it is switched on");
-    }
+    let engine = site::remembering(dir.path(), NEWEST);
     newest("copied", &engine, |found| {
         let entries = found.into_iter();
         entries

@@ -2,14 +2,14 @@
 
 #![allow(dead_code, reason = "what benchmarks share, of which each uses a part")]
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use plugin_engine::{Clock, Engine, Moment, SystemClock, WallTime};
-use plugin_engine_tests::built;
 use tempfile::TempDir;
+
+use crate::site;
 
 /// The machine's clock with time left out: it runs as fast and costs as much as the machine's, and jumps to the next tick.
 #[derive(Clone, Default)]
@@ -82,42 +82,19 @@ impl Fleet {
         workers: Option<usize>,
     ) -> Self {
         let dir = TempDir::new().expect("a directory can be made");
-        std::fs::copy(built("noop"), dir.path().join("noop.so")).expect("a file can be copied");
-        let mut config = String::new();
-        for n in 0..due + idle {
-            let millis = interval.as_millis();
-            let interval = if n < due {
-                format!("{millis}ms")
-            } else {
-                "365days".to_owned()
-            };
-            // Writing to a string does not fail.
-            let _ = writeln!(
-                config,
-                "[[plugin]]\nid = \"p{n}\"\nfile = \"noop.so\"\ninterval = \"{interval}\""
-            );
-        }
-        let config_file = dir.path().join("engine.toml");
-        std::fs::write(&config_file, config).expect("a file can be written");
+        let ids = |from, to| (from..to).map(|n| format!("p{n}"));
+        let keys = format!("interval = \"{}ms\"", interval.as_millis());
+        let config = site::entries("noop", ids(0, due), &keys)
+            + &site::entries("noop", ids(due, due + idle), "interval = \"365days\"");
         let clock = SkippingClock::default();
-        let mut builder = Engine::builder()
-            .plugin_dir(dir.path())
-            .config_file(config_file)
-            .clock(clock.clone());
+        let mut builder = site::over(dir.path(), &["noop"], &config).clock(clock.clone());
         if recorded {
             builder = builder.state_dir(dir.path().join("state"));
         }
         if let Some(workers) = workers {
             builder = builder.workers(workers);
         }
-        let engine = builder.build().expect("the engine can be built");
-        let good = engine
-            .try_load_all()
-            .expect("the configuration can be read")
-            .iter()
-            .filter(|outcome| outcome.is_good())
-            .count();
-        assert_eq!(good, due + idle);
+        let engine = site::loaded(builder);
         let fleet = Self {
             due,
             // About the same number of updates in each round.

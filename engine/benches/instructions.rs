@@ -3,12 +3,12 @@
 //!
 //! `cargo bench --package plugin-engine-bench --bench instructions -- updates 50`
 
-use std::fmt::Write as _;
+mod site;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
 use plugin_engine::{Engine, ManualClock, WallTime};
-use plugin_engine_tests::built;
 use tempfile::TempDir;
 
 /// How many plugins make a cycle.
@@ -32,28 +32,11 @@ struct Site {
 impl Site {
     fn new(crate_name: &str, plugins: usize, more: &str) -> Self {
         let dir = TempDir::new().expect("a directory can be made");
-        let file = format!("{crate_name}.so");
-        std::fs::copy(built(crate_name), dir.path().join(&file)).expect("a file can be copied");
-        let mut config = String::new();
-        for number in 0..plugins {
-            let millis = INTERVAL.as_millis();
-            // Writing to a string does not fail.
-            let _ = writeln!(
-                config,
-                "[[plugin]]\nid = \"p{number}\"\nfile = \"{file}\"\ninterval = \"{millis}ms\"\n{more}"
-            );
-        }
-        let config_file = dir.path().join("engine.toml");
-        std::fs::write(&config_file, config).expect("a file can be written");
+        let keys = format!("interval = \"{}ms\"\n{more}", INTERVAL.as_millis());
+        let config = site::entries(crate_name, (0..plugins).map(|n| format!("p{n}")), &keys);
         let clock = ManualClock::new(WallTime::from_unix_nanos(1_767_225_600_000_000_000));
-        let engine = Engine::builder()
-            .plugin_dir(dir.path())
-            .config_file(config_file)
-            .clock(clock.clone())
-            .workers(1)
-            .build()
-            .expect("the engine can be built");
-        assert!(engine.load_all().iter().all(|outcome| outcome.is_good()));
+        let builder = site::over(dir.path(), &[crate_name], &config);
+        let engine = site::loaded(builder.clock(clock.clone()).workers(1));
         assert_eq!(engine.run_cycle().completed, plugins);
         Self {
             engine,

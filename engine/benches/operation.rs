@@ -5,14 +5,13 @@
 //! after `--` runs those whose name has it.
 
 mod rounds;
+mod site;
 
-use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use plugin_engine::{Cause, Engine, HistoryFilter, PluginId};
-use plugin_engine_tests::built;
-use rounds::{Contestant, Table};
+use rounds::{Contestant, Table, micros_at};
 use tempfile::TempDir;
 
 const DEADLINES: usize = 300;
@@ -59,23 +58,8 @@ impl Rig {
 
     fn with(files: &[&str], config: &str, backtraces: bool) -> Self {
         let dir = TempDir::new().expect("a directory can be made");
-        for name in files {
-            let to = dir.path().join(format!("{name}.so"));
-            std::fs::copy(built(name), to).expect("a file can be copied");
-        }
-        let config_file = dir.path().join("engine.toml");
-        std::fs::write(&config_file, config).expect("a file can be written");
-        let engine = Engine::builder()
-            .plugin_dir(dir.path())
-            .config_file(config_file)
-            .backtraces(backtraces)
-            .build()
-            .expect("the engine can be built");
-        let outcomes = engine.try_load_all().expect("the configuration is read");
-        assert!(
-            outcomes.iter().all(|outcome| outcome.is_good()),
-            "{outcomes:?}"
-        );
+        let builder = site::over(dir.path(), files, config);
+        let engine = site::loaded(builder.backtraces(backtraces));
         Self { engine, _dir: dir }
     }
 
@@ -108,15 +92,11 @@ impl Rig {
 
 /// `count` plugins of one file.
 fn plugins(file: &str, count: usize, keys: &str) -> String {
-    let mut config = String::new();
-    for number in 0..count {
-        // Writing to a string does not fail.
-        let _ = writeln!(
-            config,
-            "[[plugin]]\nid = \"{file}-{number}\"\nfile = \"{file}.so\"\n{keys}"
-        );
-    }
-    config
+    site::entries(
+        file,
+        (0..count).map(|number| format!("{file}-{number}")),
+        keys,
+    )
 }
 
 /// How long after its deadline a call is recorded as one that has passed it.
@@ -302,11 +282,7 @@ fn first_number(file: &Path, at: usize) -> Option<u64> {
 
 fn print(name: &str, mut nanos: Vec<u64>, budget: &str) {
     nanos.sort_unstable();
-    let at = |share: f64| {
-        let place = (nanos.len() as f64 * share) as usize;
-        let found = nanos.get(place.min(nanos.len().saturating_sub(1)));
-        found.map_or(0.0, |nanos| *nanos as f64 / 1e3)
-    };
+    let at = |share| micros_at(&nanos, share);
     println!(
         "{name:<40}{:>6} times, in µs: median {:.1}, p99 {:.1}, most {:.1}   {budget}\n",
         nanos.len(),

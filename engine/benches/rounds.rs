@@ -99,3 +99,10 @@ impl Table {
         }
     }
 }
+
+/// What so great a share of these is not above, in microseconds; they are nanoseconds in their order.
+pub(crate) fn micros_at(sorted: &[u64], share: f64) -> f64 {
+    let place = (sorted.len() as f64 * share) as usize;
+    let found = sorted.get(place.min(sorted.len().saturating_sub(1)));
+    found.map_or(0.0, |nanos| *nanos as f64 / 1e3)
+}

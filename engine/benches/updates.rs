@@ -12,6 +12,7 @@ mod engines;
 )]
 mod peers;
 mod rounds;
+mod site;
 /// The very code that an update runs, without the engine around it.
 #[allow(
     dead_code,

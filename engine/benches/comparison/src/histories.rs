@@ -1,18 +1,17 @@
 //! The history: a row appended to it on disk and its newest thousand of one plugin, beside SQLite and redb as one would use them.
 
 use std::cell::{Cell, RefCell};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use plugin_engine::Engine;
 use plugin_engine_core::{HistoryFilter, PluginId, Transition};
 use plugin_engine_history_store::{Batch, Reader, Store};
-use plugin_engine_tests::built;
 use tempfile::TempDir;
 
 use crate::plain_table::{NEWEST, PLUGINS, PlainTable, transitions};
 use crate::redb_table::RedbTable;
 use crate::report::{Does, Report};
 use crate::rounds::{Contestant, Table};
+use crate::site;
 
 pub(crate) const APPEND: &str = "one transition appended to a file";
 pub(crate) const QUERY: &str = "the newest 1,000 of one plugin";
@@ -126,26 +125,9 @@ pub(crate) fn measure_append(report: &mut Report, rounds: usize) {
     report.take(APPEND, &table, no_call);
 }
 
-/// An engine whose plugin has as many entries in memory as are asked for.
-fn remembering(dir: &Path) -> Engine {
-    std::fs::copy(built("noop"), dir.join("noop.so")).expect("a file can be copied");
-    let engine = Engine::builder()
-        .plugin_dir(dir)
-        .build()
-        .expect("the engine can be built");
-    assert!(engine.load_all().iter().all(|outcome| outcome.is_good()));
-    // Good updates have a ring of their own, so the rest is filled with what is kept apart from them.
-    while engine.history("noop").limit(NEWEST).into_iter().count() < NEWEST {
-        engine.update("noop").expect("it is updated");
-        engine.disable("noop").expect("it is switched off");
-        engine.enable("noop").expect("it is switched on");
-    }
-    engine
-}
-
 pub(crate) fn measure_query(report: &mut Report, rounds: usize) {
     let dir = TempDir::new().expect("a directory can be made");
-    let engine = remembering(dir.path());
+    let engine = site::remembering(dir.path(), NEWEST);
     let all = transitions(TRANSITIONS);
     let file = |name: &str| dir.path().join(name);
     let (mut store, _) = Store::open(&file("store")).expect("it opens");

@@ -33,6 +33,8 @@ mod report;
 #[path = "../../rounds.rs"]
 mod rounds;
 mod scale;
+#[path = "../../site.rs"]
+mod site;
 mod updates;
 mod wasm;
 

@@ -5,7 +5,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use plugin_engine::{Engine, Subscription};
-use plugin_engine_tests::built;
 use tempfile::TempDir;
 use tokio::sync::broadcast;
 
@@ -13,6 +12,7 @@ use crate::engines::Fleet;
 use crate::peers::{RawPlugin, Records};
 use crate::report::{Does, Report};
 use crate::rounds::{Contestant, Table};
+use crate::site;
 
 pub(crate) const SNAPSHOTS: &str = "one read of what is known of a plugin";
 pub(crate) const EVENTS: &str = "one event to one subscriber";
@@ -81,18 +81,9 @@ struct Publishing {
 impl Publishing {
     fn new() -> Self {
         let dir = TempDir::new().expect("a directory can be made");
-        let file = dir.path().join("publishes.so");
-        std::fs::copy(built("publishes"), &file).expect("a file can be copied");
-        std::fs::write(
-            file.with_extension("toml"),
-            format!("[settings]\nburst = {BURST}\n"),
-        )
-        .expect("a file can be written");
-        let engine = Engine::builder()
-            .plugin_dir(dir.path())
-            .build()
-            .expect("an engine can be built");
-        assert!(engine.load_all().iter().all(|outcome| outcome.is_good()));
+        let settings = format!("[settings]\nburst = {BURST}\n");
+        std::fs::write(dir.path().join("publishes.toml"), settings).expect("a file can be written");
+        let engine = site::loaded(site::over(dir.path(), &["publishes"], ""));
         Self { engine, _dir: dir }
     }
 

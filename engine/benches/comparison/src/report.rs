@@ -153,15 +153,9 @@ impl Report {
 
     /// Judges how often `below` fits into `above`.
     pub(crate) fn judge_ratio(&mut self, what: &str, above: &str, below: &str, at_most: f64) {
-        if let (Some(above), Some(below)) = (self.row(above), self.row(below)) {
-            self.judged.push(Judged {
-                what: what.to_owned(),
-                unit: Unit::Times,
-                value: above.median / below.median,
-                least: above.least / below.least,
-                at_most,
-            });
-        }
+        let figures = |name| self.row(name).map(|row| (row.median, row.least));
+        let (above, below) = (figures(above), figures(below));
+        self.judge_quotient(what, above, below, at_most);
     }
 
     /// The same of two points, each a curve and a number of plugins.
@@ -172,13 +166,28 @@ impl Report {
         below: (&str, usize),
         at_most: f64,
     ) {
-        let (above, below) = (self.point(above.0, above.1), self.point(below.0, below.1));
+        let figures = |(curve, plugins): (&str, usize)| {
+            let point = self.point(curve, plugins)?;
+            Some((point.median, point.least))
+        };
+        let (above, below) = (figures(above), figures(below));
+        self.judge_quotient(what, above, below, at_most);
+    }
+
+    /// The same of what was found, each a median and the least.
+    fn judge_quotient(
+        &mut self,
+        what: &str,
+        above: Option<(f64, f64)>,
+        below: Option<(f64, f64)>,
+        at_most: f64,
+    ) {
         if let (Some(above), Some(below)) = (above, below) {
             self.judged.push(Judged {
                 what: what.to_owned(),
                 unit: Unit::Times,
-                value: above.median / below.median,
-                least: above.least / below.least,
+                value: above.0 / below.0,
+                least: above.1 / below.1,
                 at_most,
             });
         }
