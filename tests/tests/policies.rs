@@ -92,14 +92,6 @@ fn hung(gate: &Gate, policy: &str) -> Rig {
     rig
 }
 
-/// Lets intervals pass, in each of which updates that are due begin; none of them ends by itself.
-fn intervals(rig: &Rig, count: u32) {
-    for _ in 0..count {
-        rig.advance(1_000);
-        let _ = rig.engine.start_cycle();
-    }
-}
-
 #[test]
 fn a_plugin_that_hangs_is_waited_for_by_default() {
     let gate = Gate::new();
