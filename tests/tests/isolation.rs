@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use plugin_engine::{Cause, FaultKind, Moment, RunLimit};
+use plugin_engine::{Cause, FaultKind, Moment, PluginState, RunLimit};
 use plugin_engine_tests::{Gate, Rig, wait_for};
 
 #[test]
@@ -229,6 +229,40 @@ fn a_restart_for_which_there_is_no_thread_is_made_a_moment_later_and_not_an_inte
     wait_for("the threads", || rig.engine.usage().slow_threads == 0);
     rig.advance(1_000);
     let _ = rig.engine.run_cycle();
+    assert!(rig.causes("p").contains(&Cause::Restarted));
+}
+
+#[test]
+fn a_plugin_for_whose_create_there_is_no_thread_is_created_by_itself_as_soon_as_there_is_one() {
+    let gate = Gate::new();
+    let rig = Rig::with(|builder| builder.workers(2).threads_max(4));
+    for n in 0..4 {
+        rig.drop_as("gated", &format!("gated{n}"), &gate.settings(""));
+    }
+    rig.load();
+    let stuck = rig.engine.start_cycle();
+    for n in 1..=4 {
+        gate.await_entry(n);
+    }
+    wait_for("its threads", || rig.engine.usage().slow_threads == 4);
+    rig.drop_as("noop", "p", "");
+    let said = rig
+        .load_any()
+        .iter()
+        .map(ToString::to_string)
+        .collect::<String>();
+    let says = "refused: not created: 4 of 4 threads are in calls that do not return, and the limit is 4; tried again in 1s";
+    assert!(said.contains(says), "{said}");
+    assert_eq!(rig.error("p").unwrap(), says);
+    assert_eq!(rig.state("p"), PluginState::Error);
+    let next = rig.snapshot("p").next_update.unwrap();
+    assert_eq!(next.saturating_since(rig.now()), Duration::from_secs(1));
+    gate.open_all();
+    let _ = stuck.wait();
+    wait_for("the threads", || rig.engine.usage().slow_threads == 0);
+    rig.advance(1_000);
+    let _ = rig.engine.run_cycle();
+    assert_eq!(rig.state("p"), PluginState::Enabled);
     assert!(rig.causes("p").contains(&Cause::Restarted));
 }
 

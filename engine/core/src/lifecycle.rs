@@ -187,6 +187,8 @@ pub const fn next_state(from: PluginState, cause: Cause) -> Option<PluginState> 
         (Enabled | Running, Cause::LimitPassed | Cause::LimitsKept) => from,
         (Enabled, Cause::DisplayFailed) => Enabled,
         (Enabled | Error, Cause::CallRefused) => from,
+        // It could not be created; that is tried again.
+        (Loaded, Cause::CallRefused) => Error,
 
         (Enabled | Disabled | Error, Cause::Reset) => Enabled,
         (Disabled | Error, Cause::SwitchedOn) => Enabled,

@@ -53,7 +53,7 @@ use crate::threading::{
 };
 use crate::transition_log::log;
 use queue::{News, Queue, Rest};
-use refusal::{put_back, refuse_all, refuse_rest};
+use refusal::{give_back, refuse_all, refuse_rest};
 use slot::OnBehalf;
 use slow::SlowPlugins;
 
@@ -387,7 +387,7 @@ impl Executor {
         let batches = std::mem::take(&mut queue.batches);
         drop(queue);
         for task in &mut tasks {
-            put_back(self, task);
+            give_back(self, task);
         }
         drop(tasks);
         news.iter().for_each(News::say);

@@ -3,19 +3,31 @@
 
 use std::sync::Arc;
 
-use plugin_engine_core::{Event, FaultKind, FaultReport};
+use plugin_engine_core::{CreateReason, Event, FaultKind, FaultReport};
 
 use super::batch::{Batch, Tally, Verdict};
 use super::{Executor, Task, TaskCall};
 use crate::cell::{Applied, Cell as PluginCell};
+use crate::instance::Instance;
+
+/// Sees to it that nothing is lost with a call for which no thread could be had, whoever waits for it: that is told by itself.
+pub(super) fn give_back(executor: &Executor, task: &mut Task) {
+    match std::mem::replace(&mut task.call, TaskCall::Update) {
+        TaskCall::Destroy { instance, .. } => put_back(executor, task, instance),
+        TaskCall::Create(CreateReason::Load | CreateReason::RequirementMet) => {
+            let report = no_thread_for(executor, "created");
+            if let Some(applied) = record(executor, &task.cell, Event::CreateRefused(report)) {
+                applied.log();
+            }
+        }
+        // Asked for by somebody, who hears of it, or tried again with the next tick.
+        TaskCall::Create(_) | TaskCall::Update | TaskCall::Display | TaskCall::Save(_) => {}
+    }
+}
 
 /// Gives the plugin back the instance that no thread could be had to destroy. Where it is not the plugin's any more, a cycle destroys
 /// it as soon as there is a thread: the ticker goes on until then.
-pub(super) fn put_back(executor: &Executor, task: &mut Task) {
-    let call = std::mem::replace(&mut task.call, TaskCall::Update);
-    let TaskCall::Destroy { instance, .. } = call else {
-        return;
-    };
+fn put_back(executor: &Executor, task: &Task, instance: Box<Instance>) {
     let mut guarded = task.cell.lock();
     guarded.instance.get_or_insert(instance);
     if guarded.has_leftover() {
@@ -46,22 +58,36 @@ pub(super) fn refuse_all(executor: &Arc<Executor>, batch: &Batch, (low, high): (
 
 /// Records that a due update or restart was not made because there is no thread for it.
 pub(super) fn refuse(executor: &Executor, cell: &PluginCell) {
-    let (threads, slow) = executor.threads();
     let now = executor.board.ledger.time.now();
     let what = match cell.lock().machine.restart_is_due(now) {
         true => "restarted",
         false => "called",
     };
-    let report = FaultReport::new(
-        FaultKind::Refused,
-        format!(
-            "not {what}: {slow} of {threads} threads are in calls that do not return, and the limit is {}",
-            executor.threads_max
-        ),
-    );
+    let report = no_thread_for(executor, what);
     if let Some(applied) = refuse_for(executor, cell, report) {
         applied.log();
     }
+}
+
+/// Why something was not done, in words.
+fn no_thread_for(executor: &Executor, what: &str) -> FaultReport {
+    let (threads, slow) = executor.threads();
+    let no_more = if threads < executor.threads_max {
+        "no other can be started".to_owned()
+    } else {
+        format!("the limit is {}", executor.threads_max)
+    };
+    let text = format!(
+        "not {what}: {slow} of {threads} threads are in calls that do not return, and {no_more}"
+    );
+    FaultReport::new(FaultKind::Refused, text)
+}
+
+fn record(executor: &Executor, cell: &PluginCell, event: Event) -> Option<Applied> {
+    let mut guarded = cell.lock();
+    let ledger = &executor.board.ledger;
+    let now = ledger.time.now();
+    cell.apply(ledger, &mut guarded, now, event).ok()
 }
 
 /// Records that a due update was not made, and why. What came of it is to be logged.

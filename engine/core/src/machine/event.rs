@@ -128,6 +128,8 @@ pub enum Event {
     TickSkipped,
     /// A tick came, and the engine could not or must not make the call.
     CallRefused(FaultReport),
+    /// What was loaded, or held back until what it requires is there, was to be created by itself, and the engine could not make the call.
+    CreateRefused(FaultReport),
     /// A thread of the plugin panicked.
     ThreadPanicked(FaultReport),
     /// Another generation took over, of a plugin that is loaded. Where it is switched off there is no instance before or after.

@@ -309,6 +309,7 @@ impl Machine {
             Event::Abandoned { id, why } => self.abandon(now, wall, id, why),
             Event::TickSkipped => Ok(self.skip_ticks(now)),
             Event::CallRefused(report) => self.refuse_call(now, wall, &report),
+            Event::CreateRefused(report) => self.refuse_create(now, wall, &report),
             Event::Mapped => self.map(wall),
             Event::LoadFailed(report) => self.fail_load(wall, Cause::LoadFailed, &report),
             Event::Quarantined(report) => self.fail_load(wall, Cause::Quarantined, &report),

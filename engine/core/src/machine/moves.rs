@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::health::to_the_millisecond;
 use super::{Machine, PastCall, RejectReason, Step};
-use crate::{Cause, Fault, FaultReport, Moment, PluginState, WallTime};
+use crate::{Cause, Fault, FaultKind, FaultReport, Moment, PluginState, WallTime};
 
 impl Machine {
     pub(super) fn skip_ticks(&mut self, now: Moment) -> Step {
@@ -22,8 +22,11 @@ impl Machine {
         report: &FaultReport,
     ) -> Result<Step, RejectReason> {
         self.check(Cause::CallRefused)?;
-        if self.state == PluginState::Error {
-            return self.put_off_restart(now, wall, report);
+        match self.state {
+            PluginState::Error => return self.put_off_restart(now, wall, report),
+            // Before it was created it has no ticks.
+            PluginState::Loaded => return Err(RejectReason::NotDue),
+            _ => {}
         }
         self.skip_come(now);
         // Said once, not once per tick.
@@ -48,6 +51,34 @@ impl Machine {
         report: &FaultReport,
     ) -> Result<Step, RejectReason> {
         self.check_restart(now)?;
+        self.try_again_by_itself(now, wall, report)
+    }
+
+    /// What was to be created by itself is created by a restart that does not count, which is made when there may be room for it.
+    pub(super) fn refuse_create(
+        &mut self,
+        now: Moment,
+        wall: WallTime,
+        report: &FaultReport,
+    ) -> Result<Step, RejectReason> {
+        self.check_settled()?;
+        let error = self.faults.state.as_ref();
+        let is_held_back = self.state == PluginState::Error
+            && error.is_some_and(|error| error.kind == FaultKind::Requirement);
+        if self.state != PluginState::Loaded && !is_held_back {
+            // A command has led it elsewhere, and said so.
+            return Err(RejectReason::Illegal(self.state));
+        }
+        self.health.waits_for_restart = true;
+        self.try_again_by_itself(now, wall, report)
+    }
+
+    fn try_again_by_itself(
+        &mut self,
+        now: Moment,
+        wall: WallTime,
+        report: &FaultReport,
+    ) -> Result<Step, RejectReason> {
         let delay = self.health.policy.restart.first_delay;
         self.schedule.wait(now, delay);
         let after = humantime::format_duration(to_the_millisecond(delay));

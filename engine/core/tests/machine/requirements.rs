@@ -1,7 +1,7 @@
 //! A plugin whose requirement is not met: said once, not called, and back by itself.
 
 use plugin_engine_core::{
-    CallOutcome, Cause, CreateReason, Event, FaultKind, PluginState, RejectReason,
+    CallOutcome, Cause, CreateReason, Event, FaultKind, Health, PluginState, RejectReason,
 };
 
 use crate::rig::{DUE, INTERVAL_MS, Rig, failed_for_good, held_back, report};
@@ -62,6 +62,53 @@ fn a_failed_create_ends_the_coming_back_by_itself() {
     rig.end(id, failed_for_good("no licence"));
     assert_eq!(rig.message(), Some("no licence"));
     rig.refused(met);
+}
+
+#[test]
+fn a_create_for_which_there_is_no_thread_is_made_a_moment_later_and_says_nothing_of_the_plugin() {
+    let refusal = || Event::CreateRefused(report(FaultKind::Refused, "not created: no thread"));
+    let mut loaded = Rig::loaded();
+    let mut held_back_before = Rig::loaded();
+    held_back_before.take(held_back(OFF));
+    for rig in [&mut loaded, &mut held_back_before] {
+        let from = rig.state();
+        let step = rig.take(refusal());
+        let entry = step.record.unwrap();
+        assert_eq!(
+            (entry.from, entry.to, entry.cause),
+            (from, PluginState::Error, Cause::CallRefused)
+        );
+        assert!(step.effects.rearm);
+        let text = rig.message().unwrap();
+        assert_eq!(text, "not created: no thread; tried again in 1s");
+        assert_eq!(
+            (rig.next_ms(), rig.machine.waits_for_restart()),
+            (Some(1_000), true)
+        );
+        assert_eq!(rig.machine.health(), Health::Unknown);
+        // It is a restart that was put off, from now on.
+        assert_eq!(
+            rig.refused(refusal()),
+            RejectReason::Illegal(PluginState::Error)
+        );
+        let entry = rig.at(1_000).create(CreateReason::Restart).record.unwrap();
+        assert_eq!(
+            (entry.to, entry.cause),
+            (PluginState::Enabled, Cause::Restarted)
+        );
+    }
+}
+
+#[test]
+fn what_is_required_is_looked_for_again_before_a_create_that_was_put_off() {
+    let mut rig = Rig::loaded();
+    rig.take(Event::CreateRefused(report(
+        FaultKind::Refused,
+        "no thread",
+    )));
+    rig.at(1_000).take(held_back(OFF));
+    assert_eq!((rig.message(), rig.next_ms()), (Some(OFF), None));
+    rig.create(CreateReason::RequirementMet);
 }
 
 #[test]

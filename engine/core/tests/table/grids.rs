@@ -28,7 +28,7 @@ breaker_opened     | -        | -        | Enabled  | -       | -        | -
 breaker_closed     | -        | -        | Enabled  | -       | -        | -
 limit_passed       | -        | -        | Enabled  | Running | -        | -
 limits_kept        | -        | -        | Enabled  | Running | -        | -
-call_refused       | -        | -        | Enabled  | -       | Error    | -
+call_refused       | -        | Error    | Enabled  | -       | Error    | -
 returned_late      | Unloaded | Loaded   | Enabled  | Running | Error    | Disabled
 thread_panicked    | Unloaded | Loaded   | Enabled  | Running | Error    | Disabled
 switched_on        | -        | -        | -        | -       | Enabled  | Enabled
@@ -87,6 +87,7 @@ deadline          | -               | -                 | -               | upda
 stop              | -               | -                 | -               | update_timed_out   | -                 | -
 tick skipped      | .               | .                 | .               | .                  | .                 | .
 call refused      | -               | -                 | call_refused    | -                  | -                 | -
+create refused    | -               | call_refused      | -               | -                  | -                 | -
 thread panicked   | thread_panicked | thread_panicked   | thread_panicked | thread_panicked    | thread_panicked   | thread_panicked
 judged            | -               | -                 | -               | -                  | -                 | -
 restart refused   | -               | -                 | -               | -                  | -                 | -
@@ -134,6 +135,7 @@ deadline          | create_failed   | create_failed   | create_failed   | create
 stop              | create_failed   | create_failed   | create_failed   | create_failed   | create_failed   | create_failed   | display_failed  | destroy_failed
 tick skipped      | .               | .               | .               | .               | .               | .               | .               | .
 call refused      | -               | -               | -               | -               | call_refused    | call_refused    | call_refused    | call_refused
+create refused    | -               | -               | -               | -               | -               | -               | -               | -
 thread panicked   | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked | thread_panicked
 judged            | -               | -               | -               | -               | -               | -               | -               | -
 restart refused   | -               | -               | -               | -               | -               | -               | -               | -
@@ -181,6 +183,7 @@ deadline          | -               | -               | -                 | -   
 stop              | -               | -               | -                 | -               | -                 | -
 tick skipped      | .               | .               | .                 | .               | .                 | .
 call refused      | call_refused    | call_refused    | -                 | call_refused    | -                 | -
+create refused    | -               | -               | -                 | -               | -                 | -
 thread panicked   | thread_panicked | thread_panicked | thread_panicked   | thread_panicked | thread_panicked   | thread_panicked
 judged            | -               | -               | -                 | -               | -                 | -
 restart refused   | -               | -               | -                 | -               | -                 | -

@@ -152,6 +152,7 @@ fn event(row: &str, id: CallId) -> Event {
         "stop" => abandoned(AbandonReason::ShutDown),
         "tick skipped" => Event::TickSkipped,
         "call refused" => Event::CallRefused(report(FaultKind::Refused, "no thread")),
+        "create refused" => Event::CreateRefused(report(FaultKind::Refused, "no thread")),
         "thread panicked" => Event::ThreadPanicked(report(FaultKind::ThreadPanic, "oh")),
         "judged" => Event::Judged,
         "restart refused" => Event::RestartRefused(report(FaultKind::Refused, "no")),

@@ -29,9 +29,6 @@ struct Known {
     /// Whether there is a library of it: one whose file was refused has nothing to stop.
     is_loaded: bool,
     is_lacking: bool,
-    /// Whether threads were short since it can be created: where none could be had for that, it is tried again only when something has
-    /// changed.
-    was_short: bool,
 }
 
 impl Known {
@@ -215,7 +212,6 @@ impl Requirements {
         if seen.is_stopping || !(is_held_back || waits) {
             let known = self.plugins.entry(plugin).or_default();
             known.free_since = None;
-            known.was_short = false;
             return Ok(());
         }
         let unmet = known.list.iter().find_map(|required| self.unmet(*required));
@@ -240,13 +236,10 @@ impl Requirements {
             Some(Unmet::Because(_)) => waits,
             Some(Unmet::MayCome) => waits && cycle,
         };
-        let was_short =
-            can_go_on && (self.plugins[&plugin].was_short || seen.is_short_of_threads());
-        self.plugins.entry(plugin).or_default().was_short = was_short;
         let is_free = can_go_on
             && snapshot.in_flight.is_none()
             && !(is_held_back && seen.is_asked(plugin))
-            && !was_short;
+            && !seen.is_short_of_threads();
         let known = self.plugins.entry(plugin).or_default();
         if !is_free {
             known.free_since = None;

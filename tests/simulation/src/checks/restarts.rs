@@ -17,6 +17,8 @@ struct Known {
     /// Since when it waits for a restart, and how many decisions came before that without a success in between.
     waits: Option<(Duration, u32)>,
     in_a_row: u32,
+    /// Whether what it waits for is its first create.
+    is_a_create: bool,
     /// When restarts were made that count.
     made: Vec<Duration>,
     free_since: Option<Duration>,
@@ -107,6 +109,10 @@ impl Known {
                 ),
             ));
         }
+        if std::mem::take(&mut self.is_a_create) {
+            // The one that there was no thread for: it follows no failure.
+            return Ok(());
+        }
         self.made.push(now);
         self.made.retain(|made| now - *made < policy.window);
         if self.made.len() > policy.max_restarts as usize {
@@ -137,11 +143,15 @@ impl Known {
             | Cause::RolledBack
             | Cause::LoadFailed => *self = Self::default(),
             // Tried again later, for a reason that has nothing to do with it.
-            Cause::CallRefused => self.waits = self.waits.map(|_| (now, 0)),
+            Cause::CallRefused if transition.to == PluginState::Error => {
+                self.is_a_create |= self.waits.is_none();
+                self.waits = Some((now, 0));
+            }
             _ => {}
         }
         if transition.to != PluginState::Error {
             self.waits = None;
+            self.is_a_create = false;
         }
     }
 }

@@ -75,7 +75,7 @@ fn is_legal(transition: &Transition) -> bool {
         | Cause::BreakerClosed
         | Cause::DisplayFailed
         | Cause::SaveFailed => leads(&[Enabled], Enabled),
-        Cause::CallRefused => stays && matches!(from, Enabled | Error),
+        Cause::CallRefused => leads(&[Loaded], Error) || (stays && matches!(from, Enabled | Error)),
         Cause::Reconfigured => stays && !matches!(from, Unloaded | Running),
         Cause::LimitPassed | Cause::LimitsKept => stays && matches!(from, Enabled | Running),
         Cause::ReturnedLate

@@ -114,6 +114,7 @@ fn event() -> impl Strategy<Value = Event> {
         5 => any::<bool>().prop_map(|current| Event::DestroyStarted { current }),
         2 => Just(Event::TickSkipped),
         1 => Just(Event::CallRefused(report(FaultKind::Refused))),
+        1 => Just(Event::CreateRefused(report(FaultKind::Refused))),
         6 => Just(Event::ThreadPanicked(report(FaultKind::ThreadPanic))),
         1 => takeover().prop_map(|takeover| Event::Reloaded(Box::new(takeover))),
         1 => takeover().prop_map(|takeover| Event::Reconfigured {
