@@ -212,7 +212,7 @@ fn disable_and_note(engine: &Arc<Shared>, id: &str, by_hand: bool) -> Result<(),
     match admit(engine, cell, Command::Disable)? {
         Admitted::AlreadySo => {
             if by_hand {
-                cell.lock().off_by_hand = true;
+                cell.lock().decide_by_hand(true);
                 // There is no entry to be written with: it is written with whatever happens next in the engine, at the latest with its end.
                 engine.board.ledger.unsaved.mark(cell.index);
             }
@@ -220,7 +220,9 @@ fn disable_and_note(engine: &Arc<Shared>, id: &str, by_hand: bool) -> Result<(),
         }
         Admitted::Now(mut guarded) => {
             // Before the entry, which whoever writes it may take at once.
-            guarded.off_by_hand |= by_hand;
+            if by_hand {
+                guarded.decide_by_hand(true);
+            }
             leave(engine, cell, guarded, Event::SwitchedOff)
         }
     }
@@ -233,7 +235,7 @@ pub(crate) fn unload_by_hand(engine: &Arc<Shared>, id: &str) -> Result<(), Error
         let bytes = library.map(|library| library.fingerprint);
         guarded.unloaded_by_hand = Some(UnloadedFile(bytes));
         // Whoever loads it again means it to run.
-        guarded.off_by_hand = false;
+        guarded.decide_by_hand(false);
     })
 }
 
@@ -280,7 +282,7 @@ pub(crate) fn enable(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
     match admit_start(engine, cell, Command::Enable)? {
         Admitted::AlreadySo => Ok(()),
         Admitted::Now(mut guarded) => {
-            guarded.off_by_hand = false;
+            guarded.decide_by_hand(false);
             start(engine, cell, guarded, CreateReason::SwitchedOn)
         }
     }
@@ -290,7 +292,7 @@ pub(crate) fn reset(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
     let cell = find(engine, id)?;
     let _turn = turn(engine, cell)?;
     if let Some(mut guarded) = disposed_of(engine, cell)? {
-        guarded.off_by_hand = false;
+        guarded.decide_by_hand(false);
         return start(engine, cell, guarded, CreateReason::Reset);
     }
     match admit_start(engine, cell, Command::Reset)? {
@@ -302,7 +304,7 @@ pub(crate) fn reset(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
             // Until the new instance is there no update starts: one would create an instance of its own in place of the one
             // that panicked.
             guarded.waiters += 1;
-            guarded.off_by_hand = false;
+            guarded.decide_by_hand(false);
             destroy(engine, cell, guarded, true);
             let started = start(engine, cell, cell.lock(), CreateReason::Reset);
             cell.let_updates_start(&engine.board.ledger, &mut cell.lock());

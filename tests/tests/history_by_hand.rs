@@ -160,3 +160,76 @@ fn what_a_person_has_switched_off_outlives_a_file_that_is_damaged_while_the_engi
     assert_eq!(second.snapshot("p").generation, generation + 1);
     assert_eq!(second.snapshot("q").state, PluginState::Enabled);
 }
+
+#[test]
+fn what_a_history_remembers_that_could_not_be_read_at_the_start_holds_as_soon_as_it_can() {
+    let site = DurableSite::of(&[
+        ("noop", "off"),
+        ("noop", "on"),
+        ("noop", "later"),
+        ("noop", "q"),
+    ]);
+    let first = site.loaded();
+    for id in ["off", "on", "later"] {
+        first.disable(id).unwrap();
+    }
+    first.unload("q").unwrap();
+    first.load("q").unwrap();
+    assert_eq!(first.snapshot("q").generation, 2);
+    first.shutdown(BUDGET).unwrap();
+    drop(first);
+    // A directory is in its place.
+    let aside = site.file().with_extension("aside");
+    std::fs::rename(site.file(), &aside).unwrap();
+    std::fs::create_dir(site.file()).unwrap();
+    let later = site.dir.path().join("plugins").join("later.so");
+    let elsewhere = site.dir.path().join("plugins").join("later.aside");
+    std::fs::rename(&later, &elsewhere).unwrap();
+
+    let second = site.engine();
+    second.load_all();
+    assert!(second.history_status().unwrap().problem.is_some());
+    site.cycles(&second, 2);
+    for id in ["off", "on", "q"] {
+        assert_eq!(second.snapshot(id).state, PluginState::Enabled, "{id}");
+        assert_eq!(second.snapshot(id).generation, 1, "{id}");
+    }
+    // Decided by somebody who did not know either.
+    second.disable("on").unwrap();
+    second.enable("on").unwrap();
+    std::fs::remove_dir(site.file()).unwrap();
+    std::fs::rename(&aside, site.file()).unwrap();
+    wait_for("the file", || {
+        site.cycles(&second, 1);
+        second.flush_history(BUDGET) && second.snapshot("off").state == PluginState::Disabled
+    });
+    assert_eq!(second.snapshot("on").state, PluginState::Enabled);
+    let calls = |id| second.snapshot(id).counts.calls;
+    wait_for("its destroy", || {
+        site.cycles(&second, 1);
+        second.snapshot("off").in_flight.is_none() && calls("off") > 1
+    });
+    let before = calls("off");
+    site.cycles(&second, 3);
+    assert_eq!(calls("off"), before, "nothing of it is called any more");
+    second.unload("q").unwrap();
+    second.load("q").unwrap();
+    assert_eq!(
+        second.snapshot("q").generation,
+        3,
+        "two were counted before"
+    );
+    std::fs::rename(&elsewhere, &later).unwrap();
+    second.load_all();
+    assert_eq!(second.snapshot("later").state, PluginState::Disabled);
+    second.shutdown(BUDGET).unwrap();
+    drop(second);
+
+    let third = site.engine();
+    third.load_all();
+    let states = ["off", "on", "later", "q"].map(|id| third.snapshot(id).state);
+    use PluginState::{Disabled, Enabled};
+    assert_eq!(states, [Disabled, Enabled, Disabled, Enabled]);
+    let generations = ["off", "on", "later", "q"].map(|id| third.snapshot(id).generation);
+    assert_eq!(generations, [2, 2, 3, 4]);
+}

@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+#[cfg(feature = "history-sqlite")]
+use plugin_engine_core::RejectReason;
 use plugin_engine_core::{Effects, Event, Health, Moment, PluginState, WallTime};
 
 use super::{Applied, Cell, Guarded, UnloadedFile};
@@ -37,9 +39,29 @@ impl Cell {
                 .consequences
                 .extend(next.notable.map(|transition| *transition));
         }
-        if guarded.machine.has_instance() {
-            return;
+        if !guarded.machine.has_instance() {
+            self.let_go(ledger, guarded, now);
         }
+    }
+
+    /// Switches off with nobody there to destroy the instance: the next cycle does.
+    ///
+    /// # Errors
+    /// A call is waited for, or the state does not admit it; nothing changed.
+    #[cfg(feature = "history-sqlite")]
+    pub(crate) fn switch_off(
+        &self,
+        ledger: &Ledger,
+        guarded: &mut Guarded,
+    ) -> Result<Applied, RejectReason> {
+        let now = ledger.time.now();
+        let applied = self.apply(ledger, guarded, now, Event::SwitchedOff)?;
+        guarded.probation = None;
+        self.let_go(ledger, guarded, now);
+        Ok(applied)
+    }
+
+    fn let_go(&self, ledger: &Ledger, guarded: &mut Guarded, now: Moment) {
         if let Some(loaded) = &guarded.loaded {
             // What a thread of the instance says from now on is not heard.
             loaded.host.stop_listening_at_all();

@@ -31,6 +31,8 @@ pub(crate) struct Guarded {
     pub(crate) tick_waits: bool,
     /// Whether a person has switched the plugin off, and nobody has switched it on since. Holds for whatever is loaded next, too.
     pub(crate) off_by_hand: bool,
+    /// Whether a person has decided that since the engine was started. What is remembered of before says nothing then.
+    pub(crate) decided_by_hand: bool,
     /// What the plugin requires; `None` for nothing.
     pub(crate) requires: Option<Box<Requires>>,
     /// The number of the last transition.
@@ -109,6 +111,14 @@ pub(crate) struct Requires {
     pub(crate) list: Arc<[Requirement]>,
     /// What was missing when it was held back the last time.
     pub(crate) unmet: Option<Arc<Unmet>>,
+}
+
+impl Guarded {
+    /// A person has switched the plugin off, or done what means that it is to run.
+    pub(crate) fn decide_by_hand(&mut self, off: bool) {
+        self.off_by_hand = off;
+        self.decided_by_hand = true;
+    }
 }
 
 #[cfg(feature = "history-sqlite")]

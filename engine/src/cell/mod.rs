@@ -69,6 +69,7 @@ impl Cell {
                 waiters: 0,
                 tick_waits: false,
                 off_by_hand: false,
+                decided_by_hand: false,
                 requires: None,
                 seq: 0,
                 recorded: 0,

@@ -55,7 +55,7 @@ impl Collector {
             };
             let mut guarded = cell.lock();
             let unsaved = guarded.take_unsaved(&cell.id, boundary);
-            let row = (guarded.machine.generation(), guarded.off_by_hand);
+            let row = (guarded.machine.generations_counted(), guarded.off_by_hand);
             drop(guarded);
             if unsaved.has_more {
                 self.again.push(index);
@@ -73,14 +73,16 @@ impl Collector {
         Some(batch)
     }
 
-    /// What was last written of each plugin beside its entries.
+    /// What is to stand in the file of each plugin beside its entries, of those of which something was written.
     pub(super) fn rows(&self, board: &Board) -> Vec<PluginRow> {
-        let rows = self.rows.iter().filter_map(|(index, row)| {
-            Some(PluginRow {
-                id: board.registry.at(*index)?.id.clone(),
-                generation: row.0,
-                off_by_hand: row.1,
-            })
+        let cells = self.rows.keys().filter_map(|at| board.registry.at(*at));
+        let rows = cells.map(|cell| {
+            let guarded = cell.lock();
+            PluginRow {
+                id: cell.id.clone(),
+                generation: guarded.machine.generations_counted(),
+                off_by_hand: guarded.off_by_hand,
+            }
         });
         rows.collect()
     }

@@ -12,6 +12,7 @@
 mod collect;
 mod disk;
 mod join;
+mod recall;
 mod sequence_mark;
 mod status;
 mod task;
@@ -32,6 +33,7 @@ use crate::state_dir::{StateDir, StateError};
 use crate::threading::Mutex;
 use crate::waiting::{self, Condvar};
 use disk::Reader;
+use recall::Recalled;
 use sequence_mark::SequenceMark;
 use writer::Writer;
 
@@ -62,6 +64,8 @@ pub(crate) struct Durable {
     changed: Condvar,
     /// What was remembered of plugins when the engine started, until they are known again.
     remembered: Mutex<HashMap<PluginId, PluginRow>>,
+    /// The plugins that are still to be switched off because of what could not be read before; `None` where everything was read at the start.
+    recalled: Mutex<Option<Vec<Recalled>>>,
     readers: Mutex<Vec<Reader>>,
 }
 
@@ -125,6 +129,7 @@ impl Durable {
                     .map(|row| (row.id.clone(), row))
                     .collect(),
             ),
+            recalled: Mutex::default(),
             readers: Mutex::default(),
         };
         durable.write_what_is_new(board);
@@ -137,8 +142,7 @@ impl Durable {
         guarded.write_history();
         let mut remembered = self.remembered.lock();
         if let Some(row) = remembered.remove(&cell.id) {
-            // A plugin whose id becomes known just now has none yet.
-            let _ = guarded.machine.count_generations_from(row.generation);
+            guarded.machine.count_generations_from(row.generation);
             guarded.off_by_hand = row.off_by_hand;
             drop(remembered);
             cell.publish(&mut guarded);

@@ -37,7 +37,9 @@ pub(super) struct Writer {
     collector: Collector,
     /// What the file remembers of plugins from before.
     pub(super) remembered: Vec<PluginRow>,
-    /// What is to be remembered of plugins with the next batch: a file that was damaged took it along.
+    /// Whether the file was read since this engine was started. Until then nobody knows what it remembers.
+    was_read: bool,
+    /// What is to be remembered of plugins with the next batch: a file that was damaged took it along, or it could not be read before.
     missing: Vec<PluginRow>,
     /// The start of this engine.
     started: Option<Started>,
@@ -62,6 +64,7 @@ impl Writer {
             kept,
             collector: Collector::new(0),
             remembered: Vec::new(),
+            was_read: false,
             missing: Vec::new(),
             started: None,
             last_before: 0,
@@ -108,24 +111,34 @@ impl Writer {
         let (store, found) = opened?;
         self.last_before = found.last_seq;
         self.remembered = found.plugins;
+        self.was_read = true;
         self.store = Some(store);
         Ok(())
     }
 
-    /// [`Writer::reopen`] in mid-life: what the file has lost of plugins is to be written again.
+    /// [`Writer::reopen`] in mid-life: what the file remembers of plugins holds from now on if it could not be read before, and what it has
+    /// lost is to be written again.
     fn reopen_for(&mut self, durable: &Durable, board: &Board) -> Result<(), StoreError> {
+        let is_first = !self.was_read;
         self.reopen()?;
-        let not_loaded_yet = durable.remembered.lock();
+        let found = std::mem::take(&mut self.remembered);
+        if is_first {
+            durable.recall(&found, board);
+        }
         let mut rows = self.collector.rows(board);
-        rows.extend(not_loaded_yet.values().cloned());
-        let found: HashMap<_, _> = self.remembered.iter().map(|row| (&row.id, row)).collect();
-        rows.retain(|row| found.get(&row.id) != Some(&row));
+        rows.extend(durable.remembered.lock().values().cloned());
+        if !is_first {
+            let found: HashMap<_, _> = found.iter().map(|row| (&row.id, row)).collect();
+            rows.retain(|row| found.get(&row.id) != Some(&row));
+        }
+        // Else all of them, after what is held: that was taken before it was known what was remembered.
         self.missing = rows;
         Ok(())
     }
 
     /// Sets numbers apart, takes what is new unless something is held already, and writes it. The problem, if there is one.
     fn round(&mut self, durable: &Durable, board: &Board) -> Option<String> {
+        durable.settle_recalled(board);
         let last = board.ledger.next_seq.load(Ordering::SeqCst);
         let mut problem = self.mark.keep_ahead_of(last).err().map(|error| {
             format!("cannot set numbers apart, so some may be used again after a crash: {error}")

@@ -124,6 +124,8 @@ bugs! {
     SwitchedOffForgotten breaks ["L11"],
     /// Generations are counted from the beginning after a restart.
     GenerationsBeginAnew breaks ["S6", "S1"],
+    /// What could not be read at the start is not looked at when it can be.
+    ReadTooLate breaks ["L11", "S6"],
     /// The mark of the numbers that are set apart is not written.
     MarkLost breaks ["S6"],
 }
@@ -141,6 +143,7 @@ impl Planted {
             | Self::ForgetLost
             | Self::SwitchedOffForgotten
             | Self::GenerationsBeginAnew
+            | Self::ReadTooLate
             | Self::MarkLost => world.machine.planted.set(Some(self)),
             Self::WallClockSchedules
             | Self::Resurrected

@@ -124,6 +124,8 @@ pub fn steps_of(seed: u64) -> Vec<Step> {
     let mut chance = Chance::new(seed, &[18]);
     if chance.percent(ON_DISK_PERCENT) {
         steps = on_disk(&mut chance, &there, steps);
+        let mut chance = Chance::new(seed, &[19]);
+        steps = unreadable_at_start(&mut chance, steps);
     }
     steps
 }
@@ -160,6 +162,19 @@ fn on_disk(chance: &mut Chance, there: &[usize], steps: Vec<Step>) -> Vec<Step> 
             more.push(Step::Pass(chance.time(ms(1), s(1))));
             more.push(Step::Kill);
         }
+    }
+    more
+}
+
+/// The same steps with a disk that now and then cannot be read when the next process begins, and can be some time later.
+fn unreadable_at_start(chance: &mut Chance, steps: Vec<Step>) -> Vec<Step> {
+    let mut more = Vec::with_capacity(steps.len() + KILLS_MAX);
+    for step in steps {
+        if step == Step::Kill && chance.percent(25) {
+            let time = chance.time(Duration::from_millis(10), Duration::from_secs(10));
+            more.push(Step::Disk(Trouble::Broken, time));
+        }
+        more.push(step);
     }
     more
 }

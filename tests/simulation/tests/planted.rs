@@ -101,5 +101,6 @@ found! {
     a_forget_that_is_lost_is_found: ForgetLost,
     a_switching_off_that_is_not_remembered_is_found: SwitchedOffForgotten,
     generations_that_begin_anew_are_found: GenerationsBeginAnew,
+    a_history_of_which_nothing_holds_that_was_read_late_is_found: ReadTooLate,
     a_mark_that_is_lost_is_found: MarkLost,
 }

@@ -57,6 +57,8 @@ pub struct Machine {
     /// From the second limit on what a good update does not touch.
     faults: Faults,
     orphans: Vec<CallId>,
+    /// The largest generation that is known of the time before the engine was started.
+    counted_before: u32,
     unsaid: health::Unsaid,
     health: HealthRecord,
 }
@@ -108,6 +110,7 @@ impl Machine {
             limits,
             faults: Faults::default(),
             orphans: Vec::new(),
+            counted_before: 0,
             unsaid: health::Unsaid::default(),
             health: HealthRecord::new(HealthPolicy::default()),
         }
@@ -169,16 +172,23 @@ impl Machine {
         self.generation
     }
 
-    /// The next load is the generation after this one: what was counted before the engine was started goes on.
-    ///
-    /// # Errors
-    /// A generation has been counted already; nothing changed.
-    pub fn count_generations_from(&mut self, generation: u32) -> Result<(), RejectReason> {
-        if self.state != PluginState::Unloaded || self.generation != 0 {
-            return Err(RejectReason::Illegal(self.state));
+    /// What was counted before the engine was started goes on: the next generation is the one after this, unless more have been counted since.
+    /// A generation that is loaded already, because this could not be known before, keeps its number.
+    pub fn count_generations_from(&mut self, generation: u32) {
+        self.counted_before = self.counted_before.max(generation);
+        if self.generation == 0 {
+            self.generation = self.counted_before;
         }
-        self.generation = generation;
-        Ok(())
+    }
+
+    /// The largest generation that has been counted: the next one comes after it.
+    #[must_use]
+    pub fn generations_counted(&self) -> u32 {
+        self.generation.max(self.counted_before)
+    }
+
+    fn begin_generation(&mut self) {
+        self.generation = self.generations_counted().saturating_add(1);
     }
 
     /// The call that is in flight.

@@ -99,7 +99,7 @@ impl Machine {
 
     pub(super) fn map(&mut self, wall: WallTime) -> Result<Step, RejectReason> {
         let step = self.go(wall, Cause::Mapped, None, None)?;
-        self.generation = self.generation.saturating_add(1);
+        self.begin_generation();
         self.faults.clear();
         self.health.forget();
         self.poisoned = false;

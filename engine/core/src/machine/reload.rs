@@ -33,7 +33,7 @@ impl Machine {
         let runs = self.state == PluginState::Enabled;
         let error = note.map(|report| Arc::new(Fault::new(&report, wall, None, true, 1)));
         let step = self.go(wall, cause, error, None)?;
-        self.generation = self.generation.saturating_add(1);
+        self.begin_generation();
         self.faults.clear();
         // What was in a row was of the generation before, and so was the cool-down.
         self.end_cool_down();

@@ -2,10 +2,11 @@
 //! has to know of the one before is known to it, whatever became of that.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use plugin_engine::simulation::disk::HistoryEntry;
 use plugin_engine::simulation::last_number;
-use plugin_engine::{Command, Engine, HistoryFilter, PluginId, PluginState, Transition};
+use plugin_engine::{Cause, Command, Engine, HistoryFilter, PluginId, PluginState, Transition};
 
 use super::{Checked, Seen, Violation, number};
 use crate::policy::id_of;
@@ -25,8 +26,15 @@ pub(crate) struct Durable {
     used: u64,
     /// The number of the start of this engine.
     started: u64,
-    /// Whether it could read what is on the disk.
+    /// Whether it could read what is on the disk when it was started.
     knows: bool,
+    /// How much was written when it was started, and since when it has written something: it has read what is there then.
+    batches_before: usize,
+    reads_since: Option<Duration>,
+    /// Since when plugins are in no call, as far as that was looked at.
+    free_since: BTreeMap<usize, Duration>,
+    /// The generations that the disk knew of then.
+    stored_generations: Generations,
     batches: usize,
     /// The last number on the disk.
     stored: u64,
@@ -40,6 +48,9 @@ pub(crate) struct Durable {
     /// Those of which the disk said so when this engine was started.
     stays_off: Vec<usize>,
 }
+
+/// Within what time something holds that was read late: a round of the writer, and one more where a call was in the way.
+const RECALLED_WITHIN: Duration = Duration::from_millis(500);
 
 fn violation(promise: &str, what: String) -> Checked {
     Err(Violation::new(promise, what))
@@ -67,9 +78,13 @@ impl Durable {
         self.asks = 0;
         // An engine that cannot read what is there begins without.
         self.knows = world.can_open();
-        let (knows, stored) = (self.knows, self.stored);
+        self.batches_before = self.batches;
+        self.reads_since = None;
+        self.free_since.clear();
+        let stored = self.stored;
         self.happened.retain(|seq, _| *seq <= stored);
-        self.off.retain(|_, known| knows && *known <= stored);
+        self.stored_generations = self.on_disk();
+        self.off.retain(|_, known| *known <= stored);
         self.stays_off = self.off.keys().copied().collect();
         self.forgotten
             .iter()
@@ -78,10 +93,28 @@ impl Durable {
 
     /// What the engine that is started next may take the generations to be.
     pub(super) fn generations(&self) -> Generations {
+        match self.knows {
+            true => self.on_disk(),
+            false => {
+                let last = self.generations.iter();
+                last.map(|(plugin, last)| (*plugin, (0, *last))).collect()
+            }
+        }
+    }
+
+    /// What it may come to know of them when it can read what it could not.
+    pub(super) fn recallable(&self) -> Generations {
+        match self.knows {
+            true => Generations::new(),
+            false => self.on_disk(),
+        }
+    }
+
+    fn on_disk(&self) -> Generations {
         let last = self.generations.iter();
         let mut generations: Generations =
             last.map(|(plugin, last)| (*plugin, (0, *last))).collect();
-        for transition in self.happened.values().filter(|_| self.knows) {
+        for transition in self.happened.values() {
             let plugin = number(&transition.id);
             let forgotten = self.forgotten.get(&plugin);
             if forgotten.is_none_or(|(_, last)| transition.seq > *last) {
@@ -98,7 +131,10 @@ impl Durable {
             let plugin = number(&transition.id);
             let last = self.generations.entry(plugin).or_default();
             *last = transition.generation.max(*last);
-            if transition.to == PluginState::Enabled && self.stays_off.contains(&plugin) {
+            // A call may have been under way when that became known.
+            let comes_up = transition.to == PluginState::Enabled
+                && !matches!(transition.from, PluginState::Running | PluginState::Enabled);
+            if comes_up && self.stays_off.contains(&plugin) && self.knows_by(seen.now) {
                 return violation(
                     "L11",
                     format!("{transition}, and a person had switched it off before the restart"),
@@ -106,8 +142,82 @@ impl Durable {
             }
         }
         self.check_disk(seen)?;
+        for transition in seen.transitions {
+            self.check_generation(transition, seen.now)?;
+        }
+        self.check_recalled(seen)?;
         self.follow_answers(seen)?;
         self.used = last_number(seen.engine);
+        Ok(())
+    }
+
+    /// Whether the engine has known for a while what was on the disk.
+    fn knows_by(&self, now: Duration) -> bool {
+        self.knows
+            || self
+                .reads_since
+                .is_some_and(|since| now > since + RECALLED_WITHIN)
+    }
+
+    /// A load is a generation above those that are known of.
+    fn check_generation(&self, transition: &Transition, now: Duration) -> Checked {
+        let plugin = number(&transition.id);
+        let known = self.stored_generations.get(&plugin);
+        let Some((last, _)) = known.filter(|_| self.knows_by(now)) else {
+            return Ok(());
+        };
+        if matches!(transition.cause, Cause::Mapped | Cause::Reloaded)
+            && transition.generation <= *last
+        {
+            return violation(
+                "S6",
+                format!(
+                    "{transition} is generation {}, and {last} were counted before",
+                    transition.generation
+                ),
+            );
+        }
+        Ok(())
+    }
+
+    /// What it could not read at the start holds once it can.
+    fn check_recalled(&mut self, seen: &Seen<'_>) -> Checked {
+        if self.knows {
+            return Ok(());
+        }
+        if self.batches > self.batches_before {
+            self.reads_since.get_or_insert(seen.now);
+        }
+        if !self.knows_by(seen.now) || seen.is_stopping {
+            return Ok(());
+        }
+        for snapshot in seen.snapshots {
+            let is_called = snapshot
+                .in_flight
+                .as_ref()
+                .is_some_and(|call| !call.abandoned);
+            let is_off = matches!(
+                snapshot.state,
+                PluginState::Disabled | PluginState::Unloaded
+            );
+            let plugin = number(snapshot.id());
+            let free_since = self.free_since.entry(plugin).or_insert(seen.now);
+            if is_called {
+                // It is switched off in the next round after that.
+                *free_since = seen.now;
+            }
+            let is_late = seen.now > *free_since + RECALLED_WITHIN;
+            if self.stays_off.contains(&plugin) && !is_off && is_late && !seen.is_asked(plugin) {
+                return violation(
+                    "L11",
+                    format!(
+                        "{} is {}, and a person had switched it off before the restart, which is known by now",
+                        snapshot.id(),
+                        snapshot.state
+                    ),
+                );
+            }
+        }
         Ok(())
     }
 

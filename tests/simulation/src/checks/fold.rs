@@ -25,12 +25,16 @@ struct Folded {
     display_is_newer: bool,
     /// Between what the generation may be, until the first load after a restart shows it.
     before: Option<(u32, u32)>,
+    /// The same where the engine may come to know it later, until a load shows that it has.
+    recalled: Option<(u32, u32)>,
 }
 
 #[derive(Default)]
 pub(super) struct Fold {
     /// What the engine may know of generations from the one before.
     pub(super) before: Generations,
+    /// What it may come to know later.
+    pub(super) recalled: Generations,
     plugins: BTreeMap<usize, Folded>,
     /// The deadlines of the displays that have not returned, by instance and number of the call.
     displays: BTreeMap<(u64, u64), Duration>,
@@ -50,8 +54,10 @@ impl Fold {
 
     fn of(&mut self, plugin: usize) -> &mut Folded {
         let before = self.before.get(&plugin).copied();
+        let recalled = self.recalled.get(&plugin).copied();
         self.plugins.entry(plugin).or_insert_with(|| Folded {
             before,
+            recalled,
             ..Folded::default()
         })
     }
@@ -108,6 +114,12 @@ impl Folded {
                             ),
                         ));
                     }
+                    self.generation = transition.generation - 1;
+                }
+                if transition.generation != self.generation + 1
+                    && let Some((low, high)) = self.recalled.take()
+                    && (low + 1..=high + 1).contains(&transition.generation)
+                {
                     self.generation = transition.generation - 1;
                 }
                 self.generation += 1;

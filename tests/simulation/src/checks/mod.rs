@@ -170,6 +170,7 @@ impl Checks {
         let mut checks = Self::new(engine);
         checks.seq = simulation::last_number(engine);
         checks.fold.before = durable.generations();
+        checks.fold.recalled = durable.recallable();
         checks.durable = Some(durable);
         Ok(checks)
     }
