@@ -5,9 +5,16 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
-use memmap2::{Mmap, MmapOptions};
+use parking_lot::Mutex;
+use rustix::buffer::spare_capacity;
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
+
+/// The largest room that is kept for the bytes of the next file.
+const ROOM_MAX: usize = 4 << 20;
+
+/// Room for the bytes of the next file. To have the system hand out pages anew for each file takes longer than to read it into them.
+static ROOM: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 /// Bytes in memory that neither this process nor another can change, grow or cut.
 ///
@@ -17,8 +24,8 @@ use rustix::io::Errno;
 pub(crate) struct SealedFile {
     descriptor: OwnedFd,
     len: u64,
-    /// The bytes; `None` where there are none, and after they were let go.
-    bytes: Option<Mmap>,
+    /// The bytes, read out of the sealed copy; none after they were let go.
+    bytes: Vec<u8>,
 }
 
 /// Why there is no sealed copy.
@@ -28,6 +35,12 @@ pub(crate) enum SealError {
     TooLarge,
     /// The copy could not be made.
     Copy(io::Error),
+}
+
+impl From<io::Error> for SealError {
+    fn from(error: io::Error) -> Self {
+        Self::Copy(error)
+    }
 }
 
 impl From<Errno> for SealError {
@@ -46,10 +59,7 @@ impl SealedFile {
             &descriptor,
             SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
         )?;
-        let bytes = match len {
-            0 => None,
-            _ => Some(map(&descriptor).map_err(SealError::Copy)?),
-        };
+        let bytes = read(&descriptor, len)?;
         Ok(Self {
             descriptor,
             len,
@@ -59,25 +69,27 @@ impl SealedFile {
 
     /// The bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
-        self.bytes.as_deref().unwrap_or_default()
+        &self.bytes
     }
 
-    /// The bytes, also after they were let go: mapped for as long as `look` takes.
+    /// The bytes, also after they were let go: read again for as long as `look` takes.
     pub(crate) fn with_bytes<R>(&self, look: impl FnOnce(&[u8]) -> R) -> io::Result<R> {
-        if self.len == 0 || self.bytes.is_some() {
-            return Ok(look(self.bytes()));
+        if !self.bytes.is_empty() {
+            return Ok(look(&self.bytes));
         }
-        let mapped = map(&self.descriptor)?;
-        Ok(look(&mapped))
+        let bytes = read(&self.descriptor, self.len)?;
+        let looked = look(&bytes);
+        give_back(bytes);
+        Ok(looked)
     }
 
     pub(crate) fn len(&self) -> u64 {
         self.len
     }
 
-    /// Unmaps the bytes, of which the system's loader makes a mapping of its own.
+    /// Lets go of the bytes, of which the system's loader makes a mapping of its own.
     pub(crate) fn let_go_of_bytes(&mut self) {
-        self.bytes = None;
+        give_back(std::mem::take(&mut self.bytes));
     }
 
     /// A path under which the system's loader finds the bytes.
@@ -86,10 +98,37 @@ impl SealedFile {
     }
 }
 
-/// Maps a sealed copy.
-fn map(sealed: &OwnedFd) -> io::Result<Mmap> {
-    // SAFETY: it was sealed before, so nobody can change or cut what is mapped, for as long as it exists.
-    unsafe { MmapOptions::new().populate().map(sealed) }
+impl Drop for SealedFile {
+    fn drop(&mut self) {
+        self.let_go_of_bytes();
+    }
+}
+
+/// Reads all of a sealed copy, which nobody can change or cut any more.
+fn read(sealed: &OwnedFd, len: u64) -> io::Result<Vec<u8>> {
+    let len_wanted = usize::try_from(len).unwrap_or(usize::MAX);
+    let mut bytes = std::mem::take(&mut *ROOM.lock());
+    bytes.clear();
+    bytes
+        .try_reserve_exact(len_wanted)
+        .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    while bytes.len() < len_wanted {
+        let at = bytes.len() as u64;
+        match rustix::io::pread(sealed, spare_capacity(&mut bytes), at) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(bytes)
+}
+
+/// Keeps the room for the next file, unless it is large or there is room already.
+fn give_back(bytes: Vec<u8>) {
+    let mut room = ROOM.lock();
+    if (room.capacity()..=ROOM_MAX).contains(&bytes.capacity()) {
+        *room = bytes;
+    }
 }
 
 /// Copies to the end of the file, wherever that is by then, and returns how many bytes that were. A file that grows meanwhile is not copied
