@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "what benchmarks share, of which each uses a part")]
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -47,75 +48,141 @@ pub(crate) struct Fleet {
 const INTERVAL: Duration = Duration::from_millis(1);
 /// So long that every update is.
 const LONG_INTERVAL: Duration = Duration::from_secs(1);
+/// More plugin files than any of these has.
+const LIBRARIES_MAX: usize = 4_096;
+/// How many updates there are before anything is measured: history rings grow to their full length, or until their budget is used up, and growing
+/// is no part of an update.
+const UPDATES_BEFORE: usize = 6_000_000;
+
+/// What a fleet is, beside how many are due.
+#[derive(Clone, Copy)]
+pub(crate) struct Made<'a> {
+    /// The file that all plugins are of.
+    pub(crate) file: &'a str,
+    /// What is said of those that are due, beside their interval.
+    pub(crate) keys: &'a str,
+    pub(crate) interval: Duration,
+    /// How many plugins there are that are not due for a year.
+    pub(crate) idle: usize,
+    /// Whether there is a record of calls that outlives the process.
+    pub(crate) recorded: bool,
+    /// As many as the machine has processors if nothing is said.
+    pub(crate) workers: Option<usize>,
+    pub(crate) updates_before: usize,
+}
+
+impl Default for Made<'_> {
+    fn default() -> Self {
+        Self {
+            file: "noop",
+            keys: "",
+            interval: INTERVAL,
+            idle: 0,
+            recorded: false,
+            workers: None,
+            updates_before: UPDATES_BEFORE,
+        }
+    }
+}
 
 impl Fleet {
     /// `due` plugins of one file.
     pub(crate) fn due(due: usize) -> Self {
-        Self::due_beside_idle(due, 0)
+        Self::made(due, Made::default())
     }
 
     /// The same, with as many workers as are said, instead of one for each processor.
     pub(crate) fn due_with_workers(due: usize, workers: usize) -> Self {
-        Self::new(due, 0, INTERVAL, false, Some(workers))
+        let workers = Some(workers);
+        let made = Made::default();
+        Self::made(due, Made { workers, ..made })
     }
 
     /// The same, with each update measured with care.
     pub(crate) fn due_and_measured(due: usize) -> Self {
-        Self::new(due, 0, LONG_INTERVAL, false, None)
+        let interval = LONG_INTERVAL;
+        let made = Made::default();
+        Self::made(due, Made { interval, ..made })
     }
 
     /// The same as the first beside plugins that are not due for a year.
     pub(crate) fn due_beside_idle(due: usize, idle: usize) -> Self {
-        Self::new(due, idle, INTERVAL, false, None)
+        let made = Made::default();
+        Self::made(due, Made { idle, ..made })
     }
 
     /// [`Fleet::due`], with a record of calls that outlives the process.
     pub(crate) fn recorded(due: usize) -> Self {
-        Self::new(due, 0, INTERVAL, true, None)
+        let recorded = true;
+        let made = Made::default();
+        Self::made(due, Made { recorded, ..made })
     }
 
-    fn new(
-        due: usize,
-        idle: usize,
-        interval: Duration,
-        recorded: bool,
-        workers: Option<usize>,
-    ) -> Self {
+    /// `due` plugins of one file, which are otherwise as is said.
+    pub(crate) fn made(due: usize, made: Made<'_>) -> Self {
         let dir = TempDir::new().expect("a directory can be made");
         let ids = |from, to| (from..to).map(|n| format!("p{n}"));
-        let keys = format!("interval = \"{}ms\"", interval.as_millis());
-        let config = site::entries("noop", ids(0, due), &keys)
-            + &site::entries("noop", ids(due, due + idle), "interval = \"365days\"");
+        let keys = format!(
+            "interval = \"{}ms\"\n{}",
+            made.interval.as_millis(),
+            made.keys
+        );
+        let idle = ids(due, due + made.idle);
+        let config = site::entries(made.file, ids(0, due), &keys)
+            + &site::entries(made.file, idle, "interval = \"365days\"");
+        Self::over(dir, &[made.file], &config, due, made)
+    }
+
+    /// One plugin of each plugin file in a directory, all of which are due.
+    pub(crate) fn of_files(dir: TempDir, files: &[PathBuf]) -> Self {
+        let made = Made::default();
+        let keys = format!("interval = \"{}ms\"", made.interval.as_millis());
+        let names = files.iter().filter_map(|file| file.file_stem()?.to_str());
+        let entries = names.map(|name| site::entries(name, [name.to_owned()], &keys));
+        let config: String = entries.collect();
+        Self::over(dir, &[], &config, files.len(), made)
+    }
+
+    fn over(dir: TempDir, files: &[&str], config: &str, due: usize, made: Made<'_>) -> Self {
         let clock = SkippingClock::default();
-        let mut builder = site::over(dir.path(), &["noop"], &config).clock(clock.clone());
-        if recorded {
+        let mut builder = site::over(dir.path(), files, config)
+            .libraries_max(LIBRARIES_MAX)
+            .clock(clock.clone());
+        if made.recorded {
             builder = builder.state_dir(dir.path().join("state"));
         }
-        if let Some(workers) = workers {
+        if let Some(workers) = made.workers {
             builder = builder.workers(workers);
         }
-        let engine = site::loaded(builder);
         let fleet = Self {
             due,
             // About the same number of updates in each round.
             cycles: (10_000 / due).clamp(1, 500),
-            interval,
-            engine,
+            interval: made.interval,
+            engine: site::loaded(builder),
             clock,
             _dir: dir,
         };
-        assert_eq!(fleet.engine.run_cycle().completed, due + idle);
-        // History rings grow first, to their full length or until their budget is used up: growing is no part of an update.
-        for _ in 0..(6_000_000 / due).min(600) {
+        assert_eq!(fleet.engine.run_cycle().completed, due + made.idle);
+        for _ in 0..(made.updates_before / due).min(600) {
             fleet.cycle();
         }
         fleet
     }
 
-    fn cycle(&self) {
+    /// Has everything come due.
+    pub(crate) fn skip(&self) {
         self.clock
             .skipped_ns
             .fetch_add(self.interval.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
+    fn cycle(&self) {
+        self.skip();
         let report = self.engine.run_cycle();
         assert_eq!(report.completed, self.due);
     }

@@ -4,13 +4,14 @@
 //! `cargo bench --package plugin-engine-bench --bench operation` runs all, for a minute and a half on a machine that has nothing else to do; a word
 //! after `--` runs those whose name has it.
 
+mod process;
 mod rounds;
 mod site;
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use plugin_engine::{Cause, Engine, HistoryFilter, PluginId};
+use process::{cpu_ns, resident};
 use rounds::{Contestant, Table, micros_at};
 use tempfile::TempDir;
 
@@ -258,26 +259,6 @@ fn memory() {
         "{each:>8}  bytes for each of {IN_MEMORY} plugins that are not called   at most 1,024"
     );
     drop((few, many));
-}
-
-/// The time that all threads of this process have computed, in nanoseconds.
-fn cpu_ns() -> u64 {
-    let tasks = std::fs::read_dir("/proc/self/task").expect("the system tells");
-    tasks
-        .flatten()
-        .filter_map(|task| first_number(&task.path().join("schedstat"), 0))
-        .sum()
-}
-
-/// The memory that this process has, in bytes.
-fn resident() -> u64 {
-    const PAGE: u64 = 4_096;
-    first_number(Path::new("/proc/self/statm"), 1).expect("the system tells") * PAGE
-}
-
-fn first_number(file: &Path, at: usize) -> Option<u64> {
-    let text = std::fs::read_to_string(file).ok()?;
-    text.split_whitespace().nth(at)?.parse().ok()
 }
 
 fn print(name: &str, mut nanos: Vec<u64>, budget: &str) {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{self, SyncSender};
 use std::time::{Duration, Instant};
@@ -158,20 +158,28 @@ impl RawPlugin {
     }
 }
 
-/// Instances of one file, each with records of its own.
+/// Instances, each with records of its own.
 pub(crate) struct RawFleet {
     plugins: Vec<(RawPlugin, Records)>,
 }
 
 impl RawFleet {
     pub(crate) fn new(raw: &RawPlugin, count: usize) -> Self {
-        let plugins = (0..count).map(|_| (raw.another(), Records::default()));
+        Self::of((0..count).map(|_| raw.another()))
+    }
+
+    /// One instance of each of these files.
+    pub(crate) fn of_files(files: &[PathBuf]) -> Self {
+        Self::of(files.iter().map(|file| RawPlugin::load_file(file)))
+    }
+
+    fn of(plugins: impl Iterator<Item = RawPlugin>) -> Self {
         let fleet = Self {
-            plugins: plugins.collect(),
+            plugins: plugins.map(|raw| (raw, Records::default())).collect(),
         };
         // Rings grow to their full length first, as those of the engine do.
         for _ in 0..RING_LEN {
-            fleet.update(0..count);
+            fleet.update(0..fleet.plugins.len());
         }
         fleet
     }

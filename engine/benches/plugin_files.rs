@@ -1,5 +1,7 @@
 //! Plugin files of which no two are the same, and the bare load of one.
 
+#![allow(dead_code, reason = "what benchmarks share, of which each uses a part")]
+
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -43,6 +45,11 @@ impl Files {
             paths: paths.collect(),
             next: Cell::new(0),
         }
+    }
+
+    /// All of them.
+    pub(crate) fn paths(&self) -> &[PathBuf] {
+        &self.paths
     }
 
     pub(crate) fn next(&self) -> &Path {

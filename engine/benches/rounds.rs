@@ -57,18 +57,23 @@ impl Table {
                 }
             }
         }
-        for (contestant, mut samples) in contestants.iter().zip(samples) {
-            if samples.is_empty() {
-                continue;
-            }
-            samples.sort_by(f64::total_cmp);
-            let figures = [
-                samples[0],
-                samples[samples.len() / 2],
-                samples[samples.len() - 1],
-            ];
-            self.rows.push((contestant.name.clone(), figures));
+        for (contestant, samples) in contestants.iter().zip(samples) {
+            self.add(&contestant.name, samples);
         }
+    }
+
+    /// Adds what was measured elsewhere, in nanoseconds per operation.
+    pub(crate) fn add(&mut self, name: &str, mut samples: Vec<f64>) {
+        if samples.is_empty() {
+            return;
+        }
+        samples.sort_by(f64::total_cmp);
+        let figures = [
+            samples[0],
+            samples[samples.len() / 2],
+            samples[samples.len() - 1],
+        ];
+        self.rows.push((name.to_owned(), figures));
     }
 
     /// What was measured, by name: least, median and most nanoseconds per operation.
