@@ -26,6 +26,7 @@
 
 #![warn(missing_debug_implementations)]
 
+mod ahead;
 mod append_list;
 mod applied;
 mod backtrace;

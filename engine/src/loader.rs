@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use plugin_engine_core::PluginId;
 use plugin_engine_crash_marks::Role;
 
+use crate::ahead::Verified;
 use crate::clock::Clock;
 use crate::crashes::Crashes;
 use crate::discover::Candidate;
@@ -79,6 +80,8 @@ impl Drop for LoaderThread {
 }
 
 struct Request {
+    /// What the checks have said, if they were made already.
+    verified: Option<Verified>,
     before_map: BeforeMap,
     libraries: Arc<Libraries>,
     listener: Weak<dyn Listener>,
@@ -116,17 +119,23 @@ impl Loader {
 }
 
 impl Loader {
+    /// How long a file is waited for, in real time.
+    pub(crate) fn limit(&self) -> Duration {
+        self.limit
+    }
+
     /// Whether code of an earlier file that runs at load has not returned, so that no other file can be loaded.
     pub(crate) fn is_stuck(&self) -> bool {
         self.stuck.lock().is_some()
     }
 }
 
-/// Verifies and maps a file, on the loader's thread, within its limit of real time.
+/// Verifies a file if that was not done already, and maps it, on the loader's thread, within its limit of real time.
 pub(crate) fn load(
     loader: &Loader,
     candidate: &Candidate,
     rules: &Arc<Rules>,
+    verified: Option<Verified>,
     before_map: BeforeMap,
 ) -> Answer {
     #[cfg(feature = "simulation")]
@@ -161,6 +170,7 @@ pub(crate) fn load(
     let turn = loader.libraries.begin_load(&candidate.path, loader.limit)?;
     let (answer, answers) = sync_channel(1);
     let request = Request {
+        verified,
         before_map,
         libraries: Arc::clone(&loader.libraries),
         listener: Weak::clone(&loader.listener),
@@ -261,6 +271,7 @@ fn run(
 
 fn serve(request: Request, stuck: &Mutex<Option<PathBuf>>, ran: &Ran) {
     let Request {
+        verified,
         before_map,
         libraries,
         listener,
@@ -271,12 +282,7 @@ fn serve(request: Request, stuck: &Mutex<Option<PathBuf>>, ran: &Ran) {
         answer,
     } = request;
     let result = caught(&candidate.path, || {
-        let artifact = verify::verify(&candidate, &rules).map_err(|Refused { id, error }| {
-            let path = candidate.path.clone();
-            let source = error;
-            let error = Box::new(LoadError::Verify { path, source });
-            Refusal { id, error }
-        })?;
+        let artifact = verified.unwrap_or_else(|| check(&candidate, &rules))?;
         let id = Some(artifact.manifest.id.clone());
         let loaded = before_map(&artifact)
             .and_then(|number| library::load(&libraries, &listener, &clock, ran, artifact, number));
@@ -291,9 +297,23 @@ fn serve(request: Request, stuck: &Mutex<Option<PathBuf>>, ran: &Ran) {
     *stuck.lock() = None;
 }
 
+/// Makes the checks of a file, and runs none of its code, on any thread.
+pub(crate) fn verify(candidate: &Candidate, rules: &Rules) -> Verified {
+    caught(&candidate.path, || check(candidate, rules))
+}
+
+fn check(candidate: &Candidate, rules: &Rules) -> Verified {
+    verify::verify(candidate, rules).map_err(|Refused { id, error }| {
+        let path = candidate.path.clone();
+        let source = error;
+        let error = Box::new(LoadError::Verify { path, source });
+        Refusal { id, error }
+    })
+}
+
 /// Loads with a panic as a refusal: one in the embedder's subscriber, which hears of loads on this thread, must not end loading for
 /// good.
-fn caught(path: &Path, load: impl FnOnce() -> Answer) -> Answer {
+fn caught<T>(path: &Path, load: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
     catch_unwind(AssertUnwindSafe(load)).unwrap_or_else(|_| {
         Err(Refusal::from(LoadError::Thread {
             path: path.to_owned(),
@@ -308,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_panic_while_a_file_is_loaded_is_a_refusal_of_that_file() {
-        let answer = caught(Path::new("a.so"), || panic!("in a subscriber"));
+        let answer: Answer = caught(Path::new("a.so"), || panic!("in a subscriber"));
         let error = answer.err().expect("nothing was loaded").error;
         assert!(error.to_string().starts_with("a.so: "), "{error}");
         assert!(error.to_string().contains("panic"), "{error}");

@@ -35,6 +35,11 @@ impl Steps {
         }
     }
 
+    /// What was done since the last end belongs to no step: it was waited for the turn of the file.
+    pub(crate) fn go_on(&mut self) {
+        self.last = Instant::now();
+    }
+
     /// What was done since the last end belongs to this step.
     pub(crate) fn end(&mut self, step: Step) {
         let now = Instant::now();

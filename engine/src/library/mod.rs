@@ -163,6 +163,7 @@ pub(crate) fn load(
         stays_mapped,
         mut steps,
     } = artifact;
+    steps.go_on();
     sealed.let_go_of_bytes();
     let number = libraries.next_number();
     ran.add(number);

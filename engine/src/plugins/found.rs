@@ -9,7 +9,7 @@ use super::outcome::LoadOutcome;
 use super::plan::{Planned, name_unknown_ids, plan};
 use super::start::{Claim, await_start};
 use super::{
-    FromFile, check_running, complete, load_file_of_plan, read_engine_config,
+    Checks, FromFile, check_running, complete, load_file_of_plan, read_engine_config,
     remember_misconfigured, rules,
 };
 use crate::cell::{Cell, UnloadedFile};
@@ -43,12 +43,13 @@ pub(crate) fn load_new(
     remember_misconfigured(engine, &meant, &HashMap::new(), &outcomes);
     outcomes.drain(..).for_each(&mut told);
     let mut starting = Vec::new();
+    let mut checks = Checks::begin(engine, rules, &plan, |_| true);
     let loaded: Result<(), Error> = plan.into_iter().try_for_each(|planned| {
         load_file_of_plan(
             engine,
             &planned,
             &FromFile::default(),
-            &rules,
+            &mut checks,
             Claim::Found,
             &mut outcomes,
             &mut starting,
@@ -56,6 +57,7 @@ pub(crate) fn load_new(
         outcomes.drain(..).for_each(&mut told);
         Ok(())
     });
+    drop(checks);
     complete(engine, &starting);
     loaded?;
     let budget = engine.options.startup_budget;

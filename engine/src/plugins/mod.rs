@@ -1,5 +1,6 @@
 //! From files to plugins: what a load of the directory does, file by file.
 
+mod checks;
 mod found;
 pub(crate) mod look;
 mod outcome;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use plugin_engine_core::{Event, FaultReport, PluginId, PluginState};
 
+use crate::ahead::Verified;
 use crate::cell::{Cell, Source};
 use crate::config::{self, Applies, ConfigError, EngineConfig, PluginConfig};
 use crate::discover::{self, Candidate};
@@ -35,6 +37,7 @@ pub(crate) use quarantine::enter_past_calls;
 pub(crate) use setup::{Setup, times};
 pub(crate) use start::fault_of;
 
+use checks::Checks;
 use found::stays_unloaded;
 use plan::{Planned, name_unknown_ids, plan, plan_file};
 use refusal::{event, refuse, refuse_file, refused, report};
@@ -66,6 +69,8 @@ pub(crate) fn load_all(
     let mut known = loaded_by_file(engine);
     remember_misconfigured(engine, &there, &known, &outcomes);
     look::note(engine, &seen, &outcomes);
+    // Of those that are loaded already nothing may be to be mapped.
+    let mut checks = Checks::begin(engine, rules, &plan, |path| !known.contains_key(path));
     let loaded: Result<(), Error> = plan.into_iter().try_for_each(|planned| {
         let path = &planned.candidate.path;
         let known = known.remove(path);
@@ -74,7 +79,7 @@ pub(crate) fn load_all(
             engine,
             &planned,
             &known.unwrap_or_default(),
-            &rules,
+            &mut checks,
             Claim::Found,
             &mut outcomes,
             &mut starting,
@@ -85,6 +90,7 @@ pub(crate) fn load_all(
         outcomes.drain(..).for_each(&mut told);
         Ok(())
     });
+    drop(checks);
     complete(engine, &starting);
     loaded?;
     if let Some(path) = &engine.options.config_file {
@@ -157,7 +163,7 @@ pub(crate) fn load_candidate(
         engine,
         &planned,
         &known.unwrap_or_default(),
-        &rules,
+        &mut Checks::in_turn(engine, rules),
         Claim::Named,
         &mut outcomes,
         &mut starting,
@@ -246,8 +252,19 @@ pub(crate) fn map(
     planned: &Planned,
     rules: &Arc<Rules>,
 ) -> Result<Arc<LoadedLibrary>, Refusal> {
+    map_verified(engine, planned, rules, None)
+}
+
+/// [`map`] for a file of which is known what its checks have said, if anything is.
+fn map_verified(
+    engine: &Arc<Shared>,
+    planned: &Planned,
+    rules: &Arc<Rules>,
+    verified: Option<Verified>,
+) -> Result<Arc<LoadedLibrary>, Refusal> {
     let before_map = quarantine::before_map(engine, planned);
-    let loaded = loader::load(&engine.loader, &planned.candidate, rules, before_map);
+    let candidate = &planned.candidate;
+    let loaded = loader::load(&engine.loader, candidate, rules, verified, before_map);
     let manifest_id = match &loaded {
         Ok(library) => Some(&library.manifest.id),
         Err(refusal) => refusal.id.as_ref(),
@@ -364,7 +381,7 @@ fn load_file_of_plan(
     engine: &Arc<Shared>,
     planned: &Planned,
     known: &FromFile,
-    rules: &Arc<Rules>,
+    checks: &mut Checks,
     claim: Claim,
     outcomes: &mut Vec<LoadOutcome>,
     starting: &mut Vec<Starting>,
@@ -384,7 +401,8 @@ fn load_file_of_plan(
             return Ok(());
         }
     }
-    match map(engine, planned, rules) {
+    let verified = checks.ahead.take(&planned.candidate);
+    match map_verified(engine, planned, &checks.rules, verified) {
         Ok(library) => {
             engine.refused.forget(path);
             for (id, config) in planned.plugins(&library.manifest.id, outcomes) {
