@@ -10,11 +10,14 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 
-/// The largest room that is kept for the bytes of the next file.
-const ROOM_MAX: usize = 4 << 20;
+/// The largest room that is kept for the bytes of a file.
+const ROOM_MAX: usize = 2 << 20;
 
-/// Room for the bytes of the next file. To have the system hand out pages anew for each file takes longer than to read it into them.
-static ROOM: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+/// For how many files room is kept.
+const ROOMS_MAX: usize = 4;
+
+/// Room for the bytes of the next files. To have the system hand out pages anew for each file takes longer than to read it into them.
+static ROOMS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 
 /// Bytes in memory that neither this process nor another can change, grow or cut.
 ///
@@ -107,7 +110,7 @@ impl Drop for SealedFile {
 /// Reads all of a sealed copy, which nobody can change or cut any more.
 fn read(sealed: &OwnedFd, len: u64) -> io::Result<Vec<u8>> {
     let len_wanted = usize::try_from(len).unwrap_or(usize::MAX);
-    let mut bytes = std::mem::take(&mut *ROOM.lock());
+    let mut bytes = ROOMS.lock().pop().unwrap_or_default();
     bytes.clear();
     bytes
         .try_reserve_exact(len_wanted)
@@ -123,11 +126,11 @@ fn read(sealed: &OwnedFd, len: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Keeps the room for the next file, unless it is large or there is room already.
+/// Keeps the room for the next file, unless it is large or there is enough already.
 fn give_back(bytes: Vec<u8>) {
-    let mut room = ROOM.lock();
-    if (room.capacity()..=ROOM_MAX).contains(&bytes.capacity()) {
-        *room = bytes;
+    let mut rooms = ROOMS.lock();
+    if rooms.len() < ROOMS_MAX && (1..=ROOM_MAX).contains(&bytes.capacity()) {
+        rooms.push(bytes);
     }
 }
 

@@ -156,7 +156,7 @@ pub(crate) fn load(
     libraries.check_room(&artifact.path)?;
     let VerifiedArtifact {
         path,
-        mut sealed,
+        sealed,
         manifest,
         fingerprint,
         sha256,
@@ -164,7 +164,6 @@ pub(crate) fn load(
         mut steps,
     } = artifact;
     steps.go_on();
-    sealed.let_go_of_bytes();
     let number = libraries.next_number();
     ran.add(number);
     let before = objects::added();

@@ -92,15 +92,19 @@ pub(crate) fn verify(candidate: &Candidate, rules: &Rules) -> Result<VerifiedArt
         tracing::warn!(target: "plugin_engine", %file, %check, "{text}");
     }
     match (sealed, fingerprint, manifest) {
-        (Some(sealed), Some(fingerprint), Some(manifest)) => Ok(VerifiedArtifact {
-            path: candidate.path.clone(),
-            sealed,
-            manifest,
-            fingerprint,
-            sha256,
-            stays_mapped,
-            steps,
-        }),
+        (Some(mut sealed), Some(fingerprint), Some(manifest)) => {
+            // All was looked at; the system's loader reads them for itself.
+            sealed.let_go_of_bytes();
+            Ok(VerifiedArtifact {
+                path: candidate.path.clone(),
+                sealed,
+                manifest,
+                fingerprint,
+                sha256,
+                stays_mapped,
+                steps,
+            })
+        }
         // An examination that refuses nothing has found all of them.
         _ => Err(Refused {
             id: None,
