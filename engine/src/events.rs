@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use plugin_engine_core::{PluginId, WallTime};
@@ -13,12 +13,15 @@ use tokio::sync::Notify;
 
 use crate::threading::{
     Mutex,
-    atomic::{AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
 use crate::waiting::Condvar;
 
 /// How many events wait for one subscriber, beside those it began with, before one leaves.
 const QUEUE_LEN_MAX: usize = 1_024;
+
+/// How many topics are kept for when they come again.
+const TOPICS_KEPT: usize = 64;
 
 /// Something that happened, for subscribers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,9 +84,15 @@ impl<'a> TopicName<'a> {
 /// All subscribers.
 #[derive(Default)]
 pub(crate) struct EventBus {
-    subscribers: Mutex<Vec<Weak<Queue>>>,
+    subscribers: Mutex<Subscribers>,
     count: AtomicUsize,
     seq: AtomicU64,
+}
+
+#[derive(Default)]
+struct Subscribers {
+    queues: Vec<Arc<Queue>>,
+    topics: Topics,
 }
 
 struct Queue {
@@ -91,6 +100,8 @@ struct Queue {
     state: Mutex<QueueState>,
     arrived: Condvar,
     arrived_async: Notify,
+    /// Whether nobody takes from it any more: who publishes next lets go of it.
+    is_dropped: AtomicBool,
 }
 
 #[derive(Default)]
@@ -100,6 +111,38 @@ struct QueueState {
     begun: usize,
     lost: u64,
     closed: bool,
+    /// Whether anybody has ever waited for it as a future: to wake whoever may costs as much as all else here.
+    is_awaited: bool,
+}
+
+/// The topics that were last published under, so that one that comes again and again is neither put together nor allocated anew. Which place a topic
+/// has follows from its ends; two that share one take turns.
+struct Topics([Option<Arc<str>>; TOPICS_KEPT]);
+
+impl Default for Topics {
+    fn default() -> Self {
+        Self([const { None }; TOPICS_KEPT])
+    }
+}
+
+impl Topics {
+    /// The topic `plugin.<id>.<name>`.
+    fn of(&mut self, id: &str, name: &str) -> Arc<str> {
+        let ends = id.bytes().rev().take(8).chain(name.bytes().rev().take(4));
+        let sum = ends.fold(0_usize, |sum, byte| {
+            sum.wrapping_mul(31).wrapping_add(byte.into())
+        });
+        let kept = &mut self.0[sum % TOPICS_KEPT];
+        let is_it = |topic: &str| {
+            let rest = topic.strip_prefix("plugin.");
+            let rest = rest.and_then(|rest| rest.strip_prefix(id)?.strip_prefix('.'));
+            rest == Some(name)
+        };
+        match kept {
+            Some(topic) if is_it(topic) => Arc::clone(topic),
+            _ => Arc::clone(kept.insert(format!("plugin.{id}.{name}").into())),
+        }
+    }
 }
 
 impl EventBus {
@@ -130,27 +173,41 @@ impl EventBus {
     }
 
     fn send(&self, at: WallTime, id: &PluginId, name: &str, payload: &str) -> u64 {
-        let topic = format!("plugin.{id}.{name}");
+        let payload: Arc<str> = payload.into();
         let mut subscribers = self.subscribers.lock();
+        let Subscribers { queues, topics } = &mut *subscribers;
+        let known = queues.len();
+        queues.retain(|queue| !queue.is_dropped.load(Ordering::Acquire));
+        if queues.len() != known {
+            self.count.store(queues.len(), Ordering::Relaxed);
+        }
         // Under the lock, so that every subscriber sees the numbers in order.
-        let event = Event {
-            seq: self.seq.fetch_add(1, Ordering::Relaxed) + 1,
+        let seq = self.seq.fetch_add(1, Ordering::Relaxed) + 1;
+        let topic = topics.of(id.as_str(), name);
+        let mut fits = queues
+            .iter()
+            .filter(|queue| queue.pattern.matches(&topic))
+            .peekable();
+        if fits.peek().is_none() {
+            return seq;
+        }
+        let mut event = Event {
+            seq,
             at,
-            topic: topic.into(),
+            topic: Arc::clone(&topic),
             id: Some(id.clone()),
-            payload: payload.into(),
+            payload,
         };
-        subscribers.retain(|subscriber| {
-            let Some(queue) = subscriber.upgrade() else {
-                return false;
-            };
-            if queue.pattern.matches(&event.topic) {
-                queue.push(event.clone());
+        while let Some(queue) = fits.next() {
+            if fits.peek().is_none() {
+                // Handed on to the last one, which is mostly the only one.
+                queue.push(event);
+                break;
             }
-            true
-        });
-        self.count.store(subscribers.len(), Ordering::Relaxed);
-        event.seq
+            let copy = event.clone();
+            queue.push(std::mem::replace(&mut event, copy));
+        }
+        seq
     }
 
     /// Adds a subscriber. `current` gives the events it begins with, after the subscriber is heard by those who publish, so that no
@@ -165,10 +222,11 @@ impl EventBus {
             state: Mutex::new(QueueState::default()),
             arrived: Condvar::new(),
             arrived_async: Notify::new(),
+            is_dropped: AtomicBool::new(false),
         });
         // Heard before the current states are read: a change meanwhile comes as a live event, maybe one that is said twice.
         let mut subscribers = self.subscribers.lock();
-        subscribers.push(Arc::downgrade(&queue));
+        subscribers.queues.push(Arc::clone(&queue));
         self.count.fetch_add(1, Ordering::Relaxed);
         let heard_since = self.seq.load(Ordering::Relaxed);
         drop(subscribers);
@@ -182,7 +240,7 @@ impl EventBus {
 
     /// Tells all subscribers that nothing more will come.
     pub(crate) fn close(&self) {
-        for queue in self.subscribers.lock().iter().filter_map(Weak::upgrade) {
+        for queue in &self.subscribers.lock().queues {
             queue.state.lock().closed = true;
             queue.arrived.notify_all();
             queue.arrived_async.notify_waiters();
@@ -237,9 +295,12 @@ impl Queue {
             state.lost += 1;
         }
         state.events.push_back(event);
+        let is_awaited = state.is_awaited;
         drop(state);
         self.arrived.notify_one();
-        self.arrived_async.notify_one();
+        if is_awaited {
+            self.arrived_async.notify_one();
+        }
     }
 }
 
@@ -304,6 +365,8 @@ impl Subscription {
                 if state.closed {
                     return None;
                 }
+                // Under the lock: whoever publishes from now on sees it, and whoever did before has left something above.
+                state.is_awaited = true;
             }
             arrived.await;
         }
@@ -313,6 +376,15 @@ impl Subscription {
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.queue.state.lock().lost
+    }
+}
+
+impl Drop for Subscription {
+    fn drop(&mut self) {
+        self.queue.is_dropped.store(true, Ordering::Release);
+        // The queue itself goes with the next event; what it holds goes now.
+        let events = std::mem::take(&mut self.queue.state.lock().events);
+        drop(events);
     }
 }
 
@@ -367,133 +439,5 @@ impl Pattern {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn patterns_match_part_by_part() {
-        for (pattern, topic, matches) in [
-            ("**", "plugin.a.state", true),
-            ("plugin.*.state", "plugin.a.state", true),
-            ("plugin.*.state", "plugin.a.count", false),
-            ("plugin.a.**", "plugin.a.x.y", true),
-            ("plugin.a.*", "plugin.a.x.y", false),
-            ("plugin.a", "plugin.a.x", false),
-            ("plugin.*.state.more", "plugin.a.state", false),
-        ] {
-            assert_eq!(
-                Pattern::new(pattern).matches(topic),
-                matches,
-                "{pattern} {topic}"
-            );
-        }
-    }
-
-    #[test]
-    fn the_engines_own_names_are_refused() {
-        for name in ["state", "unhealthy", "state.x", "", "A", ".a", "a b", "-a"] {
-            assert!(TopicName::of_plugin(name).is_none(), "{name:?}");
-        }
-        for name in ["count", "a.b", "stateful", "0"] {
-            assert!(TopicName::of_plugin(name).is_some(), "{name:?}");
-        }
-    }
-
-    #[test]
-    fn a_subscriber_that_never_reads_loses_the_oldest_and_is_told() {
-        let bus = EventBus::default();
-        let subscription = bus.subscribe(Pattern::new("**"), |_| {});
-        let id = PluginId::new("a").unwrap();
-        for _ in 0..QUEUE_LEN_MAX + 5 {
-            bus.publish_state(WallTime::default(), &id, "Enabled");
-        }
-        assert_eq!(subscription.lost(), 5);
-        assert_eq!(subscription.try_next().unwrap().seq, 6);
-    }
-
-    #[test]
-    fn a_dropped_subscription_is_no_longer_heard() {
-        let bus = EventBus::default();
-        let id = PluginId::new("a").unwrap();
-        drop(bus.subscribe(Pattern::new("**"), |_| {}));
-        bus.publish_state(WallTime::default(), &id, "Enabled");
-        assert!(!bus.is_heard());
-    }
-
-    /// How often a subscription tells that the plugin is unhealthy.
-    fn told(subscription: &Subscription) -> usize {
-        let events = std::iter::from_fn(|| subscription.try_next());
-        events
-            .filter(|event| &*event.topic == "plugin.a.unhealthy")
-            .count()
-    }
-
-    #[test]
-    fn an_unhealthy_episode_is_told_once_also_if_it_begins_while_somebody_subscribes() {
-        let bus = EventBus::default();
-        let id = PluginId::new("a").unwrap();
-        let at = WallTime::default();
-        let before = bus.publish_unhealthy(at, &id, "panicked");
-        let later = bus.subscribe(Pattern::new("**"), |begin| {
-            begin.unhealthy(at, &id, before, "panicked");
-        });
-        assert_eq!(told(&later), 1);
-        // It is told live after the subscriber is heard of, and before it has looked at the plugin.
-        let meanwhile = bus.subscribe(Pattern::new("**"), |begin| {
-            let told = bus.publish_unhealthy(at, &id, "panicked");
-            begin.unhealthy(at, &id, told, "panicked");
-        });
-        assert_eq!(told(&meanwhile), 1);
-    }
-
-    #[test]
-    fn a_subscription_begins_with_all_that_is_so_however_many_plugins_there_are() {
-        let bus = EventBus::default();
-        let id = PluginId::new("a").unwrap();
-        let at = WallTime::default();
-        let subscription = bus.subscribe(Pattern::new("**"), |begin| {
-            begin.unhealthy(at, &id, 0, "panicked");
-            for _ in 0..2 * QUEUE_LEN_MAX {
-                begin.state(at, &id, "Enabled");
-            }
-        });
-        for _ in 0..QUEUE_LEN_MAX {
-            bus.publish_state(at, &id, "Enabled");
-        }
-        assert_eq!(subscription.lost(), 0);
-        bus.publish_state(at, &id, "Enabled");
-        assert_eq!(subscription.lost(), 1);
-        let left = subscription.queue.state.lock().events.len();
-        assert_eq!(left, 3 * QUEUE_LEN_MAX + 1);
-    }
-
-    #[test]
-    fn that_a_plugin_is_unhealthy_does_not_leave_the_queue_for_a_flood_of_others() {
-        let bus = EventBus::default();
-        let (id, other) = (PluginId::new("a").unwrap(), PluginId::new("b").unwrap());
-        let at = WallTime::default();
-        let subscription = bus.subscribe(Pattern::new("**"), |_| {});
-        bus.publish_unhealthy(at, &id, "panicked");
-        // What a plugin says under a name like it is as anything else.
-        bus.publish(at, &id, &TopicName("a.unhealthy"), "nobody");
-        for _ in 0..2 * QUEUE_LEN_MAX {
-            bus.publish_state(at, &other, "Enabled");
-        }
-        assert_eq!(subscription.lost() as usize, QUEUE_LEN_MAX + 2);
-        let first = subscription.try_next().unwrap();
-        assert_eq!(&*first.topic, "plugin.a.unhealthy");
-        assert_eq!(told(&subscription), 0, "once");
-    }
-
-    #[test]
-    fn where_more_plugins_are_unhealthy_than_a_queue_takes_the_oldest_leaves() {
-        let bus = EventBus::default();
-        let id = PluginId::new("a").unwrap();
-        let subscription = bus.subscribe(Pattern::new("**"), |_| {});
-        for _ in 0..QUEUE_LEN_MAX + 3 {
-            bus.publish_unhealthy(WallTime::default(), &id, "panicked");
-        }
-        assert_eq!(subscription.lost(), 3);
-        assert_eq!(subscription.try_next().unwrap().seq, 4);
-    }
-}
+#[path = "events_tests.rs"]
+mod tests;
