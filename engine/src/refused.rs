@@ -34,6 +34,12 @@ impl RefusedFiles {
         }
     }
 
+    /// Why a file was refused, if it was.
+    pub(crate) fn reason(&self, path: &Path) -> Option<Arc<LoadError>> {
+        let files = self.files.lock();
+        files.get(path).map(|file| Arc::clone(&file.error))
+    }
+
     /// The file was loaded, or is gone.
     pub(crate) fn forget(&self, path: &Path) {
         self.files.lock().remove(path);

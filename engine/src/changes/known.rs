@@ -4,8 +4,15 @@ use std::collections::BTreeMap;
 
 use parking_lot::Mutex;
 
-use super::observation::{Change, FileGroup, Observation, Subject};
+use super::observation::{Change, FileGroup, FileIdentity, Observation, Subject};
 use crate::code::Code;
+
+/// What is known of a file that is to be looked at again, whatever is there or not.
+const UNCLEAR: FileGroup = FileGroup {
+    file: Some(FileIdentity::Unclear),
+    config: None,
+    signature: None,
+};
 
 /// What is known of the files of an engine. A lock that is held for comparisons only, never while a file is read or code of a plugin runs.
 #[derive(Default)]
@@ -55,7 +62,7 @@ impl KnownFiles {
     pub(crate) fn enter(&self, subject: &Subject, group: FileGroup, refused: Option<Code>) {
         let mut state = self.state.lock();
         if state.done.group(subject) != group {
-            state.done.groups.remove(subject);
+            state.done.set(subject, UNCLEAR);
         }
         match refused {
             Some(code) => state.refused.insert(subject.clone(), code),
@@ -68,9 +75,9 @@ impl KnownFiles {
         self.state.lock().done.set(subject, before);
     }
 
-    /// Forgets a subject, so that it is to be looked at again although it has not changed.
+    /// Has a subject be looked at again although it has not changed. That it is gone is a change as well: something may be loaded from it.
     pub(crate) fn forget(&self, subject: &Subject) {
-        self.state.lock().done.groups.remove(subject);
+        self.state.lock().done.set(subject, UNCLEAR);
     }
 
     /// What is known to be refused for a reason like this.
@@ -139,6 +146,22 @@ mod tests {
         assert_eq!(known.changed(&seen(2)), [a()]);
         known.enter(&a(), version(2), None);
         assert_eq!(known.changed(&seen(2)), [a()]);
+    }
+
+    #[test]
+    fn that_a_file_is_gone_which_was_to_be_looked_at_again_is_noticed() {
+        let known = KnownFiles::default();
+        let nothing = Observation::default();
+        known.take(&a(), version(1));
+        known.forget(&a());
+        assert_eq!(known.changed(&nothing), [a()]);
+        assert_eq!(
+            known.take(&a(), FileGroup::default()),
+            Some(Change::Removed)
+        );
+        known.take(&a(), version(2));
+        known.enter(&a(), version(1), None);
+        assert_eq!(known.changed(&nothing), [a()]);
     }
 
     #[test]

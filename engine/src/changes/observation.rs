@@ -20,6 +20,8 @@ pub(crate) enum FileIdentity {
     },
     /// What is no file, a directory above all: what happens within it says nothing of it, and it is refused for what it is.
     NoFile { device: u64, inode: u64 },
+    /// Nobody knows what it was when something was last done about it, so that whatever is there now is something else, and so is nothing.
+    Unclear,
     /// A name under which nothing can be looked at, with the number of the system's error: a link that leads nowhere, or what the user
     /// of the engine must not see.
     Hidden(i32),

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use super::{LoadOutcome, reason};
-use crate::changes::{self, FileGroup, Observation, Places, Subject};
+use crate::changes::{self, FileGroup, FileIdentity, Observation, Places, Subject};
+use crate::code::Code;
 use crate::discover::DiscoverError;
 use crate::shared::Shared;
 
@@ -72,10 +73,31 @@ pub(super) fn note_file(
     let Some(subject) = places(engine).and_then(|places| places.plugin(path)) else {
         return;
     };
-    let group = seen.group(&subject);
-    engine.known_files.take(&subject, group);
-    let refused = outcomes.iter().find_map(reason);
-    engine.known_files.enter(&subject, group, refused);
+    engine.known_files.take(&subject, seen.group(&subject));
+    enter(
+        engine,
+        seen,
+        &subject,
+        path,
+        outcomes.iter().find_map(reason),
+    );
+}
+
+/// Enters what came of a file as it was seen.
+pub(crate) fn enter(
+    engine: &Shared,
+    seen: &Observation,
+    subject: &Subject,
+    path: &Path,
+    refused: Option<Code>,
+) {
+    let group = seen.group(subject);
+    engine.known_files.enter(subject, group, refused);
+    if refused.is_some() && group.file != FileIdentity::of(path) {
+        // What was read may have been something else, or nothing at all, and what was seen may come back as it was: with a directory that
+        // was unmounted for a moment.
+        engine.known_files.forget(subject);
+    }
 }
 
 /// Makes known what came of files of which is told that they are not good.

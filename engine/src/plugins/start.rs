@@ -268,7 +268,7 @@ pub(super) fn cell_named<'a>(engine: &'a Shared, id: &PluginId) -> Option<&'a Ar
 }
 
 /// The cell of an id, unless another file has it. A good file takes the id from one that was refused: a bad file keeps no good one
-/// from starting. One that was unloaded keeps the id for as long as it is there, or until somebody names another one.
+/// from starting. One that somebody unloaded, or a policy, keeps the id for as long as it is there, or until somebody names another one.
 pub(super) fn cell_of(
     engine: &Arc<Shared>,
     id: &PluginId,
@@ -282,6 +282,7 @@ pub(super) fn cell_of(
     let guarded = cell.lock();
     let state = guarded.machine.state();
     let was_refused = state == PluginState::Error && guarded.loaded.is_none();
+    let by_hand = guarded.unloaded_by_hand.is_some();
     let source = guarded.source.as_ref();
     let holder = source.map(|source| source.candidate.path.clone());
     drop(guarded);
@@ -290,7 +291,8 @@ pub(super) fn cell_of(
     };
     let is_free = match (state, claim) {
         (PluginState::Unloaded, Claim::Named) => true,
-        (PluginState::Unloaded, _) => holder.symlink_metadata().is_err(),
+        // Of a file that was gone and is there again, nothing is loaded that could keep the id.
+        (PluginState::Unloaded, _) => !by_hand || holder.symlink_metadata().is_err(),
         (_, Claim::Refused) => false,
         _ => was_refused,
     };

@@ -113,6 +113,8 @@ fn apply_each(
         engine,
         seen,
         places,
+        tells_again: again == Again::Everything,
+        changed: BTreeSet::new(),
         told,
     };
     // What files are judged by comes before files, and files that are gone before those that may take their ids.
@@ -138,6 +140,7 @@ fn apply_each(
         .into_iter()
         .filter(|subject| sync.take(subject) || again.contains(subject))
         .collect();
+    sync.changed.extend(there.iter().cloned());
     again.extend(there);
     // What changes in these meanwhile is a change of its own, which has not settled.
     again.retain(|subject| {
@@ -155,6 +158,10 @@ struct Sync<'a> {
     engine: &'a Arc<Shared>,
     seen: &'a Observation,
     places: Places,
+    /// Whether what is refused for the same reason as before is told again: to a person who has asked for it.
+    tells_again: bool,
+    /// The plugin files that are others than they were, of those that are tried.
+    changed: BTreeSet<Subject>,
     told: &'a mut dyn FnMut(LoadOutcome),
 }
 
@@ -308,12 +315,26 @@ impl Sync<'_> {
             .map(|subject| self.places.path(subject))
             .collect();
         let mut reasons: HashMap<PathBuf, Code> = HashMap::new();
+        let told_before: HashMap<_, _> = subjects
+            .iter()
+            .zip(&paths)
+            .filter(|(subject, _)| !self.tells_again && !self.changed.contains(subject))
+            .filter_map(|(_, path)| Some((path, self.engine.refused.reason(path)?.to_string())))
+            .collect();
+        let was_told = |outcome: &LoadOutcome| match outcome {
+            LoadOutcome::Refused { file, error } => {
+                let before = told_before.get(file);
+                before.is_some_and(|before| *before == error.to_string())
+            }
+            LoadOutcome::AlreadyLoaded { .. } => true,
+            _ => false,
+        };
         let told = &mut self.told;
         let loaded = plugins::load_new(self.engine, &self.places.directory, &paths, |outcome| {
             if let (Some(file), Some(code)) = (outcome.file(), plugins::reason(&outcome)) {
                 reasons.insert(file.to_owned(), code);
             }
-            if !matches!(outcome, LoadOutcome::AlreadyLoaded { .. }) {
+            if !was_told(&outcome) {
                 told(outcome);
             }
         });
@@ -324,8 +345,8 @@ impl Sync<'_> {
     }
 
     fn enter(&self, subject: &Subject, refused: Option<Code>) {
-        let known = &self.engine.known_files;
-        known.enter(subject, self.seen.group(subject), refused);
+        let path = self.places.path(subject);
+        look::enter(self.engine, self.seen, subject, &path, refused);
     }
 
     fn tell(&mut self, outcomes: Vec<LoadOutcome>) {
