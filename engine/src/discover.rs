@@ -1,5 +1,7 @@
 //! Finds the files that may be plugins: what has the right ending and does not look like a file in the making.
 
+use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Why the plugin directory could not be read.
@@ -63,11 +65,10 @@ pub(crate) fn discover(root: &Path) -> Result<Vec<Candidate>, DiscoverError> {
         source,
     };
     let mut found = Vec::new();
-    for entry in std::fs::read_dir(root).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
-        if is_plugin_name(&entry.file_name().to_string_lossy()) {
+    for name in names(root).map_err(failed)? {
+        if is_plugin_name(&name.to_string_lossy()) {
             found.push(Candidate {
-                path: entry.path(),
+                path: root.join(name),
                 root: root.to_owned(),
             });
         }
@@ -76,9 +77,35 @@ pub(crate) fn discover(root: &Path) -> Result<Vec<Candidate>, DiscoverError> {
     Ok(found)
 }
 
+/// All names in a directory.
+pub(crate) fn names(root: &Path) -> io::Result<Vec<OsString>> {
+    #[cfg(feature = "simulation")]
+    if let Some(names) = crate::simulation::directory::names(root) {
+        return names;
+    }
+    std::fs::read_dir(root)?
+        .map(|entry| Ok(entry?.file_name()))
+        .collect()
+}
+
+/// Whether there is anything under a path, be it a link that leads nowhere.
+pub(crate) fn is_there(path: &Path) -> bool {
+    #[cfg(feature = "simulation")]
+    if let Some(is_there) = crate::simulation::directory::has(path) {
+        return is_there;
+    }
+    path.symlink_metadata().is_ok()
+}
+
 /// Whether a file of this name is looked at. Dotfiles are what package managers, `rsync` and editors write before they rename.
 pub(crate) fn is_plugin_name(name: &str) -> bool {
-    name.ends_with(std::env::consts::DLL_SUFFIX) && !name.starts_with('.')
+    let is_meant = name.ends_with(std::env::consts::DLL_SUFFIX) && !name.starts_with('.');
+    #[cfg(feature = "simulation")]
+    let is_meant = {
+        use crate::simulation::{Question, tampered_answer};
+        tampered_answer(Question::IsPluginName, is_meant)
+    };
+    is_meant
 }
 
 #[cfg(test)]

@@ -12,6 +12,16 @@ mod on_threads {
 
     pub(crate) use crate::threading::Condvar;
 
+    /// Waits until this is told, or for so long.
+    #[cfg(feature = "watch")]
+    pub(crate) fn wait_no_longer<T>(
+        condition: &Condvar,
+        guard: &mut MutexGuard<'_, T>,
+        time: Duration,
+    ) {
+        condition.wait_for(guard, time);
+    }
+
     /// Takes a lock that is held while its holder waits.
     #[inline]
     pub(crate) fn take_turn<T>(turn: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -94,6 +104,22 @@ mod by_turns {
             }
             MutexGuard::unlocked(guard, || simulation::pause(Pause::UntilStirred));
             Waited(now() >= until)
+        }
+    }
+
+    /// Waits until anything is told, or for so long: for who has to look then although nothing else happens at that time.
+    #[cfg(feature = "watch")]
+    pub(crate) fn wait_no_longer<T>(
+        condition: &Condvar,
+        guard: &mut MutexGuard<'_, T>,
+        time: Duration,
+    ) {
+        if simulation::is_here() {
+            MutexGuard::unlocked(guard, || {
+                simulation::pause(Pause::UntilStirredFor(time));
+            });
+        } else {
+            condition.0.wait_for(guard, time);
         }
     }
 

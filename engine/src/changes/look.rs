@@ -7,8 +7,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::observation::{FileGroup, FileIdentity, Groups, Observation, Subject};
-use crate::discover::{DiscoverError, is_plugin_name};
+use super::observation::{
+    DirectoryIdentity, FileGroup, FileIdentity, Groups, Observation, Subject,
+};
+use crate::discover::{self, DiscoverError, is_plugin_name};
 
 /// What the configuration of a plugin is called, after the file's stem.
 const CONFIG_SUFFIX: &str = ".toml";
@@ -51,11 +53,10 @@ pub(crate) fn look(places: &Places) -> Result<Observation, DiscoverError> {
         source,
     };
     // Before the names are read: a directory that is exchanged in between is another one at the next look.
-    let directory = fs::metadata(&places.directory).map_err(failed)?;
+    let directory = DirectoryIdentity::of(&places.directory).map_err(failed)?;
     let mut names = Vec::new();
     let mut beside = HashSet::new();
-    for entry in fs::read_dir(&places.directory).map_err(failed)? {
-        let name = entry.map_err(failed)?.file_name();
+    for name in discover::names(&places.directory).map_err(failed)? {
         let bytes = name.as_bytes();
         if is_plugin_name(&name.to_string_lossy()) {
             names.push(name);
@@ -98,7 +99,7 @@ pub(crate) fn look(places: &Places) -> Result<Observation, DiscoverError> {
         }
     }
     Ok(Observation {
-        directory: Some((&directory).into()),
+        directory: Some(directory),
         groups,
     })
 }
@@ -113,9 +114,24 @@ fn with_suffix(name: &OsStr, suffix: &str) -> OsString {
     name
 }
 
+impl DirectoryIdentity {
+    /// That of the directory at a path.
+    fn of(path: &Path) -> io::Result<Self> {
+        #[cfg(feature = "simulation")]
+        if let Some(identity) = crate::simulation::directory::identity(path) {
+            return identity;
+        }
+        Ok((&fs::metadata(path)?).into())
+    }
+}
+
 impl FileIdentity {
     /// What is under a path, where a link stands for what it leads to. `None` if nothing is.
     pub(crate) fn of(path: &Path) -> Option<Self> {
+        #[cfg(feature = "simulation")]
+        if let Some(file) = crate::simulation::directory::file(path) {
+            return file;
+        }
         let error = match fs::metadata(path) {
             Ok(metadata) => return Some((&metadata).into()),
             Err(error) => error,

@@ -27,6 +27,20 @@ pub(crate) enum FileIdentity {
     Hidden(i32),
 }
 
+#[cfg(feature = "simulation")]
+impl FileIdentity {
+    /// That of a file which is known by a number.
+    pub(crate) fn numbered(number: u64) -> Self {
+        Self::Seen {
+            device: 0,
+            inode: number,
+            len: 0,
+            modified: (0, 0),
+            changed: (0, 0),
+        }
+    }
+}
+
 impl From<&Metadata> for FileIdentity {
     fn from(metadata: &Metadata) -> Self {
         if !metadata.is_file() {
@@ -50,6 +64,14 @@ impl From<&Metadata> for FileIdentity {
 pub(crate) struct DirectoryIdentity {
     device: u64,
     inode: u64,
+}
+
+#[cfg(feature = "simulation")]
+impl DirectoryIdentity {
+    /// That of a directory which is known by a number.
+    pub(crate) fn numbered(inode: u64) -> Self {
+        Self { device: 0, inode }
+    }
 }
 
 impl From<&Metadata> for DirectoryIdentity {

@@ -32,7 +32,12 @@ impl Source {
 
     /// Reads a file; an absent one is `None`.
     pub(crate) fn read(path: &Path) -> std::io::Result<Option<Arc<Self>>> {
-        match read_regular(path, FILE_LEN_MAX, "16 MiB") {
+        #[cfg(feature = "simulation")]
+        let read = crate::simulation::directory::text(path)
+            .unwrap_or_else(|| read_regular(path, FILE_LEN_MAX, "16 MiB"));
+        #[cfg(not(feature = "simulation"))]
+        let read = read_regular(path, FILE_LEN_MAX, "16 MiB");
+        match read {
             Ok(text) => Ok(Some(Self::new(path, text))),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),

@@ -3,7 +3,6 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
 
 use super::outcome::LoadOutcome;
 use super::plan::{Planned, name_unknown_ids, plan};
@@ -19,6 +18,7 @@ use crate::discover::{self, Candidate};
 use crate::error::Error;
 use crate::library::LoadedLibrary;
 use crate::shared::Shared;
+use crate::waiting;
 
 /// Loads files of the plugin directory from which nothing is loaded, as [`load_all`] would.
 pub(crate) fn load_new(
@@ -29,7 +29,7 @@ pub(crate) fn load_new(
 ) -> Result<(), Error> {
     check_running(engine)?;
     let engine_config = read_engine_config(engine)?;
-    let began = Instant::now();
+    let began = waiting::now();
     let rules = rules(engine, &engine_config, dir);
     let candidates = paths.iter().map(|path| Candidate {
         path: path.clone(),
@@ -138,7 +138,13 @@ pub(crate) fn said_otherwise(
 /// Whether somebody unloaded the plugin, and the file has the same bytes since.
 pub(super) fn stays_unloaded(cell: &Cell, library: &LoadedLibrary) -> bool {
     let unloaded = cell.lock().unloaded_by_hand;
-    unloaded == Some(UnloadedFile(Some(library.fingerprint)))
+    let stays = unloaded == Some(UnloadedFile(Some(library.fingerprint)));
+    #[cfg(feature = "simulation")]
+    let stays = {
+        use crate::simulation::{Question, tampered_answer};
+        tampered_answer(Question::StaysUnloaded, stays)
+    };
+    stays
 }
 
 /// The files from which plugins are loaded.

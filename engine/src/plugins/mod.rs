@@ -14,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use plugin_engine_core::{Event, FaultReport, PluginId, PluginState};
 
@@ -29,6 +29,7 @@ use crate::requirements;
 use crate::shared::Shared;
 use crate::unmap;
 use crate::verify::Rules;
+use crate::waiting;
 
 pub(crate) use crate::shared::remember_start;
 pub(crate) use found::{load_new, loaded_paths, reason, said_otherwise, unknown_entries};
@@ -58,7 +59,7 @@ pub(crate) fn load_all(
     let candidates = discover::discover(&dir)?;
     let engine_config = read_engine_config(engine)?;
     look::note_what_holds_for_all(engine, &seen);
-    let began = Instant::now();
+    let began = waiting::now();
     let mut outcomes = Vec::new();
     let mut starting = Vec::new();
     let there: HashSet<_> = candidates.iter().map(|one| one.path.clone()).collect();
@@ -170,7 +171,7 @@ pub(crate) fn load_candidate(
     );
     complete(engine, &starting);
     loaded?;
-    let began = Instant::now();
+    let began = waiting::now();
     for starting in starting {
         outcomes.push(await_start(starting, began, Duration::MAX));
     }
@@ -238,7 +239,7 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
     match begin(engine, cell, &candidate, &config, &library)? {
         Begun::Starting(starting) => {
             complete(engine, std::slice::from_ref(&starting));
-            Ok(await_start(starting, Instant::now(), Duration::MAX))
+            Ok(await_start(starting, waiting::now(), Duration::MAX))
         }
         Begun::Ended(outcome) => Ok(outcome),
         Begun::Taken(error) | Begun::Quarantined(error) => Err(error.into()),
@@ -328,7 +329,7 @@ pub(crate) fn start_more(
         }
     }
     complete(engine, &starting);
-    let began = Instant::now();
+    let began = waiting::now();
     for starting in starting {
         outcomes.push(await_start(starting, began, Duration::MAX));
     }

@@ -16,7 +16,7 @@ use super::refusal::show_refusal;
 use super::setup::{Setup, limits};
 use crate::cell::{Applied, Cell, Guarded, Source};
 use crate::config::{ConfigError, PluginConfig, keys};
-use crate::discover::Candidate;
+use crate::discover::{self, Candidate};
 use crate::error::{Error, LoadError};
 use crate::executor::{TaskCall, TaskEnd, Verdict, Waiter};
 use crate::library::LoadedLibrary;
@@ -120,6 +120,11 @@ pub(super) fn begin(
     remember_start(engine, &mut guarded);
     guarded.unloaded_by_hand = None;
     let off = guarded.off_by_hand || !config.enabled().value;
+    #[cfg(feature = "simulation")]
+    let off = {
+        use crate::simulation::{Question, tampered_answer};
+        tampered_answer(Question::IsOff, off)
+    };
     if off {
         let applied = cell.apply(&engine.board.ledger, &mut guarded, now, Event::SwitchedOff);
         entries.push(applied.ok().and_then(|applied| applied.notable));
@@ -292,7 +297,7 @@ pub(super) fn cell_of(
     let is_free = match (state, claim) {
         (PluginState::Unloaded, Claim::Named) => true,
         // Of a file that was gone and is there again, nothing is loaded that could keep the id.
-        (PluginState::Unloaded, _) => !by_hand || holder.symlink_metadata().is_err(),
+        (PluginState::Unloaded, _) => !by_hand || !discover::is_there(&holder),
         (_, Claim::Refused) => false,
         _ => was_refused,
     };

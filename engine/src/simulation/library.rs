@@ -1,5 +1,6 @@
 //! Files that are data: what the loader makes of one, without a byte of it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,10 +48,12 @@ pub struct File {
 }
 
 /// Why a file cannot be loaded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
     /// It is not as it should be, which the engine finds out without its code.
     Bad,
+    /// Likewise, and its manifest says whose it is.
+    Unfit(PluginId),
     /// It is, and its code does not return when it is mapped.
     Hangs(Duration),
 }
@@ -61,13 +64,18 @@ pub(crate) fn load(candidate: &Candidate) -> Option<Result<Arc<LoadedLibrary>, R
     let path = candidate.path.clone();
     Some(match stage.load(&candidate.path) {
         Ok(file) => Ok(library(file)),
-        Err(Refused::Bad) => Err(LoadError::Contract {
-            path,
-            reason: "the simulation says that it is no good".to_owned(),
-        }
-        .into()),
+        Err(Refused::Bad) => Err(unfit(path).into()),
+        Err(Refused::Unfit(id)) => Err(Refusal {
+            id: Some(id),
+            error: Box::new(unfit(path)),
+        }),
         Err(Refused::Hangs(limit)) => Err(LoadError::Timeout { path, limit }.into()),
     })
+}
+
+fn unfit(path: PathBuf) -> LoadError {
+    let reason = "the simulation says that it is no good".to_owned();
+    LoadError::Contract { path, reason }
 }
 
 fn library(file: File) -> Arc<LoadedLibrary> {

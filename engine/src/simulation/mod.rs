@@ -3,6 +3,7 @@
 //! Compiled only with the feature `simulation`, for the crate `tests/simulation`; and even then nothing is different on a thread that has
 //! no [`Stage`], but that there is no disk for the history. What lives here: what the simulation takes the place of. What never will: anything of the engine's own.
 
+pub mod directory;
 pub mod disk;
 mod library;
 mod tampering;
@@ -23,12 +24,12 @@ use crate::plugins::LoadOutcome;
 use crate::reload::{self, Trigger};
 
 pub use library::{Calls, File, Refused};
-pub use tampering::{Tampering, tamper};
+pub use tampering::{Question, Tampering, tamper};
 
 pub(crate) use library::load;
 pub(crate) use tampering::{
-    is_tampered_with, tampered_due, tampered_entries_max, tampered_event, tampered_number,
-    tampered_publish, tampered_step, tampered_stop_order, tampered_unmet,
+    is_tampered_with, tampered_answer, tampered_due, tampered_entries_max, tampered_event,
+    tampered_number, tampered_publish, tampered_step, tampered_stop_order, tampered_unmet,
 };
 
 /// What the simulated world does for the engine.
@@ -59,6 +60,11 @@ pub trait Stage {
         None
     }
 
+    /// The plugin directory of the simulated machine; `None` where that is one of the real machine.
+    fn directory(&self) -> Option<&dyn directory::Directory> {
+        None
+    }
+
     /// How much simulated time has passed.
     fn elapsed(&self) -> Duration;
 }
@@ -68,6 +74,8 @@ pub trait Stage {
 pub enum Pause {
     /// Until anybody was told anything.
     UntilStirred,
+    /// Until anybody was told anything, or for so much simulated time.
+    UntilStirredFor(Duration),
     /// For so much simulated time.
     For(Duration),
     /// Only so that others may come in between.
@@ -180,6 +188,20 @@ pub fn required_by(engine: &Engine, id: &str) -> Vec<String> {
     list.iter()
         .flat_map(|list| list.iter().map(ToString::to_string))
         .collect()
+}
+
+/// The build that a plugin is loaded from, if it is loaded.
+#[must_use]
+pub fn active_build(engine: &Engine, id: &str) -> Option<u64> {
+    let cell = engine.shared().board.registry.find(id)?;
+    let guarded = cell.lock();
+    let (build, _) = guarded
+        .loaded
+        .as_ref()?
+        .library
+        .fingerprint
+        .split_first_chunk()?;
+    Some(u64::from_le_bytes(*build))
 }
 
 /// What a look at the directory does about a file that has changed.

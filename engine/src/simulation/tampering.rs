@@ -8,6 +8,23 @@ use std::rc::Rc;
 
 use plugin_engine_core::{Event, Machine, Moment, Step, Unmet};
 
+/// A question that the engine answers with yes or no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Question {
+    /// Is a file of this name looked at?
+    IsPluginName,
+    /// Is there anything to do about a file that is another one than is known?
+    IsChange,
+    /// Is there anything to do about a file that is gone?
+    IsRemoval,
+    /// Is a file tried again at the next look that was refused, and has not changed?
+    IsTriedAgain,
+    /// Does what somebody unloaded stay so?
+    StaysUnloaded,
+    /// Is a plugin off once it is loaded?
+    IsOff,
+}
+
 /// Mistakes that are made on purpose.
 #[expect(unused_variables, reason = "what is handed on as it is needs no look")]
 pub trait Tampering {
@@ -39,6 +56,11 @@ pub trait Tampering {
 
     /// The order in which plugins are stopped.
     fn stop_order(&self, order: &mut Vec<usize>) {}
+
+    /// What the engine decides to do, where it answers a question with yes or no.
+    fn answer(&self, question: Question, answer: bool) -> bool {
+        answer
+    }
 
     /// How many entries of one kind the history of a plugin keeps.
     fn entries_max(&self, entries: usize) -> usize {
@@ -107,6 +129,10 @@ pub(crate) fn tampered_stop_order(order: &mut Vec<usize>) {
     if let Some(tampering) = tampering() {
         tampering.stop_order(order);
     }
+}
+
+pub(crate) fn tampered_answer(question: Question, answer: bool) -> bool {
+    tampering().map_or(answer, |tampering| tampering.answer(question, answer))
 }
 
 pub(crate) fn tampered_entries_max(entries: usize) -> usize {

@@ -19,6 +19,8 @@ use crate::error::Error;
 use crate::plugins::{self, LoadOutcome, look};
 use crate::reload::{self, Trigger};
 use crate::shared::Shared;
+#[cfg(feature = "simulation")]
+use crate::simulation::{Question, tampered_answer};
 
 /// Does something about everything that is not as it is known, at once, and tries again what was refused.
 pub(crate) fn sync(engine: &Arc<Shared>, told: &mut dyn FnMut(LoadOutcome)) -> Result<(), Error> {
@@ -45,11 +47,16 @@ pub(crate) enum Again {
 
 impl Again {
     fn subjects(self, known: &KnownFiles, is_loader_stuck: bool) -> Vec<Subject> {
-        known.refused(|code| match self {
-            Self::Everything => true,
-            Self::Hindered => {
-                code == Code::OVERTAKEN || code == Code::LOADER_BUSY && !is_loader_stuck
-            }
+        known.refused(|code| {
+            let is_meant = match self {
+                Self::Everything => true,
+                Self::Hindered => {
+                    code == Code::OVERTAKEN || code == Code::LOADER_BUSY && !is_loader_stuck
+                }
+            };
+            #[cfg(feature = "simulation")]
+            let is_meant = tampered_answer(Question::IsTriedAgain, is_meant);
+            is_meant
         })
     }
 }
@@ -169,7 +176,10 @@ impl Sync<'_> {
     /// Takes a plugin file over. Says whether there is anything to do about it.
     fn take(&self, subject: &Subject) -> bool {
         let known = &self.engine.known_files;
-        match known.take(subject, self.seen.group(subject)) {
+        let change = known.take(subject, self.seen.group(subject));
+        #[cfg(feature = "simulation")]
+        let change = change.filter(|_| tampered_answer(Question::IsChange, true));
+        match change {
             None => false,
             // A signature says nothing of bytes that were good without it.
             Some(Change::SignatureChanged) => known.refused(|_| true).contains(subject),
@@ -222,7 +232,10 @@ impl Sync<'_> {
     /// The file is gone, and so are its plugins. Returns which other files may have the ids now.
     fn remove(&mut self, subject: &Subject) -> Result<Vec<Subject>, Error> {
         let known = &self.engine.known_files;
-        if known.take(subject, FileGroup::default()).is_none() {
+        let change = known.take(subject, FileGroup::default());
+        #[cfg(feature = "simulation")]
+        let change = change.filter(|_| tampered_answer(Question::IsRemoval, true));
+        if change.is_none() {
             return Ok(Vec::new());
         }
         let path = self.places.path(subject);

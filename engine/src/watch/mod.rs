@@ -4,6 +4,7 @@
 //! whoever noticed it.
 
 mod detector;
+#[cfg(not(feature = "simulation"))]
 mod notices;
 mod signal;
 mod watcher;
@@ -15,8 +16,10 @@ use parking_lot::Mutex;
 use crate::error::Error;
 use crate::plugins::LoadOutcome;
 use crate::shared::Shared;
+#[cfg(feature = "simulation")]
+use crate::simulation::directory as notices;
 use crate::supervisor::TaskHandle;
-use signal::Signal;
+pub(crate) use signal::Signal;
 
 /// A watch. Dropping it ends it; a change that is being dealt with at that moment is dealt with to its end.
 #[must_use = "dropping it ends the watch"]

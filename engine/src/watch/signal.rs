@@ -1,12 +1,13 @@
 //! Wakes the thread that looks. However much is noticed at once, it is one bit.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use crate::threading::Mutex;
+use crate::waiting::{self, Condvar};
 
 /// What the thread that looks waits for.
 #[derive(Default)]
-pub(super) struct Signal {
+pub(crate) struct Signal {
     state: Mutex<State>,
     changed: Condvar,
 }
@@ -19,7 +20,7 @@ struct State {
 
 impl Signal {
     /// Something may have changed.
-    pub(super) fn notice(&self) {
+    pub(crate) fn notice(&self) {
         self.state.lock().noticed = true;
         self.changed.notify_all();
     }
@@ -52,7 +53,7 @@ impl Signal {
         limit: Duration,
         mut idle: impl FnMut() -> Option<Duration>,
     ) -> bool {
-        let began = Instant::now();
+        let began = waiting::now();
         let mut state = self.state.lock();
         while !state.ended {
             let limit = if state.noticed {
@@ -60,12 +61,13 @@ impl Signal {
             } else {
                 limit.max(least)
             };
-            let left = limit.saturating_sub(began.elapsed());
+            let passed = waiting::now().saturating_duration_since(began);
+            let left = limit.saturating_sub(passed);
             if left.is_zero() {
                 break;
             }
             let wait = idle().map_or(left, |most| most.min(left));
-            self.changed.wait_for(&mut state, wait);
+            waiting::wait_no_longer(&self.changed, &mut state, wait);
         }
         std::mem::take(&mut state.noticed)
     }
@@ -74,6 +76,7 @@ impl Signal {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::time::Instant;
 
     use super::*;
 

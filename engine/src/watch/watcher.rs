@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use plugin_engine_core::Moment;
 
 use super::detector::Detector;
-use super::notices::Notices;
+use super::notices::{NotNoticed, Notices};
 use super::signal::Signal;
 use crate::code::Code;
 use crate::discover::DiscoverError;
@@ -17,6 +17,7 @@ use crate::plugins::{LoadOutcome, look};
 use crate::shared::{Shared, WatchTimes};
 use crate::supervisor::{IfTaken, TaskContext, TaskHandle};
 use crate::sync::{self, Again};
+use crate::waiting;
 
 const NAME: &str = "plugin-watch";
 /// The shortest time between two looks, whatever is noticed.
@@ -35,7 +36,7 @@ pub(super) fn start(
         signal: Arc::clone(signal),
         times: engine.options.watch,
         detector: Detector::new(engine.options.watch.settle, engine.options.watch.grace),
-        began: Instant::now(),
+        began: waiting::now(),
         told,
         is_gone: false,
         was_told_of_notices: false,
@@ -132,7 +133,8 @@ impl Watcher {
     }
 
     fn now(&self) -> Moment {
-        Moment::ZERO.saturating_add(self.began.elapsed())
+        let passed = waiting::now().saturating_duration_since(self.began);
+        Moment::ZERO.saturating_add(passed)
     }
 
     /// How long nothing has to be looked at, unless something is noticed.
@@ -158,7 +160,7 @@ impl Watcher {
     }
 
     /// Tells once that the system does not report changes; looks go on.
-    fn tell_of_notices(&mut self, begun: Result<(), notify::Error>) {
+    fn tell_of_notices(&mut self, begun: Result<(), NotNoticed>) {
         let Err(error) = begun else { return };
         if !self.was_told_of_notices {
             self.was_told_of_notices = true;

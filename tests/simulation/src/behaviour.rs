@@ -5,6 +5,7 @@ use std::time::Duration;
 use plugin_engine_core::CallKind;
 
 use crate::chance::Chance;
+use crate::library::BUILDS_MAX;
 use crate::policy::Policy;
 use crate::requires::Requires;
 
@@ -62,6 +63,8 @@ pub(crate) enum Content {
     Build(Build),
     /// Half of one, or another kind of file.
     Bad,
+    /// What is no good either, and says that it is this plugin's.
+    Unfit(usize),
     /// One whose constructors do not return.
     Hangs,
 }
@@ -79,6 +82,13 @@ pub(crate) struct Build {
     pub has_state: bool,
     /// What it requires by itself.
     pub requires: Requires,
+}
+
+impl Build {
+    /// The plugin that it is of.
+    pub(crate) fn plugin(&self) -> usize {
+        usize::try_from(self.number / BUILDS_MAX).unwrap_or(usize::MAX)
+    }
 }
 
 const US: Duration = Duration::from_micros(1);

@@ -17,6 +17,8 @@ pub(crate) enum Wait {
     Turn,
     /// Until somebody was told something after this many tellings.
     Stirred(u64),
+    /// Until somebody was told something after this many tellings, or until this time.
+    StirredOr(u64, Duration),
     /// Until this time.
     Until(Duration),
 }

@@ -23,8 +23,10 @@
 mod behaviour;
 mod chance;
 mod checks;
+mod directory;
 mod disk;
 mod fiber;
+mod files;
 mod hunt;
 mod library;
 mod panics;
@@ -37,7 +39,9 @@ mod world;
 
 pub use behaviour::Character;
 pub use checks::Violation;
+pub use directory::Watching;
 pub use disk::Trouble;
+pub use files::Happens;
 pub use hunt::{Found, first_failure, hunt, shrink};
 pub use planted::Planted;
 pub use requires::Requires;

@@ -24,7 +24,7 @@ pub(crate) fn set_world(world: Option<Rc<World>>) {
     WORLD.set(world);
 }
 
-fn world() -> Rc<World> {
+pub(crate) fn world() -> Rc<World> {
     WORLD
         .with_borrow(Clone::clone)
         .expect("a plugin is only called while there is a world")
@@ -247,7 +247,7 @@ impl World {
     }
 
     /// Waits, or no longer than until everything is to come to its end.
-    fn wait_unless_calm(&self, time: Duration) {
+    pub(crate) fn wait_unless_calm(&self, time: Duration) {
         let until = self.now() + time;
         while self.now() < until && !self.is_calm.get() {
             self.pause(Pause::For(until - self.now()));

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use plugin_engine::Engine;
-use plugin_engine::simulation::{Pause, Stage as _, Tampering};
+use plugin_engine::simulation::{Pause, Question, Stage as _, Tampering};
 use plugin_engine_core::{
     AbandonReason, CallKind, CallOutcome, Cause, CreateReason, Event, FaultKind, FaultReport,
     Machine, Moment, PluginState, Schedule, Step, Unmet, WallTime,
@@ -128,6 +128,26 @@ bugs! {
     ReadTooLate breaks ["L11", "S6"],
     /// The mark of the numbers that are set apart is not written.
     MarkLost breaks ["S6"],
+    /// A file counts as soon as it is seen, be it half written.
+    SettlesAtOnce breaks ["L8"],
+    /// A file that is gone counts as gone at once.
+    NoGrace breaks ["L8"],
+    /// A directory that is gone is taken for one that is empty.
+    GoneIsEmpty breaks ["L8"],
+    /// What an editor has not finished is taken for a plugin.
+    TemporaryLoaded breaks ["L8"],
+    /// A change is noticed, and nothing is done about it.
+    ChangeLost breaks ["L8"],
+    /// That a file is gone is noticed, and its plugin stays.
+    RemovalLost breaks ["L8"],
+    /// What was refused is refused again at every look.
+    RefusedEachLook breaks ["L4"],
+    /// A second file takes the id of a plugin that was unloaded.
+    DuplicateTakesId breaks ["L10"],
+    /// What somebody has unloaded is loaded again when its file is touched.
+    UnloadedComesBack breaks ["L11"],
+    /// What somebody has switched off is created again when its file comes back.
+    OffComesBack breaks ["L11"],
 }
 
 impl Planted {
@@ -138,6 +158,8 @@ impl Planted {
             Self::InstanceLeaked => world.loses_destroys.set(true),
             Self::ThreadsNeverEnd => world.keeps_threads.set(true),
             Self::WakeUpLost => world.loses_wake_ups.set(true),
+            Self::GoneIsEmpty => world.directory.looks_empty.set(true),
+            Self::DuplicateTakesId => world.directory.hides_files.set(true),
             Self::BatchLost
             | Self::WrittenOtherwise
             | Self::ForgetLost
@@ -148,11 +170,14 @@ impl Planted {
             Self::WallClockSchedules
             | Self::Resurrected
             | Self::ShutdownWaits
+            | Self::SettlesAtOnce
+            | Self::NoGrace
             | Self::TooManyWorkers => {}
             _ => {
                 return Some(Rc::new(Bug {
                     planted: self,
                     chances: Cell::new(0),
+                    is_on_disk: world.machine.is_there.get(),
                 }));
             }
         }
@@ -164,6 +189,8 @@ struct Bug {
     planted: Planted,
     /// How often it had a chance, so that it comes now and then.
     chances: Cell<u64>,
+    /// Whether there may be another engine after this one.
+    is_on_disk: bool,
 }
 
 impl Bug {
@@ -376,6 +403,19 @@ impl Tampering for Bug {
     fn due(&self, due: &mut Vec<u32>) {
         if self.planted == Planted::TickLost && self.now_and_then(10) {
             due.pop();
+        }
+    }
+
+    fn answer(&self, question: Question, answer: bool) -> bool {
+        match (self.planted, question) {
+            (Planted::ChangeLost, Question::IsChange) => answer && !self.now_and_then(3),
+            // What becomes of it after a restart is a promise of its own.
+            (Planted::OffComesBack, Question::IsOff) => answer && self.is_on_disk,
+            (Planted::RemovalLost, Question::IsRemoval)
+            | (Planted::UnloadedComesBack, Question::StaysUnloaded) => false,
+            (Planted::TemporaryLoaded, Question::IsPluginName)
+            | (Planted::RefusedEachLook, Question::IsTriedAgain) => true,
+            _ => answer,
         }
     }
 

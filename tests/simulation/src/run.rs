@@ -1,22 +1,20 @@
 //! One run: the steps of a seed done to an engine, with a look at everything after each.
 
 use std::cell::RefCell;
-use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Duration;
 
 use plugin_engine::simulation::{self, ThreadLocals, tamper};
-use plugin_engine::{Command, Engine, ManualClock, WallTime};
+use plugin_engine::{Command, Engine, ManualClock, WallTime, WatchHandle};
 use tempfile::TempDir;
 
-use crate::behaviour::{Build, Content};
 use crate::checks::{Checks, Durable, Violation};
-use crate::library::{self, BUILDS_MAX};
+use crate::directory::PATH;
+use crate::library;
 use crate::panics;
 use crate::planted::{Planted, load_again_later};
-use crate::policy::{directory, id_of, own_directory, path_in, policy_of};
-use crate::requires::Requires;
-use crate::step::{Change, Step};
+use crate::policy::{id_of, own_directory};
+use crate::step::Step;
 use crate::world::World;
 
 /// How long a create, a display, a destroy or the handing over of a state may take.
@@ -85,7 +83,9 @@ pub(crate) struct Run {
     asked: Rc<RefCell<Vec<Asked>>>,
     checks: Checks,
     /// Where the configurations are that are changed in this run, if any is.
-    dir: Option<TempDir>,
+    pub(crate) dir: Option<TempDir>,
+    /// Who watches the directory, if anybody does.
+    pub(crate) watch: Rc<RefCell<Option<WatchHandle>>>,
     moments: u64,
     is_shut_down: bool,
     planted: Option<Planted>,
@@ -103,7 +103,12 @@ pub fn run(seed: u64, steps: &[Step], planted: Option<Planted>) -> Result<Report
     tamper(tampering);
     world.machine.is_there.set(steps.contains(&Step::OnDisk));
     let clock = ManualClock::new(WallTime::from_unix_nanos(WALL));
-    let engine = build(&clock, planted);
+    for step in steps {
+        if let Step::Watched(watching) = step {
+            world.directory.begin(seed, *watching);
+        }
+    }
+    let engine = build(&world, &clock, planted);
     let is_on_disk = world.machine.is_there.get();
     let checks = match is_on_disk {
         true => Checks::of_disk(&world, &engine, Durable::default()),
@@ -116,6 +121,7 @@ pub fn run(seed: u64, steps: &[Step], planted: Option<Planted>) -> Result<Report
         clock,
         asked: Rc::default(),
         dir: own_directory(steps),
+        watch: Rc::default(),
         moments: 0,
         is_shut_down: false,
         planted,
@@ -154,8 +160,22 @@ pub fn run(seed: u64, steps: &[Step], planted: Option<Planted>) -> Result<Report
         .map_err(|failure| Failure { entries, ..failure })
 }
 
-fn build(clock: &ManualClock, planted: Option<Planted>) -> Engine {
-    Engine::builder()
+fn build(world: &World, clock: &ManualClock, planted: Option<Planted>) -> Engine {
+    let mut builder = Engine::builder();
+    if let Some(watching) = world.directory.watching() {
+        builder = builder
+            .plugin_dir(PATH)
+            .watch_settle(match planted {
+                Some(Planted::SettlesAtOnce) => Duration::from_millis(1),
+                _ => watching.settle,
+            })
+            .watch_grace(match planted {
+                Some(Planted::NoGrace) => Duration::from_millis(1),
+                _ => watching.grace,
+            })
+            .watch_rescan(watching.rescan);
+    }
+    builder
         .workers(match planted {
             Some(Planted::TooManyWorkers) => 4 * WORKERS,
             _ => WORKERS,
@@ -183,6 +203,7 @@ impl Run {
         };
         let engine = self.engine.clone();
         self.world.start_of_own("cycles", move || engine.run());
+        self.begin_watch();
         self.look().map_err(at(0))?;
         for (number, step) in steps.iter().enumerate() {
             self.step(*step).map_err(at(number + 1))?;
@@ -194,7 +215,11 @@ impl Run {
         match step {
             Step::Pass(time) => return self.pass(time),
             // What is forgotten before anybody has seen it would be a gap.
-            Step::Ask(_, Command::Forget) if self.is_anything_open() || self.world.is_slow() => {
+            Step::Ask(_, Command::Forget)
+                if self.is_anything_open()
+                    || self.world.is_slow()
+                    || self.world.directory.watching().is_some() =>
+            {
                 return Ok(());
             }
             Step::Ask(plugin, order) => self.ask(plugin, order),
@@ -215,7 +240,8 @@ impl Run {
             }
             Step::ThreadPanics(plugin) => simulation::thread_panics(&self.engine, &id_of(plugin)),
             Step::ShutDown(budget) => self.shut_down(budget),
-            Step::OnDisk => {}
+            Step::Directory(what) => self.happens(what),
+            Step::OnDisk | Step::Watched(_) => {}
             Step::Disk(trouble, time) => {
                 let until = self.world.now() + time;
                 self.world.machine.trouble.set(Some((trouble, until)));
@@ -236,6 +262,7 @@ impl Run {
         let Some(durable) = self.checks.take_durable().filter(|_| !self.is_shut_down) else {
             return Ok(());
         };
+        drop(self.watch.take());
         let on_disk = self.world.machine.stored.borrow().clone();
         // Nobody sees what it still does: it ends in good order only so that nothing of it is left.
         self.world.be_calm();
@@ -260,10 +287,11 @@ impl Run {
         self.clock = ManualClock::new(wall);
         self.clock.advance(self.world.now());
         self.clock.set_wall(wall);
-        self.engine = build(&self.clock, self.planted);
+        self.engine = build(&self.world, &self.clock, self.planted);
         self.checks = Checks::of_disk(&self.world, &self.engine, durable)?;
         let engine = self.engine.clone();
         self.world.start_of_own("cycles", move || engine.run());
+        self.begin_watch();
         let files: Vec<_> = self.world.files.borrow().keys().copied().collect();
         for plugin in files {
             self.look_at_file(plugin);
@@ -311,7 +339,7 @@ impl Run {
         });
     }
 
-    fn ask_for(
+    pub(crate) fn ask_for(
         &mut self,
         plugin: usize,
         order: Option<Command>,
@@ -330,95 +358,6 @@ impl Run {
             let done = act(&engine);
             asked.borrow_mut()[number].answer = Some((world.now(), done));
         });
-    }
-
-    /// Something happens to a file, and whoever watches the directory has the engine do something about it.
-    fn change_file(&mut self, plugin: usize, change: Change) {
-        let before = self.world.files.borrow().get(&plugin).copied();
-        let newest = {
-            let builds = self.world.builds.borrow();
-            let of_plugin = builds
-                .values()
-                .filter(|build| build.number / BUILDS_MAX == plugin as u64);
-            of_plugin.copied().max_by_key(|build| build.number)
-        };
-        let number = newest.map_or(plugin as u64 * BUILDS_MAX, |newest| newest.number + 1);
-        let is_full = number / BUILDS_MAX != plugin as u64;
-        let build = |character, has_state, version, requires| Build {
-            number,
-            version,
-            character,
-            has_state,
-            requires,
-        };
-        let version = newest.map_or(10, |newest| newest.version);
-        let content = match change {
-            Change::Build(..) | Change::LowerBuild(_) if is_full => before,
-            Change::Build(character, has_state, requires) => {
-                self.note_requirements(&requires);
-                let version = version + 1;
-                Some(Content::Build(build(
-                    character, has_state, version, requires,
-                )))
-            }
-            Change::LowerBuild(character) => Some(Content::Build(build(
-                character,
-                false,
-                version.saturating_sub(3),
-                Requires::default(),
-            ))),
-            Change::Half => Some(Content::Bad),
-            Change::Hanging => Some(Content::Hangs),
-            Change::Gone => None,
-            Change::Touched => before,
-        };
-        match content {
-            Some(content) => {
-                if let Content::Build(build) = content {
-                    self.world.builds.borrow_mut().insert(build.number, build);
-                }
-                self.world.files.borrow_mut().insert(plugin, content);
-                self.look_at_file(plugin);
-            }
-            None => {
-                self.world.files.borrow_mut().remove(&plugin);
-                self.ask_for(plugin, None, move |engine| {
-                    simulation::file_removed(engine, &id_of(plugin))
-                        .map_err(|error| error.to_string())
-                });
-            }
-        }
-    }
-
-    /// The configuration of a plugin says something else, which whoever watches the directory notices as well.
-    fn require(&mut self, plugin: usize, requires: &Requires) {
-        self.note_requirements(requires);
-        let path = self.path_of(plugin).with_extension("toml");
-        let text = policy_of(plugin).text(requires);
-        std::fs::write(path, text).expect("room for a small file");
-        if self.world.files.borrow().contains_key(&plugin) {
-            self.look_at_file(plugin);
-        }
-    }
-
-    fn note_requirements(&self, requires: &Requires) {
-        if !requires.is_empty() {
-            self.world.has_requirements.set(true);
-        }
-    }
-
-    fn look_at_file(&mut self, plugin: usize) {
-        let path = self.path_of(plugin);
-        self.ask_for(plugin, None, move |engine| {
-            simulation::file_changed(engine, &path)
-                .map(drop)
-                .map_err(|error| error.to_string())
-        });
-    }
-
-    fn path_of(&self, plugin: usize) -> PathBuf {
-        let own = self.dir.as_ref().map(TempDir::path);
-        path_in(own.unwrap_or(directory()), plugin)
     }
 
     /// Lets time pass, from one moment at which something happens to the next.
@@ -483,6 +422,10 @@ impl Run {
         self.moments = 0;
         self.world.be_calm();
         self.pass(Duration::from_secs(2))?;
+        if let (Some(watching), false) = (self.world.directory.watching(), self.is_shut_down) {
+            self.pass(watching.rest())?;
+            self.checks.at_rest(&self.engine)?;
+        }
         if !self.is_shut_down {
             let known: Vec<_> = self.world.files_known();
             for plugin in known {

@@ -7,7 +7,9 @@ use plugin_engine::Command;
 
 use crate::behaviour::Character;
 use crate::chance::Chance;
+use crate::directory::Watching;
 use crate::disk::Trouble;
+use crate::files::{self, Happens};
 use crate::policy::{PLUGINS, id_of};
 use crate::requires::Requires;
 
@@ -39,6 +41,10 @@ pub enum Step {
     File(usize, Change),
     /// The configuration says from now on that the plugin requires this.
     Require(usize, Requires),
+    /// The files are in a directory that is watched like this, from the start.
+    Watched(Watching),
+    /// Something happens in that directory.
+    Directory(Happens),
     /// History is kept on a disk from the start.
     OnDisk,
     /// Something is wrong with the disk for so long.
@@ -68,6 +74,8 @@ impl fmt::Display for Step {
                     id_of(*plugin)
                 )
             }
+            Self::Watched(watching) => write!(f, "the directory is watched: {watching:?}"),
+            Self::Directory(what) => write!(f, "in the directory: {what:?}"),
             Self::OnDisk => f.write_str("history is kept on a disk"),
             Self::Disk(trouble, time) => write!(f, "the disk is {trouble:?} for {time:?}"),
             Self::Kill => f.write_str("killed, and started again"),
@@ -120,6 +128,8 @@ pub fn steps_of(seed: u64) -> Vec<Step> {
     let mut chance = Chance::new(seed, &[10]);
     if there.len() > 1 && chance.percent(REQUIRING_PERCENT) {
         steps = with_requirements(&mut chance, &there, steps);
+    } else {
+        steps = files::watched(&mut Chance::new(seed, &[30]), &there, steps);
     }
     let mut chance = Chance::new(seed, &[18]);
     if chance.percent(ON_DISK_PERCENT) {

@@ -7,12 +7,14 @@ use std::path::Path;
 use std::rc::Rc;
 use std::time::Duration;
 
+use plugin_engine::simulation::directory::Directory;
 use plugin_engine::simulation::disk::Disk;
 use plugin_engine::simulation::{File, Pause, Refused, Stage};
 use plugin_engine_core::{CallKind, PluginId};
 
 use crate::behaviour::{Build, Content, Ends, Turn};
 use crate::chance::Chance;
+use crate::directory::PluginDirectory;
 use crate::disk::Machine;
 use crate::fiber::{self, Fiber, Turned, Wait};
 use crate::library::{self, BUILDS_MAX};
@@ -71,6 +73,8 @@ pub(crate) struct World {
     order: RefCell<Chance>,
     /// Its disk.
     pub(crate) machine: Machine,
+    /// Its plugin directory, where that is watched.
+    pub(crate) directory: PluginDirectory,
     /// How often, of a hundred times, somebody else comes in between before a lock is taken.
     pub(crate) brief_percent: Cell<u64>,
     pub(crate) files: RefCell<BTreeMap<usize, Content>>,
@@ -116,6 +120,7 @@ impl World {
             current: RefCell::default(),
             order: RefCell::new(order),
             machine: Machine::default(),
+            directory: PluginDirectory::default(),
             brief_percent: Cell::new(brief_percent),
             files: RefCell::default(),
             builds: RefCell::default(),
@@ -194,6 +199,11 @@ impl World {
             .is_some_and(|name| name == "plugin-worker")
     }
 
+    /// The name of whoever has the turn.
+    pub(crate) fn current_name(&self) -> Option<Rc<str>> {
+        self.current.borrow().clone()
+    }
+
     /// Starts a thread that is none of the engine's.
     pub(crate) fn start_of_own(&self, name: &str, body: impl FnOnce() + 'static) {
         self.fibers
@@ -228,7 +238,7 @@ impl World {
     pub(crate) fn next_wake(&self) -> Option<Duration> {
         let fibers = self.fibers.borrow();
         let times = fibers.iter().filter_map(|fiber| match fiber.wait {
-            Wait::Until(time) => Some(time),
+            Wait::Until(time) | Wait::StirredOr(_, time) => Some(time),
             _ => None,
         });
         times.min()
@@ -276,6 +286,7 @@ impl World {
         let is_ready = |fiber: &Fiber| match fiber.wait {
             Wait::Turn => true,
             Wait::Stirred(seen) => seen < stirred,
+            Wait::StirredOr(seen, time) => seen < stirred || time <= now,
             Wait::Until(time) => time <= now,
         };
         let count = fibers.iter().filter(|fiber| is_ready(fiber)).count();
@@ -296,6 +307,7 @@ impl World {
         self.asides_refused.set(0);
         self.shut_down_at.set(None);
         self.violation.take();
+        self.directory.begin_anew();
         self.is_calm.set(false);
     }
 
@@ -307,10 +319,18 @@ impl World {
     }
 }
 
+fn plugin_id(plugin: usize) -> Result<PluginId, Refused> {
+    PluginId::new(&crate::policy::id_of(plugin)).map_err(|_| Refused::Bad)
+}
+
 impl Stage for World {
     fn pause(&self, pause: Pause) {
         let wait = match pause {
             Pause::UntilStirred => Wait::Stirred(self.stirred.get()),
+            Pause::UntilStirredFor(time) => {
+                self.round_is_over();
+                Wait::StirredOr(self.stirred.get(), self.now.get() + time)
+            }
             Pause::For(time) => Wait::Until(self.now.get() + time),
             Pause::Briefly => {
                 let percent = self.brief_percent.get();
@@ -356,25 +376,37 @@ impl Stage for World {
     }
 
     fn load(&self, path: &Path) -> Result<File, Refused> {
-        let plugin = plugin_of_path(path).ok_or(Refused::Bad)?;
+        let was_mounted = self.directory.mounted();
         self.pause(Pause::For(Duration::from_micros(200)));
         // Read once, after it was waited for: what is there changes at any time.
-        let content = self.files.borrow().get(&plugin).copied();
+        let content = match self.directory.watching() {
+            Some(_) => self.read(path, was_mounted),
+            None => {
+                let plugin = plugin_of_path(path).ok_or(Refused::Bad)?;
+                self.files.borrow().get(&plugin).copied()
+            }
+        };
         match content {
             Some(Content::Build(build)) => Ok(File {
-                id: PluginId::new(&crate::policy::id_of(plugin)).map_err(|_| Refused::Bad)?,
+                id: plugin_id(build.plugin())?,
                 version: format!("1.{}.0", build.version),
                 build: build.number,
                 state_version: u32::from(build.has_state),
                 requires: build.requires.iter().map(|one| one.to_string()).collect(),
                 calls: library::calls_of(&build),
             }),
+            Some(Content::Unfit(plugin)) => Err(Refused::Unfit(plugin_id(plugin)?)),
             Some(Content::Hangs) if !self.is_calm.get() => {
                 self.pause(Pause::For(LOAD_TIMEOUT));
                 Err(Refused::Hangs(LOAD_TIMEOUT))
             }
             _ => Err(Refused::Bad),
         }
+    }
+
+    fn directory(&self) -> Option<&dyn Directory> {
+        let watching = self.directory.watching();
+        watching.is_some().then_some(self)
     }
 
     fn disk(&self) -> Option<&dyn Disk> {

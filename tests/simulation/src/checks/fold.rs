@@ -47,7 +47,13 @@ impl Fold {
         }
         self.clear_displays(seen);
         for snapshot in seen.snapshots {
-            self.of(number(snapshot.id())).compare(snapshot)?;
+            let folded = self.of(number(snapshot.id()));
+            let is_watched = seen.world.directory.watching().is_some();
+            if is_watched && snapshot.state == PluginState::Unloaded && snapshot.error.is_none() {
+                // The file of what a policy had unloaded is gone, and the reason with it: for that there is no entry.
+                folded.clear();
+            }
+            folded.compare(snapshot)?;
         }
         Ok(())
     }

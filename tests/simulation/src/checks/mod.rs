@@ -15,6 +15,7 @@ mod restarts;
 mod sequence;
 mod table;
 mod timing;
+mod watch;
 
 use std::cell::RefCell;
 use std::collections::BTreeSet;
@@ -96,6 +97,8 @@ impl Seen<'_> {
             .iter()
             .filter(|asked| asked.plugin == plugin)
             .any(|asked| asked.answer.as_ref().is_none_or(|(at, _)| *at == self.now))
+            // Who does something about the directory does it about any plugin.
+            || self.world.is_directory_at_work()
     }
 
     /// Whether a thread might be wanted that cannot be had, or all threads are in calls.
@@ -130,6 +133,7 @@ pub(crate) struct Checks {
     balance: balance::Balance,
     answers: answers::Answers,
     requirements: requires::Requirements,
+    watch: watch::Watch,
     /// Where there is a disk.
     durable: Option<Durable>,
 }
@@ -153,6 +157,7 @@ impl Checks {
             balance: balance::Balance::default(),
             answers: answers::Answers::default(),
             requirements: requires::Requirements::default(),
+            watch: watch::Watch::default(),
             durable: None,
         }
     }
@@ -236,6 +241,7 @@ impl Checks {
         self.bounds.look(&seen)?;
         self.balance.look(&seen)?;
         self.answers.look(&seen)?;
+        self.watch.look(&seen)?;
         if let Some(durable) = &mut self.durable {
             durable.look(&seen)?;
         }
@@ -247,6 +253,11 @@ impl Checks {
         self.seq = last;
         self.facts = facts.len();
         Ok(())
+    }
+
+    /// All that was to be done about the directory is done.
+    pub(crate) fn at_rest(&self, engine: &Engine) -> Checked {
+        self.watch.at_rest(engine)
     }
 
     /// Everything was unloaded, and nothing has gone wrong for a while.
