@@ -1,5 +1,7 @@
 //! Questions to the history: built step by step, answered when iterated.
 
+mod foremost;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,6 +12,7 @@ use plugin_engine_core::{Cause, HistoryFilter, PluginId, PluginState, Transition
 use crate::cell::Cell;
 use crate::history::{Found, Place};
 use crate::shared::Shared;
+use foremost::Foremost;
 
 /// What the history says to a [`HistoryFilter`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,17 +183,30 @@ fn in_memory(engine: &Shared, filter: &HistoryFilter) -> InMemory {
         #[cfg(feature = "history-sqlite")]
         floor: 0,
     };
+    // Of one plugin no more is copied than is wanted.
+    let mut foremost = match filter.ids.len() {
+        1 => None,
+        _ => Foremost::of(filter),
+    };
+    let mut narrowed = filter.clone();
+    let mut up_to = last_seq;
     let mut ask = |cell: &Cell| {
-        let of_one = cell.history(filter, last_seq);
+        let of_one = cell.history(&narrowed, up_to);
         all.lost += of_one.lost;
         // Without a disk what has left the memory is nowhere.
         #[cfg(feature = "history-sqlite")]
         {
             all.floor = all.floor.max(of_one.floor);
         }
-        if of_one.found.len_max() > 0 {
-            all.found.push(of_one.found);
+        if of_one.found.len_max() == 0 {
+            return;
         }
+        if let Some(foremost) = &mut foremost {
+            let places = of_one.found.places().into_iter();
+            places.for_each(|(seq, _)| foremost.see(seq));
+            up_to = foremost.narrow(&mut narrowed, last_seq);
+        }
+        all.found.push(of_one.found);
     };
     if filter.ids.is_empty() {
         board.registry.all().for_each(|cell| ask(cell));
