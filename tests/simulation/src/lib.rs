@@ -10,12 +10,15 @@
 //! may also end before any lock of a plugin is taken), condition variables (a wait ends whenever anybody was told anything), the clocks,
 //! verifying and mapping files (a file is a line of data), the code of plugins (each call takes a time and ends in a way that is drawn),
 //! the disk of the history (a list of batches; it is full, broken, locked or slow for a while, and outlives the engine: a process that is killed
-//! ends where it is, and another one begins on what is there), and who watches the directory (it tells at once). A panic of a plugin is told
-//! and returned as the barrier in a plugin file does it; nothing unwinds.
+//! ends where it is, and another one begins on what is there). A panic of a plugin is told and returned as the barrier in a plugin file does
+//! it; nothing unwinds.
+//!
+//! In a share of the runs the files are in a **simulated directory**: names, sizes, times, texts beside files, links, temporaries, writes in
+//! pieces, and the directory itself, which goes and comes back. The thread that watches, what it takes for a change and when, and what is done
+//! about it are real; only how the system reports changes is not. In the other runs the engine is told of each change at once.
 //!
 //! **Not covered**: what two processors see of each other's stores, which is for model checking; the format of the history on
-//! disk and damage to it; the record of crashes; a directory that is loaded at once, and the watch of it with its grace times; signals, sockets,
-//! and what the system does.
+//! disk and damage to it; the record of crashes; files that are verified ahead by other threads; signals, sockets, and what the system does.
 //!
 //! A run is a function of its seed and a list of steps, which is itself drawn from the seed: so steps can be left out until only those are
 //! left that a failure needs. See [`hunt`].
