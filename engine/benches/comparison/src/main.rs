@@ -20,6 +20,7 @@ mod handover;
 mod histories;
 mod loads;
 mod markdown;
+#[expect(dead_code, reason = "fleets of other files are for another benchmark")]
 #[path = "../../peers.rs"]
 mod peers;
 #[allow(dead_code, reason = "another benchmark opens a table again")]
