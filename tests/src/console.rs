@@ -246,7 +246,9 @@ fn timeless(text: &str) -> Vec<String> {
 fn timeless_line(line: &str) -> String {
     let line = line
         .replace("just now", "1s ago")
-        .replace("less than a second", "1s");
+        .replace("less than a second", "1s")
+        // What was just switched on is due at once, and its first update may be under way or not.
+        .replace("enable done, is Running", "enable done, is Enabled");
     if line.trim_start().starts_with("built by") {
         return "COMPILER".to_owned();
     }
