@@ -98,9 +98,10 @@ fn read(path: &Path) -> Result<Option<String>, AdminError> {
         ));
     }
     let mut text = String::new();
-    let is_text = file.take(LEN_MAX as u64 + 2).read_to_string(&mut text);
+    // One byte more than may be there, with the end of the line: what is not read must not be taken for nothing.
+    let is_text = file.take(LEN_MAX as u64 + 3).read_to_string(&mut text);
     let token = text.trim_end();
-    let fits = (LEN_MIN..=LEN_MAX).contains(&token.len());
+    let fits = (LEN_MIN..=LEN_MAX).contains(&token.len()) && text.len() <= LEN_MAX + 2;
     match is_text {
         Ok(_) if fits && token.bytes().all(|byte| byte.is_ascii_graphic()) => {
             Ok(Some(token.to_owned()))
@@ -169,6 +170,23 @@ mod tests {
         let other = Token::open(&dir.path().join("other")).unwrap();
         assert!(!other.is(&made.text), "each is another one");
         assert!(!made.is(&made.text[..63]) && !made.is("") && !made.is(&"0".repeat(64)));
+    }
+
+    #[test]
+    fn a_token_is_all_that_is_in_its_file() {
+        let dir = TempDir::new().unwrap();
+        let path = dir.path().join("token");
+        Token::open(&path).unwrap();
+        let longest = "x".repeat(LEN_MAX);
+        for (end, is_used) in [("", true), ("\r\n", true), ("\n\n\n", false)] {
+            std::fs::write(&path, format!("{longest}{end}")).unwrap();
+            assert_eq!(Token::open(&path).is_ok(), is_used, "{end:?}");
+        }
+        // White space up to where nothing is read any more, and something behind it.
+        let shorter = format!("{:<258}more", "x".repeat(40));
+        std::fs::write(&path, shorter).unwrap();
+        let error = code(&path);
+        assert!(error.starts_with("PE0704"), "{error}");
     }
 
     #[test]
