@@ -412,15 +412,16 @@ impl EngineBuilder {
             Arc::clone(&supervisor),
         );
         let weak = Arc::downgrade(&executor);
-        let moved = Arc::clone(&board);
+        // The clock is the embedder's, and what it calls must not keep what the clock is kept by.
+        let moved = Arc::downgrade(&board);
         let supervised = Arc::downgrade(&supervisor);
         clock.on_move(Box::new(move || {
-            if let Some(executor) = weak.upgrade() {
-                moved.ledger.time.look_at_wall();
+            if let (Some(executor), Some(board)) = (weak.upgrade(), moved.upgrade()) {
+                board.ledger.time.look_at_wall();
                 executor.watchdog.sweep(&executor);
                 executor.asides.tell();
-                moved.ledger.probations.ring();
-                moved.ledger.run.notify();
+                board.ledger.probations.ring();
+                board.ledger.run.notify();
             }
             if let Some(supervisor) = supervised.upgrade() {
                 supervisor.clock_moved();
