@@ -265,6 +265,8 @@ impl TimeSource {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -280,5 +282,22 @@ mod tests {
             time.wall_at(before),
             WallTime::from_unix_nanos(90_000_000_000_000)
         );
+    }
+
+    #[test]
+    fn what_a_clock_calls_when_it_is_moved_keeps_no_engine_that_has_ended() {
+        let clock = ManualClock::new(WallTime::default());
+        let builder = crate::Engine::builder().clock(clock.clone());
+        let engine = builder.build().unwrap();
+        let board = Arc::downgrade(&engine.shared().board);
+        engine.shutdown(Duration::from_secs(30)).unwrap();
+        drop(engine);
+        // Threads let go of it when they end, which a shutdown does not wait for.
+        let until = Instant::now() + Duration::from_secs(60);
+        while board.strong_count() > 0 && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        assert_eq!(board.strong_count(), 0, "the clock is still there");
+        drop(clock);
     }
 }

@@ -115,6 +115,10 @@ struct QueueState {
     is_awaited: bool,
 }
 
+fn topic_of(id: &str, name: &str) -> String {
+    format!("plugin.{id}.{name}")
+}
+
 /// The topics that were last published under, so that one that comes again and again is neither put together nor allocated anew. Which place a topic
 /// has follows from its ends; two that share one take turns.
 struct Topics([Option<Arc<str>>; TOPICS_KEPT]);
@@ -140,7 +144,7 @@ impl Topics {
         };
         match kept {
             Some(topic) if is_it(topic) => Arc::clone(topic),
-            _ => Arc::clone(kept.insert(format!("plugin.{id}.{name}").into())),
+            _ => Arc::clone(kept.insert(topic_of(id, name).into())),
         }
     }
 }
@@ -184,29 +188,23 @@ impl EventBus {
         // Under the lock, so that every subscriber sees the numbers in order.
         let seq = self.seq.fetch_add(1, Ordering::Relaxed) + 1;
         let topic = topics.of(id.as_str(), name);
-        let mut fits = queues
-            .iter()
-            .filter(|queue| queue.pattern.matches(&topic))
-            .peekable();
-        if fits.peek().is_none() {
+        let mut fits = queues.iter().filter(|queue| queue.pattern.matches(&topic));
+        let Some(mut last) = fits.next() else {
             return seq;
-        }
-        let mut event = Event {
+        };
+        let event = Event {
             seq,
             at,
             topic: Arc::clone(&topic),
             id: Some(id.clone()),
             payload,
         };
-        while let Some(queue) = fits.next() {
-            if fits.peek().is_none() {
-                // Handed on to the last one, which is mostly the only one.
-                queue.push(event);
-                break;
-            }
-            let copy = event.clone();
-            queue.push(std::mem::replace(&mut event, copy));
+        for queue in fits {
+            last.push(event.clone());
+            last = queue;
         }
+        // Handed on to the last one, which is mostly the only one.
+        last.push(event);
         seq
     }
 
@@ -271,7 +269,7 @@ impl Beginning<'_> {
     }
 
     fn begin(&self, at: WallTime, id: &PluginId, name: &str, payload: &str) {
-        let topic = format!("plugin.{id}.{name}");
+        let topic = topic_of(id.as_str(), name);
         if self.queue.pattern.matches(&topic) {
             self.queue.state.lock().begun += 1;
             self.queue.push(Event {

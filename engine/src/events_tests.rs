@@ -177,25 +177,3 @@ fn a_future_that_waits_is_woken_though_nobody_has_waited_like_that_before() {
     let next = next.as_mut().poll(&mut context);
     assert!(matches!(next, std::task::Poll::Ready(Some(event)) if event.seq == 2));
 }
-
-#[test]
-fn an_engine_on_a_manual_clock_leaves_nothing_behind_when_it_is_dropped() {
-    let clock = crate::ManualClock::new(WallTime::default());
-    let engine = crate::Engine::builder()
-        .workers(1)
-        .clock(clock.clone())
-        .build()
-        .unwrap();
-    let board = Arc::downgrade(&engine.shared().board);
-    engine.run_cycle();
-    engine.shutdown(Duration::from_secs(30)).unwrap();
-    drop(engine);
-    // Its threads let go of it when they end, which nobody waits for.
-    for _ in 0..30_000 {
-        if board.strong_count() == 0 {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
-    panic!("somebody still holds it");
-}

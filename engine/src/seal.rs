@@ -161,13 +161,12 @@ fn copy(from: &File, to: &OwnedFd, len_max: u64) -> Result<u64, SealError> {
 }
 
 fn copy_by_hand(from: &File, to: &OwnedFd, len_max: u64) -> Result<u64, SealError> {
-    let to = to.try_clone().map_err(SealError::Copy)?;
     let mut limited = io::Read::take(from, len_max + 1);
-    match io::copy(&mut limited, &mut File::from(to)) {
-        Ok(len) if len > len_max => Err(SealError::TooLarge),
-        Ok(len) => Ok(len),
-        Err(error) => Err(SealError::Copy(error)),
+    let len = io::copy(&mut limited, &mut File::from(to.try_clone()?))?;
+    if len > len_max {
+        return Err(SealError::TooLarge);
     }
+    Ok(len)
 }
 
 #[cfg(test)]

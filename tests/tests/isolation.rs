@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use plugin_engine::{Cause, FaultKind, Moment, PluginState, RunLimit};
+use plugin_engine::{Cause, Cycle, FaultKind, Moment, PluginState, RunLimit};
 use plugin_engine_tests::{Gate, Rig, wait_for};
 
 #[test]
@@ -199,14 +199,8 @@ fn refusals_are_said_once_and_not_once_per_tick() {
     }
 }
 
-#[test]
-fn a_restart_for_which_there_is_no_thread_is_made_a_moment_later_and_not_an_interval() {
-    let gate = Gate::new();
-    let rig = Rig::with(|builder| builder.workers(2).threads_max(4));
-    let restarts = "interval = \"1h\"\npanic_limit = 1\n[restart]\njitter_percent = 0\n";
-    rig.drop_as("panics", "p", restarts);
-    rig.load();
-    assert_eq!(rig.engine.run_cycle().panicked, 1);
+/// Has four plugins hang, each in a thread of its own.
+fn take_four_threads(rig: &Rig, gate: &Gate) -> Cycle {
     for n in 0..4 {
         rig.drop_as("gated", &format!("gated{n}"), &gate.settings(""));
     }
@@ -216,6 +210,18 @@ fn a_restart_for_which_there_is_no_thread_is_made_a_moment_later_and_not_an_inte
         gate.await_entry(n);
     }
     wait_for("its threads", || rig.engine.usage().slow_threads == 4);
+    stuck
+}
+
+#[test]
+fn a_restart_for_which_there_is_no_thread_is_made_a_moment_later_and_not_an_interval() {
+    let gate = Gate::new();
+    let rig = Rig::with(|builder| builder.workers(2).threads_max(4));
+    let restarts = "interval = \"1h\"\npanic_limit = 1\n[restart]\njitter_percent = 0\n";
+    rig.drop_as("panics", "p", restarts);
+    rig.load();
+    assert_eq!(rig.engine.run_cycle().panicked, 1);
+    let stuck = take_four_threads(&rig, &gate);
     rig.advance(500);
     assert_eq!(stuck.wait().timed_out, 4);
     rig.advance(500);
@@ -236,15 +242,7 @@ fn a_restart_for_which_there_is_no_thread_is_made_a_moment_later_and_not_an_inte
 fn a_plugin_for_whose_create_there_is_no_thread_is_created_by_itself_as_soon_as_there_is_one() {
     let gate = Gate::new();
     let rig = Rig::with(|builder| builder.workers(2).threads_max(4));
-    for n in 0..4 {
-        rig.drop_as("gated", &format!("gated{n}"), &gate.settings(""));
-    }
-    rig.load();
-    let stuck = rig.engine.start_cycle();
-    for n in 1..=4 {
-        gate.await_entry(n);
-    }
-    wait_for("its threads", || rig.engine.usage().slow_threads == 4);
+    let stuck = take_four_threads(&rig, &gate);
     rig.drop_as("noop", "p", "");
     let said = rig
         .load_any()

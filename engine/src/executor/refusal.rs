@@ -16,9 +16,8 @@ pub(super) fn give_back(executor: &Executor, task: &mut Task) {
         TaskCall::Destroy { instance, .. } => put_back(executor, task, instance),
         TaskCall::Create(CreateReason::Load | CreateReason::RequirementMet) => {
             let report = no_thread_for(executor, "created");
-            if let Some(applied) = record(executor, &task.cell, Event::CreateRefused(report)) {
-                applied.log();
-            }
+            let ledger = &executor.board.ledger;
+            task.cell.record(ledger, Event::CreateRefused(report));
         }
         // Asked for by somebody, who hears of it, or tried again with the next tick.
         TaskCall::Create(_) | TaskCall::Update | TaskCall::Display | TaskCall::Save(_) => {}
@@ -81,13 +80,6 @@ fn no_thread_for(executor: &Executor, what: &str) -> FaultReport {
         "not {what}: {slow} of {threads} threads are in calls that do not return, and {no_more}"
     );
     FaultReport::new(FaultKind::Refused, text)
-}
-
-fn record(executor: &Executor, cell: &PluginCell, event: Event) -> Option<Applied> {
-    let mut guarded = cell.lock();
-    let ledger = &executor.board.ledger;
-    let now = ledger.time.now();
-    cell.apply(ledger, &mut guarded, now, event).ok()
 }
 
 /// Records that a due update was not made, and why. What came of it is to be logged.

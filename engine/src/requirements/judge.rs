@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use plugin_engine_core::{
-    CreateReason, FaultKind, PluginId, PluginState, RejectReason, Requirement, Unmet, cycles,
+    CreateReason, PluginId, PluginState, RejectReason, Requirement, Unmet, cycles,
 };
 
 use super::{hold_back, is_stopping};
@@ -80,7 +80,7 @@ fn in_circles_of(engine: &Shared, changed: &[&Arc<Cell>]) -> Vec<u32> {
         let guarded = cell.lock();
         let requires = guarded.requires.as_ref();
         match requires.and_then(|requires| requires.unmet.as_deref()) {
-            Some(Unmet::Cycle { path }) if is_held_back(&guarded) => path
+            Some(Unmet::Cycle { path }) if guarded.machine.is_held_back() => path
                 .iter()
                 .any(|id| changed.iter().any(|cell| cell.id == *id)),
             _ => {
@@ -109,16 +109,10 @@ fn subject(engine: &Shared, plugin: u32) -> Option<Subject> {
     let waits = state == PluginState::Loaded && is_complete;
     // One that was held back may require nothing any more.
     let requires = guarded.required().unwrap_or_default();
-    (waits || is_held_back(&guarded)).then_some(Subject {
+    (waits || guarded.machine.is_held_back()).then_some(Subject {
         cell: Arc::clone(cell),
         requires,
     })
-}
-
-fn is_held_back(guarded: &Guarded) -> bool {
-    let error = guarded.machine.error();
-    guarded.machine.state() == PluginState::Error
-        && error.is_some_and(|error| error.kind == FaultKind::Requirement)
 }
 
 fn not_made() -> TaskEnd {
@@ -133,7 +127,7 @@ fn take_waiter(engine: &Shared, cell: &Cell, guarded: &Guarded) -> Option<Arc<Wa
         waiting.get(&cell.index).filter(|one| one.complete)?;
         return waiting.remove(&cell.index).map(|one| one.waiter);
     }
-    is_held_back(guarded).then(Arc::default)
+    guarded.machine.is_held_back().then(Arc::default)
 }
 
 /// Has a plugin created, all of whose requirements are met.

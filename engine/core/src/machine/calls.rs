@@ -40,10 +40,7 @@ impl Machine {
             CreateReason::Hung => Cause::Replaced,
         })?;
         // Whoever wants it back by itself must not bring back what has failed otherwise since.
-        let held_back = |fault: &Arc<Fault>| fault.kind == FaultKind::Requirement;
-        if reason == CreateReason::RequirementMet
-            && !self.faults.state.as_ref().is_some_and(held_back)
-        {
+        if reason == CreateReason::RequirementMet && !self.is_held_back() {
             return Err(RejectReason::Illegal(self.state));
         }
         if (reason == CreateReason::Restart && !self.restart_is_due(now))

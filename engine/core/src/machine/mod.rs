@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use crate::health::HealthRecord;
 use crate::{
-    Admission, BreakerState, CallKind, Cause, Command, Fault, FaultReport, Health, HealthPolicy,
-    Moment, PluginState, Schedule, WallTime, next_state,
+    Admission, BreakerState, CallKind, Cause, Command, Fault, FaultKind, FaultReport, Health,
+    HealthPolicy, Moment, PluginState, Schedule, WallTime, next_state,
 };
 
 pub use event::{
@@ -156,6 +156,14 @@ impl Machine {
             (update, display)
         };
         state.as_ref().or(newest.as_ref()).or(other.as_ref())
+    }
+
+    /// Whether the state is Error only until what is required is there.
+    #[must_use]
+    pub fn is_held_back(&self) -> bool {
+        let error = self.faults.state.as_ref();
+        self.state == PluginState::Error
+            && error.is_some_and(|error| error.kind == FaultKind::Requirement)
     }
 
     /// Whether there is an [`error`](Self::error).

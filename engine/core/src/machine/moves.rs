@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::health::to_the_millisecond;
 use super::{Machine, PastCall, RejectReason, Step};
-use crate::{Cause, Fault, FaultKind, FaultReport, Moment, PluginState, WallTime};
+use crate::{Cause, Fault, FaultReport, Moment, PluginState, WallTime};
 
 impl Machine {
     pub(super) fn skip_ticks(&mut self, now: Moment) -> Step {
@@ -62,10 +62,7 @@ impl Machine {
         report: &FaultReport,
     ) -> Result<Step, RejectReason> {
         self.check_settled()?;
-        let error = self.faults.state.as_ref();
-        let is_held_back = self.state == PluginState::Error
-            && error.is_some_and(|error| error.kind == FaultKind::Requirement);
-        if self.state != PluginState::Loaded && !is_held_back {
+        if self.state != PluginState::Loaded && !self.is_held_back() {
             // A command has led it elsewhere, and said so.
             return Err(RejectReason::Illegal(self.state));
         }
