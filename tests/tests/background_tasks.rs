@@ -156,7 +156,10 @@ impl Everything {
             }
             "plugin-dependents" | "plugin-loader" => {
                 self.has_done_what_was_provoked();
-                assert_eq!(self.rig.state("provoked"), PluginState::Enabled);
+                // Its first update is due at once, and may be under way.
+                wait_for("the plugin", || {
+                    self.rig.state("provoked") == PluginState::Enabled
+                });
             }
             "plugin-probation" => {
                 self.fails_three_times();
