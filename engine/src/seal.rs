@@ -5,8 +5,8 @@ use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::PathBuf;
 
+use memmap2::MmapMut;
 use parking_lot::Mutex;
-use rustix::buffer::spare_capacity;
 use rustix::fs::{MemfdFlags, SealFlags};
 use rustix::io::Errno;
 
@@ -16,8 +16,9 @@ const ROOM_MAX: usize = 2 << 20;
 /// For how many files room is kept.
 const ROOMS_MAX: usize = 4;
 
-/// Room for the bytes of the next files. To have the system hand out pages anew for each file takes longer than to read it into them.
-static ROOMS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+/// Room for the bytes of the next files. To have the system hand out pages anew for each file takes longer than to read it into them. Pages of
+/// their own and none of the allocator's, which keeps what large files took for whatever comes, in each thread.
+static ROOMS: Mutex<Vec<MmapMut>> = Mutex::new(Vec::new());
 
 /// Bytes in memory that neither this process nor another can change, grow or cut.
 ///
@@ -27,8 +28,8 @@ static ROOMS: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
 pub(crate) struct SealedFile {
     descriptor: OwnedFd,
     len: u64,
-    /// The bytes, read out of the sealed copy; none after they were let go.
-    bytes: Vec<u8>,
+    /// The bytes, read out of the sealed copy, at the beginning of a room; `None` where there are none, and after they were let go.
+    room: Option<MmapMut>,
 }
 
 /// Why there is no sealed copy.
@@ -62,27 +63,27 @@ impl SealedFile {
             &descriptor,
             SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
         )?;
-        let bytes = read(&descriptor, len)?;
+        let room = read(&descriptor, len)?;
         Ok(Self {
             descriptor,
             len,
-            bytes,
+            room,
         })
     }
 
     /// The bytes.
     pub(crate) fn bytes(&self) -> &[u8] {
-        &self.bytes
+        first(self.room.as_ref(), self.len)
     }
 
     /// The bytes, also after they were let go: read again for as long as `look` takes.
     pub(crate) fn with_bytes<R>(&self, look: impl FnOnce(&[u8]) -> R) -> io::Result<R> {
-        if !self.bytes.is_empty() {
-            return Ok(look(&self.bytes));
+        if self.room.is_some() {
+            return Ok(look(self.bytes()));
         }
-        let bytes = read(&self.descriptor, self.len)?;
-        let looked = look(&bytes);
-        give_back(bytes);
+        let room = read(&self.descriptor, self.len)?;
+        let looked = look(first(room.as_ref(), self.len));
+        give_back(room);
         Ok(looked)
     }
 
@@ -92,7 +93,7 @@ impl SealedFile {
 
     /// Lets go of the bytes, of which the system's loader makes a mapping of its own.
     pub(crate) fn let_go_of_bytes(&mut self) {
-        give_back(std::mem::take(&mut self.bytes));
+        give_back(self.room.take());
     }
 
     /// A path under which the system's loader finds the bytes.
@@ -107,30 +108,41 @@ impl Drop for SealedFile {
     }
 }
 
-/// Reads all of a sealed copy, which nobody can change or cut any more.
-fn read(sealed: &OwnedFd, len: u64) -> io::Result<Vec<u8>> {
-    let len_wanted = usize::try_from(len).unwrap_or(usize::MAX);
-    let mut bytes = ROOMS.lock().pop().unwrap_or_default();
-    bytes.clear();
-    bytes
-        .try_reserve_exact(len_wanted)
-        .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
-    while bytes.len() < len_wanted {
-        let at = bytes.len() as u64;
-        match rustix::io::pread(sealed, spare_capacity(&mut bytes), at) {
+/// The bytes of a file of this length in its room.
+fn first(room: Option<&MmapMut>, len: u64) -> &[u8] {
+    let bytes = room.and_then(|room| room.get(..usize::try_from(len).ok()?));
+    bytes.unwrap_or_default()
+}
+
+/// Reads all of a sealed copy, which nobody can change or cut any more. `None` of one without a byte.
+fn read(sealed: &OwnedFd, len: u64) -> io::Result<Option<MmapMut>> {
+    let len = usize::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    if len == 0 {
+        return Ok(None);
+    }
+    let kept = ROOMS.lock().pop().filter(|room| room.len() >= len);
+    let mut room = match kept {
+        Some(room) => room,
+        None => MmapMut::map_anon(len)?,
+    };
+    let mut rest = &mut room[..len];
+    while !rest.is_empty() {
+        let at = (len - rest.len()) as u64;
+        match rustix::io::pread(sealed, &mut *rest, at) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
-            Ok(_) | Err(Errno::INTR) => {}
+            Ok(read) => rest = &mut rest[read..],
+            Err(Errno::INTR) => {}
             Err(errno) => return Err(errno.into()),
         }
     }
-    Ok(bytes)
+    Ok(Some(room))
 }
 
 /// Keeps the room for the next file, unless it is large or there is enough already.
-fn give_back(bytes: Vec<u8>) {
+fn give_back(room: Option<MmapMut>) {
     let mut rooms = ROOMS.lock();
-    if rooms.len() < ROOMS_MAX && (1..=ROOM_MAX).contains(&bytes.capacity()) {
-        rooms.push(bytes);
+    if rooms.len() < ROOMS_MAX {
+        rooms.extend(room.filter(|room| room.len() <= ROOM_MAX));
     }
 }
 
