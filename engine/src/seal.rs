@@ -20,6 +20,9 @@ const ROOMS_MAX: usize = 4;
 /// their own and none of the allocator's, which keeps what large files took for whatever comes, in each thread.
 static ROOMS: Mutex<Vec<MmapMut>> = Mutex::new(Vec::new());
 
+/// How often sealing is tried. Each time the system waits for about 0.15 s before it says that it cannot be done now.
+const SEAL_ATTEMPTS: u32 = 20;
+
 /// Bytes in memory that neither this process nor another can change, grow or cut.
 ///
 /// The descriptor stays open while the library is mapped: if its number were used again, the system's loader would take
@@ -59,10 +62,7 @@ impl SealedFile {
         let descriptor =
             rustix::fs::memfd_create(name, MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
         let len = copy(file, &descriptor, len_max)?;
-        rustix::fs::fcntl_add_seals(
-            &descriptor,
-            SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL,
-        )?;
+        seal(&descriptor, 0..SEAL_ATTEMPTS)?;
         let room = read(&descriptor, len)?;
         Ok(Self {
             descriptor,
@@ -146,6 +146,20 @@ fn give_back(room: Option<MmapMut>) {
     }
 }
 
+/// Seals a copy. The system does not seal while somebody holds a page of it, which may be the system itself: it moves pages, or joins them
+/// to larger ones. That passes, and is no reason to refuse a plugin.
+fn seal(copy: &OwnedFd, attempts: impl Iterator<Item = u32>) -> Result<(), Errno> {
+    let mut sealed = Err(Errno::BUSY);
+    for _ in attempts {
+        let seals = SealFlags::WRITE | SealFlags::GROW | SealFlags::SHRINK | SealFlags::SEAL;
+        sealed = rustix::fs::fcntl_add_seals(copy, seals);
+        if sealed != Err(Errno::BUSY) {
+            break;
+        }
+    }
+    sealed
+}
+
 /// Copies to the end of the file, wherever that is by then, and returns how many bytes that were. A file that grows meanwhile is not copied
 /// for ever.
 fn copy(from: &File, to: &OwnedFd, len_max: u64) -> Result<u64, SealError> {
@@ -221,6 +235,23 @@ mod tests {
         assert!(matches!(longer, Err(SealError::TooLarge)), "{longer:?}");
         let empty = SealedFile::copy_of(&file(b""), "test", 0).unwrap();
         assert_eq!((empty.bytes(), empty.len()), (&b""[..], 0));
+    }
+
+    #[test]
+    fn a_page_that_is_held_for_a_while_does_not_keep_a_file_from_being_sealed() {
+        let memory = rustix::fs::memfd_create("test", MemfdFlags::ALLOW_SEALING).unwrap();
+        copy(&file(&[7; 9_000]), &memory, 9_000).unwrap();
+        // A pipe holds the page itself, no copy of it, until it is read.
+        let (reader, writer) = rustix::pipe::pipe().unwrap();
+        let flags = rustix::pipe::SpliceFlags::empty();
+        rustix::pipe::splice(&memory, Some(&mut 0), &writer, None, 4_096, flags).unwrap();
+        assert_eq!(seal(&memory, 0..1), Err(Errno::BUSY));
+        let let_go = |attempt: &u32| {
+            if *attempt == 1 {
+                rustix::io::read(&reader, &mut [0; 4_096][..]).unwrap();
+            }
+        };
+        assert_eq!(seal(&memory, (0..2).inspect(let_go)), Ok(()));
     }
 
     #[test]

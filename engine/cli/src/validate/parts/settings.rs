@@ -27,7 +27,10 @@ pub(super) fn check(bench: &Bench<'_>) -> Result<(), String> {
     bench.begin(check);
     // What the schema says is known once the file is loaded.
     bench.configure(&format!("{KEYS}\nenabled = false"), Table::new())?;
-    let _ = bench.load()?;
+    match bench.load()? {
+        LoadOutcome::Disabled { .. } => {}
+        other => return Err(other.to_string()),
+    }
     let schema = bench.engine.settings_schema(bench.id());
     let schema = schema.and_then(|text| serde_json::from_str::<Value>(&text).ok());
     let given = serde_json::to_value(bench.settings()).unwrap_or_default();
