@@ -104,10 +104,14 @@ impl Rig {
             deadline: Moment::from_nanos(u64::MAX),
         };
         let make = || Instance::create(Arc::clone(&self.library), Arc::clone(&host), ticket);
-        let (Some(mut old), Some(mut new)) = (make().1, make().1) else {
-            // What was made in vain is leaked by being dropped, as the engine says; the books are kept here.
-            SCRIPT.lock().instances = i64::MIN / 2;
-            return;
+        let (mut old, mut new) = match (make().1, make().1) {
+            (Some(old), Some(new)) => (old, new),
+            (one, other) => {
+                for mut made in one.into_iter().chain(other) {
+                    check_outcome(&made.destroy(ticket));
+                }
+                return;
+            }
         };
         let (outcome, state) = old.save_state(ticket);
         assert!(state.is_none() || matches!(outcome, CallOutcome::Completed));
