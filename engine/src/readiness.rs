@@ -166,7 +166,11 @@ fn has_plugins(engine: &Shared, file: &Path) -> bool {
 }
 
 fn is_required(layer: &Layer) -> bool {
-    layer.required.as_ref().is_some_and(|said| said.value)
+    layer
+        .rare()
+        .required
+        .as_ref()
+        .is_some_and(|said| said.value)
 }
 
 fn name(id: Option<&PluginId>, path: &Path) -> Box<str> {

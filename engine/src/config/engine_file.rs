@@ -8,15 +8,17 @@ use std::time::Duration;
 use plugin_engine_core::PluginId;
 
 use super::error::{ConfigError, Problem, code};
-use super::plugin::Layer;
+use super::layer::Layer;
 use super::reading::Reading;
-use super::source::{Place, Said};
+use super::source::{Place, Said, Source};
 use super::walk::Found;
 use crate::verify::VerifyPolicy;
 
 /// What the engine's file says; the default where there is none.
 #[derive(Debug, Default)]
 pub(crate) struct EngineConfig {
+    /// What was read; `None` where there is no file.
+    source: Option<Arc<Source>>,
     /// The entries in the order of the file.
     pub(crate) plugins: Vec<Arc<Layer>>,
     /// Those of them that name an id and no file.
@@ -67,6 +69,7 @@ impl EngineConfig {
         let verify_said = verify.as_ref().map_or(Vec::new(), Found::places);
         let verify = verify.map(|found| verify_config(found, walk));
         Self {
+            source: Some(Arc::clone(walk.source)),
             plugins,
             by_id,
             defaults: Arc::new(defaults),
@@ -74,6 +77,12 @@ impl EngineConfig {
             verify: Arc::new(verify.unwrap_or_default()),
             verify_said,
         }
+    }
+
+    /// Whether it is what this file says, too. What values refer to outside of the file is looked up when they are needed.
+    pub(super) fn is_of(&self, source: &Source) -> bool {
+        let own = self.source.as_deref();
+        own.is_some_and(|own| own.path == source.path && own.text == source.text)
     }
 
     /// The entry that speaks of a plugin by its id alone.

@@ -16,7 +16,7 @@ use super::walk::Found;
 use super::wanted::duration_text;
 
 /// What one table says of it.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct HealthLayer {
     panic_limit: Option<Said<u64>>,
     on_unhealthy: Option<Said<UnhealthyPolicy>>,
@@ -26,7 +26,7 @@ pub(super) struct HealthLayer {
     breaker: BreakerLayer,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 struct RestartLayer {
     at: Option<Place>,
     delay: Option<Said<Duration>>,
@@ -37,7 +37,7 @@ struct RestartLayer {
     window: Option<Said<Duration>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 struct BreakerLayer {
     enabled: Option<Said<bool>>,
     failures: Option<Said<u64>>,
@@ -192,43 +192,43 @@ impl PluginConfig {
     /// What holds of what follows from how the plugin's calls end, key by key.
     pub(crate) fn health(&self) -> HealthHolds {
         let restart = |of: fn(&RestartLayer) -> &Option<Said<Duration>>, default| {
-            self.value(|layer| of(&layer.health.restart), None, default)
+            self.value(|layer| of(&layer.rare().health.restart), None, default)
         };
         let mut holds = HealthHolds {
-            panic_limit: self.value(|layer| &layer.health.panic_limit, None, keys::PANICS),
+            panic_limit: self.value(|layer| &layer.rare().health.panic_limit, None, keys::PANICS),
             on_unhealthy: self.value(
-                |layer| &layer.health.on_unhealthy,
+                |layer| &layer.rare().health.on_unhealthy,
                 None,
                 UnhealthyPolicy::Restart,
             ),
-            on_hung: self.value(|layer| &layer.health.on_hung, None, HungPolicy::Wait),
+            on_hung: self.value(|layer| &layer.rare().health.on_hung, None, HungPolicy::Wait),
             hung_intervals: self.value(
-                |layer| &layer.health.hung_intervals,
+                |layer| &layer.rare().health.hung_intervals,
                 None,
                 keys::HUNG_AFTER,
             ),
             delay: restart(|says| &says.delay, keys::DELAY),
             delay_max: restart(|says| &says.delay_max, keys::DELAY_MAX),
             jitter_percent: self.value(
-                |layer| &layer.health.restart.jitter_percent,
+                |layer| &layer.rare().health.restart.jitter_percent,
                 None,
                 keys::JITTER_PERCENT,
             ),
             healthy_period: restart(|says| &says.healthy_period, keys::HEALTHY_PERIOD),
             max_restarts: self.value(
-                |layer| &layer.health.restart.max_restarts,
+                |layer| &layer.rare().health.restart.max_restarts,
                 None,
                 keys::RESTARTS,
             ),
             window: restart(|says| &says.window, keys::WINDOW),
-            breaker: self.value(|layer| &layer.health.breaker.enabled, None, false),
+            breaker: self.value(|layer| &layer.rare().health.breaker.enabled, None, false),
             failures: self.value(
-                |layer| &layer.health.breaker.failures,
+                |layer| &layer.rare().health.breaker.failures,
                 None,
                 keys::BREAKER_FAILURES,
             ),
             cool_down: self.value(
-                |layer| &layer.health.breaker.cool_down,
+                |layer| &layer.rare().health.breaker.cool_down,
                 None,
                 keys::COOL_DOWN,
             ),

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 
 use super::engine_file::EngineConfig;
 use super::error::ConfigError;
+use super::source::Source;
 use crate::changes::FileIdentity;
 
 /// The engine's configuration that holds.
@@ -40,14 +41,15 @@ impl ConfigInForce {
         Arc::clone(&self.state.lock().config)
     }
 
-    /// What holds now, by the file as it is. `read` reads and judges it.
+    /// What holds now, by the file as it is. `read` reads and judges it, unless it says what holds already: with very many plugins that
+    /// takes long, and much memory.
     ///
     /// # Errors
     /// The file is not good, and was not told as bad yet.
     pub(crate) fn read(
         &self,
         path: &Path,
-        read: impl FnOnce(&Path) -> Result<EngineConfig, ConfigError>,
+        read: impl FnOnce(&Arc<Source>) -> Result<EngineConfig, ConfigError>,
     ) -> Result<Arc<EngineConfig>, ConfigError> {
         let file = FileIdentity::of(path);
         {
@@ -56,7 +58,13 @@ impl ConfigInForce {
                 return Ok(Arc::clone(&state.config));
             }
         }
-        let config = Arc::new(read(path)?);
+        let source = super::engine_source(path)?;
+        let held = self.get();
+        let config = if held.is_of(&source) {
+            held
+        } else {
+            Arc::new(read(&source)?)
+        };
         let mut state = self.state.lock();
         state.told_as_bad = None;
         state.config = Arc::clone(&config);
@@ -68,7 +76,7 @@ impl ConfigInForce {
     pub(crate) fn read_to_apply(
         &self,
         path: &Path,
-        read: impl FnOnce(&Path) -> Result<EngineConfig, ConfigError>,
+        read: impl FnOnce(&Arc<Source>) -> Result<EngineConfig, ConfigError>,
     ) -> Result<Applies, ConfigError> {
         // Before it is read: if it changes meanwhile, it is another file that was not told yet.
         let file = FileIdentity::of(path);
@@ -97,7 +105,7 @@ pub(crate) struct Applies {
 
 #[cfg(test)]
 mod tests {
-    use super::super::read_engine;
+    use super::super::read_engine_text;
     use super::*;
 
     #[test]
@@ -109,29 +117,33 @@ mod tests {
         write("[[plugin]]\nid = \"a\"\n");
         let config = ConfigInForce::new(Arc::default());
         assert_eq!(entries(&config.get()), 0);
-        assert_eq!(entries(&config.read(&path, read_engine).unwrap()), 1);
-        let applies = config.read_to_apply(&path, read_engine).unwrap();
+        assert_eq!(entries(&config.read(&path, read_engine_text).unwrap()), 1);
+        let applies = config.read_to_apply(&path, read_engine_text).unwrap();
         assert_eq!((entries(&applies.before), entries(&applies.now)), (0, 1));
 
+        // Nothing is read again that holds already.
+        let again = config.read(&path, |_| panic!("it is read")).unwrap();
+        assert!(Arc::ptr_eq(&again, &applies.now));
+
         write("[[plugin]]\nid = \"not an id\"\n");
-        assert!(config.read(&path, read_engine).is_err());
-        assert!(config.read(&path, read_engine).is_err());
-        assert!(config.read_to_apply(&path, read_engine).is_err());
-        assert_eq!(entries(&config.read(&path, read_engine).unwrap()), 1);
+        assert!(config.read(&path, read_engine_text).is_err());
+        assert!(config.read(&path, read_engine_text).is_err());
+        assert!(config.read_to_apply(&path, read_engine_text).is_err());
+        assert_eq!(entries(&config.read(&path, read_engine_text).unwrap()), 1);
         // Somebody who asks again is told again.
-        assert!(config.read_to_apply(&path, read_engine).is_err());
+        assert!(config.read_to_apply(&path, read_engine_text).is_err());
 
         write("still no good");
-        assert!(config.read(&path, read_engine).is_err());
+        assert!(config.read(&path, read_engine_text).is_err());
         std::fs::remove_file(&path).unwrap();
-        assert!(config.read_to_apply(&path, read_engine).is_err());
-        assert_eq!(entries(&config.read(&path, read_engine).unwrap()), 1);
+        assert!(config.read_to_apply(&path, read_engine_text).is_err());
+        assert_eq!(entries(&config.read(&path, read_engine_text).unwrap()), 1);
 
         write("");
         // Who only reads applies nothing.
-        assert_eq!(entries(&config.read(&path, read_engine).unwrap()), 0);
+        assert_eq!(entries(&config.read(&path, read_engine_text).unwrap()), 0);
         assert_eq!(entries(&config.get()), 0);
-        let applies = config.read_to_apply(&path, read_engine).unwrap();
+        let applies = config.read_to_apply(&path, read_engine_text).unwrap();
         assert_eq!((entries(&applies.before), entries(&applies.now)), (1, 0));
     }
 }

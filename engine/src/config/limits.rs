@@ -14,7 +14,7 @@ use super::walk::Found;
 use crate::usage::{Levels, UsageLimits};
 
 /// What one table says of limits.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct LimitsSaid {
     window: Option<Said<Duration>>,
     cpu_percent: Option<Said<u64>>,
@@ -67,8 +67,8 @@ fn check_order<T: PartialOrd>(
 
 impl PluginConfig {
     fn limit<T: Clone>(&self, of: impl Fn(&LimitsSaid) -> &Option<Said<T>>) -> Option<Holds<T>> {
-        self.own(|layer| of(&layer.limits))
-            .or_else(|| of(&self.defaults.limits).clone().map(Holds::from))
+        self.own(|layer| of(&layer.rare().limits))
+            .or_else(|| of(&self.defaults.rare().limits).clone().map(Holds::from))
     }
 
     fn window(&self) -> Holds<Duration> {

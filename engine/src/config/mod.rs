@@ -18,6 +18,7 @@ pub(crate) mod history_keys;
 mod in_force;
 mod key_reference;
 pub(crate) mod keys;
+mod layer;
 mod limit_keys;
 mod limits;
 mod nearest;
@@ -47,9 +48,10 @@ pub(crate) use choices::ReloadWay;
 pub(crate) use engine_file::{EngineConfig, EngineSays};
 pub(crate) use error::code;
 pub(crate) use in_force::{Applies, ConfigInForce};
+pub(crate) use layer::Layer;
 pub(crate) use limit_keys::USAGE_WINDOW;
 pub(crate) use nearest::nearest;
-pub(crate) use plugin::{Holds, Layer, PluginConfig, SaidBy};
+pub(crate) use plugin::{Holds, PluginConfig, SaidBy};
 pub(crate) use preparation::Preparation;
 pub(crate) use settings_schema::SettingsSchema;
 
@@ -72,8 +74,13 @@ pub(crate) fn read_beside(path: &Path) -> Result<Layer, ConfigError> {
 
 /// Reads the engine's file.
 pub(crate) fn read_engine(path: &Path) -> Result<EngineConfig, ConfigError> {
+    read_engine_text(&engine_source(path)?)
+}
+
+/// The text of the engine's file.
+fn engine_source(path: &Path) -> Result<Arc<Source>, ConfigError> {
     let absent = || ConfigError::unreadable(path, std::io::Error::from_raw_os_error(ENOENT));
-    read_engine_text(&source(path)?.ok_or_else(absent)?)
+    source(path)?.ok_or_else(absent)
 }
 
 /// A file's text; an absent one is `None`.
@@ -91,7 +98,8 @@ pub(crate) fn read_beside_text(source: &Arc<Source>) -> Result<Layer, ConfigErro
     })
 }
 
-fn read_engine_text(source: &Arc<Source>) -> Result<EngineConfig, ConfigError> {
+/// Reads what the engine's file says.
+pub(crate) fn read_engine_text(source: &Arc<Source>) -> Result<EngineConfig, ConfigError> {
     read(source, |walk, table, span| {
         let found = walk.table(&keys::ENGINE_FILE, table, span);
         EngineConfig::new(found, walk)

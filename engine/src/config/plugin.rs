@@ -4,7 +4,6 @@
 //! The manifest comes before `[defaults]`, because its author knows how often this plugin has something to do, while a default
 //! is for those of which nobody says anything.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,100 +11,11 @@ use plugin_engine_core::{PluginId, Requirement};
 
 use super::choices::{ReloadWay, UnmapPolicy};
 use super::crash_keys::AFTER_CRASHES_DEFAULT;
-use super::error::{Problem, code};
-use super::health_layer::HealthLayer;
 use super::keys;
-use super::limits::LimitsSaid;
-use super::reading::Reading;
+use super::layer::Layer;
 use super::settings::Settings;
 use super::source::{Place, Said};
-use super::walk::Found;
 use crate::manifest::Manifest;
-
-/// What one table of one file says of a plugin.
-#[derive(Debug, Default)]
-pub(crate) struct Layer {
-    /// The table; `None` for a file that is not there.
-    pub(crate) at: Option<Place>,
-    /// Whether it has an id or a file that is a problem of its own.
-    pub(super) is_badly_named: bool,
-    pub(crate) id: Option<Said<PluginId>>,
-    pub(crate) file: Option<Said<PathBuf>>,
-    enabled: Option<Said<bool>>,
-    interval: Option<Said<Duration>>,
-    timeout: Option<Said<Duration>>,
-    jitter: Option<Said<Duration>>,
-    /// Whether the engine is ready only with it.
-    pub(crate) required: Option<Said<bool>>,
-    requires: Option<Said<Vec<Requirement>>>,
-    reload: Option<Said<ReloadWay>>,
-    trial_update: Option<Said<bool>>,
-    probation: Option<Said<Duration>>,
-    allow_downgrade: Option<Said<bool>>,
-    unmap: Option<Said<UnmapPolicy>>,
-    pub(super) health: HealthLayer,
-    pub(super) limits: LimitsSaid,
-    after_crashes: Option<Said<u64>>,
-    settings: Option<Said<Arc<Settings>>>,
-}
-
-impl Layer {
-    pub(super) fn new(mut found: Found, walk: &mut Reading<'_>) -> Self {
-        let layer = Self {
-            at: Some(found.at.clone()),
-            is_badly_named: found.is_bad("id") || found.is_bad("file"),
-            id: found.id("id"),
-            file: found.path("file"),
-            enabled: found.flag("enabled"),
-            interval: found.duration("interval"),
-            timeout: found.duration("timeout"),
-            jitter: found.duration("jitter"),
-            required: found.flag("required"),
-            requires: found.requirements("requires"),
-            reload: found.choice("reload").map(|said| Said {
-                value: ReloadWay::named(said.value),
-                at: said.at,
-            }),
-            trial_update: found.flag("trial_update"),
-            probation: found.duration("probation"),
-            allow_downgrade: found.flag("allow_downgrade"),
-            unmap: found.choice("unmap").map(|said| Said {
-                value: UnmapPolicy::of(said.value),
-                at: said.at,
-            }),
-            health: HealthLayer::new(&mut found, walk),
-            limits: found
-                .table("limits")
-                .map(|said| LimitsSaid::new(said.value, walk))
-                .unwrap_or_default(),
-            after_crashes: found.count("after_crashes"),
-            settings: found.settings("settings"),
-        };
-        if let (Some(jitter), Some(interval)) = (&layer.jitter, &layer.interval)
-            && jitter.value > interval.value
-        {
-            let reason = "`jitter` is longer than `interval`".to_owned();
-            walk.problems.add(
-                Problem::new(code::OUT_OF_RANGE, &jitter.at, reason).help(format!(
-                    "write a duration of at most \"{}\"",
-                    keys::duration_text(interval.value)
-                )),
-            );
-        }
-        if let (Some(id), Some(requires)) = (&layer.id, &layer.requires)
-            && requires.value.iter().any(|one| *one.id() == id.value)
-        {
-            let reason = format!(
-                "`requires` of the plugin \"{}\" names that plugin itself",
-                id.value
-            );
-            let help = "name the plugins that have to run for this one".to_owned();
-            walk.problems
-                .add(Problem::new(code::REQUIREMENT, &requires.at, reason).help(help));
-        }
-        layer
-    }
-}
 
 /// Who said a value.
 #[derive(Debug, Clone, PartialEq)]
@@ -195,7 +105,7 @@ impl PluginConfig {
 
     /// At most the interval.
     pub(crate) fn jitter(&self, manifest: &Manifest) -> Holds<Duration> {
-        let mut jitter = self.value(|layer| &layer.jitter, None, Duration::ZERO);
+        let mut jitter = self.value(|layer| &layer.rare().jitter, None, Duration::ZERO);
         jitter.value = jitter.value.min(self.interval(manifest).value);
         jitter
     }
@@ -211,7 +121,7 @@ impl PluginConfig {
         let by_files = layers
             .into_iter()
             .flatten()
-            .filter_map(|layer| layer.requires.clone());
+            .filter_map(|layer| layer.rare().requires.clone());
         by_manifest
             .into_iter()
             .chain(by_files.map(Holds::from))
@@ -226,45 +136,49 @@ impl PluginConfig {
 
     /// Whether the engine is ready only while this plugin runs.
     pub(crate) fn required(&self) -> Holds<bool> {
-        self.value(|layer| &layer.required, None, false)
+        self.value(|layer| &layer.rare().required, None, false)
     }
 
     /// [`Self::required`] without who says so, for who asks often.
     pub(crate) fn is_required(&self) -> bool {
         let entry = self.entry.as_deref();
-        let said = entry.and_then(|layer| layer.required.as_ref());
-        let said = said.or(self.beside.required.as_ref());
+        let said = entry.and_then(|layer| layer.rare().required.as_ref());
+        let said = said.or(self.beside.rare().required.as_ref());
         said.is_some_and(|said| said.value)
     }
 
     /// How a replacement takes over.
     pub(crate) fn reload(&self) -> Holds<ReloadWay> {
-        self.value(|layer| &layer.reload, None, ReloadWay::TryActivate)
+        self.value(|layer| &layer.rare().reload, None, ReloadWay::TryActivate)
     }
 
     /// Whether a replacement has to complete one update first.
     pub(crate) fn trial_update(&self) -> Holds<bool> {
-        self.value(|layer| &layer.trial_update, None, true)
+        self.value(|layer| &layer.rare().trial_update, None, true)
     }
 
     /// For how long the generation before is kept after a reload.
     pub(crate) fn probation(&self) -> Holds<Duration> {
-        self.value(|layer| &layer.probation, None, Duration::ZERO)
+        self.value(|layer| &layer.rare().probation, None, Duration::ZERO)
     }
 
     /// Whether a lower version may take over.
     pub(crate) fn allow_downgrade(&self) -> Holds<bool> {
-        self.value(|layer| &layer.allow_downgrade, None, false)
+        self.value(|layer| &layer.rare().allow_downgrade, None, false)
     }
 
     /// What becomes of the code of its file once nothing uses it any more.
     pub(crate) fn unmap(&self) -> Holds<UnmapPolicy> {
-        self.value(|layer| &layer.unmap, None, UnmapPolicy::Never)
+        self.value(|layer| &layer.rare().unmap, None, UnmapPolicy::Never)
     }
 
     /// How often it may crash the engine before it is not loaded any more; 0 for never.
     pub(crate) fn after_crashes(&self) -> Holds<u64> {
-        self.value(|layer| &layer.after_crashes, None, AFTER_CRASHES_DEFAULT)
+        self.value(
+            |layer| &layer.rare().after_crashes,
+            None,
+            AFTER_CRASHES_DEFAULT,
+        )
     }
 
     /// All settings come from one place: two half sets of settings are none.

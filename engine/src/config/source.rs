@@ -64,6 +64,13 @@ impl Source {
     }
 }
 
+/// Without the text, in which there may be what nobody is to read in a log.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.path, f)
+    }
+}
+
 /// Reads a regular file as text, of at most this length. Never waits for a pipe or a device.
 pub(crate) fn read_regular(path: &Path, len_max: u64, limit: &str) -> std::io::Result<String> {
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;

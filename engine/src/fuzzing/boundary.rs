@@ -107,7 +107,7 @@ impl Rig {
         let (mut old, mut new) = match (make().1, make().1) {
             (Some(old), Some(new)) => (old, new),
             (one, other) => {
-                for mut made in one.into_iter().chain(other) {
+                for made in one.into_iter().chain(other) {
                     check_outcome(&made.destroy(ticket));
                 }
                 return;

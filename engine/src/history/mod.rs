@@ -214,6 +214,10 @@ impl PluginHistory {
         if self.rest.generations.len() > 2 * RING_LEN_MAX {
             self.rest.generations.pop_front();
         }
+        // Most plugins have one as long as they live.
+        if self.rest.generations.is_empty() {
+            self.rest.generations.reserve_exact(1);
+        }
         self.rest.generations.push_back((seq, generation, version));
     }
 

@@ -116,7 +116,7 @@ pub(crate) fn read_engine_config(engine: &Shared) -> Result<Arc<EngineConfig>, C
     };
     engine
         .engine_config
-        .read(path, |path| judge_engine_config(engine, path))
+        .read(path, |source| judge_engine_config(engine, source))
 }
 
 /// [`read_engine_config`] for somebody who applies it to what is loaded, and tells what is wrong with it: from then on what held before
@@ -127,18 +127,24 @@ pub(crate) fn read_engine_config_to_apply(engine: &Shared) -> Result<Applies, Co
     };
     engine
         .engine_config
-        .read_to_apply(path, |path| judge_engine_config(engine, path))
+        .read_to_apply(path, |source| judge_engine_config(engine, source))
 }
 
-fn judge_engine_config(engine: &Shared, path: &Path) -> Result<EngineConfig, ConfigError> {
-    let config = config::read_engine(path)?;
+fn judge_engine_config(
+    engine: &Shared,
+    source: &Arc<config::source::Source>,
+) -> Result<EngineConfig, ConfigError> {
+    let config = config::read_engine_text(source)?;
     if engine.options.verify_policy.is_none() {
         let (then, now) = (&engine.verify_at_start, &config.verify);
         if then.require_signature && !now.require_signature {
-            return Err(ConfigError::loosened(path, "require_signature = true"));
+            return Err(ConfigError::loosened(
+                &source.path,
+                "require_signature = true",
+            ));
         }
         if then.lock.is_some() && now.lock.is_none() {
-            return Err(ConfigError::loosened(path, "lock"));
+            return Err(ConfigError::loosened(&source.path, "lock"));
         }
     }
     Ok(config)
