@@ -11,16 +11,23 @@ use plugin_engine_crash_marks::{self as record, Call};
 
 use crate::host::{HostContext, Reply};
 use crate::lent;
-use crate::library::LoadedLibrary;
+use crate::library::{LoadedLibrary, UpdateFn};
 use crate::services;
 
 /// A live instance. Whoever owns this value is the only one who can call it: it travels to the worker that makes the call
 /// and back, so that no two calls can overlap, whatever else goes wrong.
 ///
 /// Dropped without [`Instance::destroy`], the object inside the plugin is leaked: no code of a plugin runs by accident.
+///
+/// In this order in memory: what an update needs comes first, so that it needs nothing of what the library keeps.
+#[repr(C)]
 pub(crate) struct Instance {
     address: *mut (),
+    /// The library's function that updates.
+    update: UpdateFn,
     host: Arc<HostContext>,
+    /// The library's number.
+    library_number: u64,
     /// Keeps the library while an instance exists. Last, so that it is dropped last.
     library: Arc<LoadedLibrary>,
 }
@@ -97,7 +104,9 @@ impl Instance {
         let instance = made.then(|| {
             Box::new(Self {
                 address,
+                update: library.calls.update,
                 host,
+                library_number: library.number,
                 library,
             })
         });
@@ -107,7 +116,13 @@ impl Instance {
     /// Which of the mapped files its code is in.
     #[inline]
     pub(crate) fn library_number(&self) -> u64 {
-        self.library.number
+        self.library_number
+    }
+
+    /// Where the code of its updates begins.
+    #[inline]
+    pub(crate) fn code(&self) -> usize {
+        self.update as usize
     }
 
     /// Where the object lies inside the plugin's memory.
@@ -134,8 +149,8 @@ impl Instance {
             ticket.since.as_nanos(),
         );
         // SAFETY: `address` came from `create` of this library and was not destroyed, because `destroy` takes the value
-        // that owns it; `&mut self` means that no other call is in flight.
-        let status = unsafe { (self.library.calls.update)(self.address, &frame) };
+        // that owns it; `&mut self` means that no other call is in flight. The function is the library's, which this value keeps mapped.
+        let status = unsafe { (self.update)(self.address, &frame) };
         record::end();
         if status == status::COMPLETED && reply.said.is_none() {
             return None;

@@ -21,6 +21,8 @@ pub(super) struct Named {
     host: Place,
     /// What the plugin itself keeps of the instance.
     object: Place,
+    /// The beginning of its code. With it comes where that lies, which the processor would else have to look up when it is called.
+    code: Place,
 }
 
 impl Cell {
@@ -34,7 +36,13 @@ impl Cell {
     #[inline]
     pub(crate) fn prefetch_named(&self) {
         let named = &self.named;
-        for place in [&named.entry, &named.instance, &named.host, &named.object] {
+        for place in [
+            &named.entry,
+            &named.instance,
+            &named.host,
+            &named.object,
+            &named.code,
+        ] {
             place.prefetch();
         }
     }
@@ -97,6 +105,7 @@ impl Cell {
         named.instance.set(std::ptr::from_ref(&*instance).addr());
         named.host.set(Arc::as_ptr(instance.host()).addr());
         named.object.set(instance.object());
+        named.code.set(instance.code());
         guarded.instance = Some(instance);
     }
 

@@ -41,11 +41,14 @@ pub(crate) use objects::{Object, all as all_objects, is_there};
 
 use ledger::{Arrival, Found};
 
+/// A function that updates an instance.
+pub(crate) type UpdateFn = unsafe extern "C" fn(*mut (), &CallFrame) -> u8;
+
 /// The functions of a plugin file, copied out of its table so that a call does not go through two more pointers.
 #[derive(Clone, Copy)]
 pub(crate) struct CallTable {
     pub(crate) create: unsafe extern "C" fn(&CallFrame, &mut *mut ()) -> u8,
-    pub(crate) update: unsafe extern "C" fn(*mut (), &CallFrame) -> u8,
+    pub(crate) update: UpdateFn,
     pub(crate) display: unsafe extern "C" fn(*mut (), &CallFrame) -> u8,
     pub(crate) destroy: unsafe extern "C" fn(*mut (), &CallFrame) -> u8,
 }
