@@ -48,7 +48,7 @@ forget_build() {
 
 # A planted bug that does not fit any more is found missing here, and not when somebody wants it found.
 for bugs in tests/models/planted/*.patch; do
-    patch --strip=1 --forward --dry-run --quiet <"$bugs" || {
+    git apply --check "$bugs" || {
         echo "$bugs does not fit the sources any more" >&2
         exit 1
     }
