@@ -280,11 +280,17 @@ fn every_code_that_is_mentioned_is_explained() {
     }
 }
 
-/// Bugs are planted now and then, by `tests/models.sh --planted`; what they change has to be there all the time.
+/// Bugs are planted now and then, by `tests/models.sh --planted` and `tests/sanitize.sh --planted`; what they change has to be there all the time.
 #[test]
-fn the_planted_bugs_of_the_models_fit_the_sources() {
+fn the_planted_bugs_fit_the_sources() {
     let mut hunks = 0;
-    for bugs in fs::read_dir(root().join("tests/models/planted")).unwrap() {
+    let dirs = [
+        "models/planted",
+        "sanitizers/planted/address",
+        "sanitizers/planted/thread",
+    ];
+    let bugs = dirs.map(|dir| fs::read_dir(root().join("tests").join(dir)).unwrap());
+    for bugs in bugs.into_iter().flatten() {
         let bugs = bugs.unwrap().path();
         let text = fs::read_to_string(&bugs).unwrap();
         for part in text.split("\n--- a/").skip(1) {
