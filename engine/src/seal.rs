@@ -20,7 +20,8 @@ const ROOMS_MAX: usize = 4;
 /// their own and none of the allocator's, which keeps what large files took for whatever comes, in each thread.
 static ROOMS: Mutex<Vec<MmapMut>> = Mutex::new(Vec::new());
 
-/// How often sealing is tried. Each time the system waits for about 0.15 s before it says that it cannot be done now.
+/// How often sealing is tried. Each time the system (`memfd_wait_for_pins` of Linux) waits for about 0.15 s before it says that
+/// it cannot be done now.
 const SEAL_ATTEMPTS: u32 = 20;
 
 /// Bytes in memory that neither this process nor another can change, grow or cut.

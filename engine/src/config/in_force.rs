@@ -52,14 +52,15 @@ impl ConfigInForce {
         read: impl FnOnce(&Arc<Source>) -> Result<EngineConfig, ConfigError>,
     ) -> Result<Arc<EngineConfig>, ConfigError> {
         let file = FileIdentity::of(path);
-        {
+        let held = {
             let state = self.state.lock();
+            let held = Arc::clone(&state.config);
             if state.told_as_bad == Some(file) {
-                return Ok(Arc::clone(&state.config));
+                return Ok(held);
             }
-        }
+            held
+        };
         let source = super::engine_source(path)?;
-        let held = self.get();
         let config = if held.is_of(&source) {
             held
         } else {

@@ -65,7 +65,7 @@ impl Layer {
             interval: found.duration("interval"),
             timeout: found.duration("timeout"),
             settings: found.settings("settings"),
-            rare: (rare != Rare::default()).then(|| Box::new(rare)),
+            rare: (rare != *NOTHING_RARE).then(|| Box::new(rare)),
         };
         layer.check(walk);
         layer
