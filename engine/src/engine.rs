@@ -89,7 +89,7 @@ impl Engine {
             .board
             .registry
             .all()
-            .map(|cell| cell.snapshot(&shared.board.ledger.time))
+            .map(|cell| cell.snapshot(&shared.board.ledger.time).kept())
             .collect()
     }
 

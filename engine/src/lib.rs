@@ -54,6 +54,7 @@ mod engine;
 mod error;
 mod events;
 mod executor;
+mod facts;
 mod forget;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]

@@ -2,7 +2,7 @@
 //!
 //! The plain fields lie in a row of words under a sequence lock made of atomics alone; what has an owner (the texts, the
 //! error) hangs behind one pointer that is swapped only when it changes. A reader checks the sequence around both, so it
-//! never sees fields of two moments. A write costs about two dozen plain stores, a read as many loads and one reference.
+//! never sees fields of two moments. A write costs about two dozen plain stores, a read as many loads and one loan.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use plugin_engine_core::{
     BreakerState, CallKind, Counts, Fault, Health, Machine, Moment, PluginId, PluginState, WallTime,
 };
 
-use crate::digest::LazyDigest;
+use crate::facts::{Facts, HeldFacts};
 use crate::sequence_lock::SequenceLock;
 
 /// Everything that is known of one plugin at one moment. A copy: nothing in the engine changes through it.
@@ -64,7 +64,7 @@ pub struct Snapshot {
     /// The number of the last transition.
     pub seq: u64,
     /// Shared, not copied: what changes only with a load.
-    facts: Arc<Facts>,
+    facts: HeldFacts,
 }
 
 impl Snapshot {
@@ -92,19 +92,27 @@ impl Snapshot {
             in_flight: None,
             history_len: 0,
             seq: 0,
-            facts: Arc::new(facts),
+            facts: HeldFacts::owned(Arc::new(facts)),
         }
     }
 
     /// The version, of a snapshot that is put together from what is left of a history.
     pub(crate) fn set_version(&mut self, version: &Arc<str>) {
-        Arc::make_mut(&mut self.facts).version = Some(Arc::clone(version));
+        let version = Some(Arc::clone(version));
+        self.facts = self.facts.changed(|facts| facts.version = version);
+    }
+
+    /// This, to be held for long or together with many others.
+    pub(crate) fn kept(self) -> Self {
+        let facts = self.facts.own();
+        Self { facts, ..self }
     }
 
     /// This, with something to say of the health beside the error.
     #[cfg(test)]
     pub(crate) fn noting(mut self, note: &str) -> Self {
-        Arc::make_mut(&mut self.facts).health_note = Some(note.into());
+        let note = Some(note.into());
+        self.facts = self.facts.changed(|facts| facts.health_note = note);
         self
     }
 
@@ -208,33 +216,6 @@ pub struct InFlightCall {
     pub abandoned: bool,
 }
 
-/// What a snapshot says of the plugin that changes only with a load, or with its health.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Facts {
-    pub(crate) id: PluginId,
-    pub(crate) version: Option<Arc<str>>,
-    pub(crate) file: Option<Arc<Path>>,
-    pub(crate) sha256: Option<Arc<LazyDigest>>,
-    pub(crate) interval: Duration,
-    pub(crate) timeout: Duration,
-    /// What is to be said of the health beside the error.
-    pub(crate) health_note: Option<Arc<str>>,
-}
-
-impl Facts {
-    pub(crate) fn new(id: PluginId) -> Self {
-        Self {
-            id,
-            version: None,
-            file: None,
-            sha256: None,
-            interval: Duration::ZERO,
-            timeout: Duration::ZERO,
-            health_note: None,
-        }
-    }
-}
-
 const WORDS: usize = 18;
 /// How many of them an update changes that nothing is wrong with. They come first.
 const WORDS_OF_PLAIN_UPDATE: usize = 12;
@@ -268,7 +249,7 @@ pub(crate) struct Beside {
 
 /// What a snapshot has that has an owner.
 pub(crate) struct Owned {
-    pub(crate) facts: Arc<Facts>,
+    pub(crate) facts: HeldFacts,
     pub(crate) error: Option<Arc<Fault>>,
 }
 
@@ -431,7 +412,8 @@ impl Published {
         });
     }
 
-    /// Reads, if no write comes in between. Without an error this writes one reference count and nothing else.
+    /// Reads, if no write comes in between. Without an error this writes one word of the reader's own thread and nothing
+    /// else, as long as that holds few snapshots.
     #[inline]
     pub(crate) fn try_read(&self) -> Option<(Plain, Owned)> {
         let (words, (error, facts)) = self.plain.try_read(|words| {
@@ -441,7 +423,7 @@ impl Published {
             (error, self.facts.load())
         })?;
         let plain = Plain { words };
-        let facts = Arc::clone(&facts);
+        let facts = HeldFacts::lent(facts);
         Some((plain, Owned { facts, error }))
     }
 }

@@ -9,8 +9,8 @@ use plugin_engine_core::{Effects, Event, Health, Moment, PluginState, WallTime};
 
 use super::{Applied, Cell, Guarded, UnloadedFile};
 use crate::events::Beginning;
+use crate::facts::Facts;
 use crate::ledger::Ledger;
-use crate::snapshot::Facts;
 
 /// An unhealthy episode, as those are told who come later.
 pub(crate) struct Episode {

@@ -17,9 +17,10 @@ mod guarded;
 mod plain_update;
 
 use crate::clock::TimeSource;
+use crate::facts::{Facts, HeldFacts};
 use crate::history::{Found, HistoryBudget, PluginHistory};
 use crate::ledger::Ledger;
-use crate::snapshot::{Beside, Facts, Owned, Plain, Published, READ_TRIES_MAX, Snapshot};
+use crate::snapshot::{Beside, Owned, Plain, Published, READ_TRIES_MAX, Snapshot};
 use crate::threading::{Mutex, MutexGuard};
 use crate::turns::{ReloadTurn, Turn, Turns};
 use crate::usage::{Ending, UsageRecord};
@@ -367,7 +368,7 @@ impl Cell {
         // No writer can come in between now.
         let guarded = self.lock();
         let owned = Owned {
-            facts: self.published.facts(),
+            facts: HeldFacts::owned(self.published.facts()),
             error: guarded.error.clone(),
         };
         (guarded.plain(), owned)

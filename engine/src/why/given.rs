@@ -15,8 +15,9 @@ use crate::code::Code;
 use crate::config::source::Source;
 use crate::config::{PluginConfig, read_beside_text};
 use crate::effective;
+use crate::facts::Facts;
 use crate::manifest::Manifest;
-use crate::snapshot::{Facts, InFlightCall, Snapshot};
+use crate::snapshot::{InFlightCall, Snapshot};
 
 /// A time of the night in which all of this happens.
 pub(super) fn time(clock: &str) -> WallTime {

@@ -33,7 +33,7 @@ pub(crate) fn measure_snapshots(report: &mut Report, rounds: usize) {
     let records = Records::default();
     let read_records = || {
         for _ in 0..READS {
-            std::hint::black_box(records.read());
+            std::hint::black_box(&records.read());
         }
     };
     let mut table = Table::new(Vec::new());
