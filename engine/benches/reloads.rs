@@ -3,15 +3,15 @@
 //!
 //! `cargo bench --package plugin-engine-bench --bench reloads` runs it.
 
+mod replacements;
 mod rounds;
 mod step_shares;
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use plugin_engine::{Cause, Engine, LoadOutcome};
-use plugin_engine_tests::Builds;
+use replacements::Replacements;
 use rounds::{Contestant, Table};
 use tempfile::TempDir;
 
@@ -19,23 +19,6 @@ const ROUNDS: usize = 15;
 const RELOADS: usize = 4;
 /// Reloads of a plugin that is updated all the while.
 const RELOADS_WHILE_RUNNING: usize = 100;
-
-/// Builds of one plugin, each put in its place as one should.
-struct Numbered {
-    builds: Builds,
-    count: Cell<u64>,
-}
-
-impl Numbered {
-    /// Puts the next build in the place of `file`.
-    fn put(&self, file: &Path) {
-        let count = self.count.get() + 1;
-        self.count.set(count);
-        let beside = file.with_extension("new");
-        self.builds.write(count, &beside);
-        std::fs::rename(beside, file).expect("a file can be renamed");
-    }
-}
 
 /// The file of a plugin, with its configuration beside it.
 fn plugin(dir: &Path, id: &str, more: &str) -> PathBuf {
@@ -63,10 +46,10 @@ fn main() {
     let mut table = Table::new(only);
     step_shares::listen();
     let dir = TempDir::new().expect("a directory can be made");
-    let builds = Numbered {
-        builds: Builds::of("noop"),
-        count: Cell::new(0),
-    };
+    let builds = Replacements::written(
+        dir.path(),
+        2 * (ROUNDS + 1) * RELOADS + RELOADS_WHILE_RUNNING + 4,
+    );
     let engine = Engine::builder().build().expect("an engine can be built");
     let (one, other) = (
         plugin(dir.path(), "one", ""),
@@ -126,7 +109,7 @@ fn main() {
 }
 
 /// Reloads a plugin that is due every millisecond, and counts what it and its neighbour have missed.
-fn while_running(dir: &Path, builds: &Numbered) {
+fn while_running(dir: &Path, builds: &Replacements) {
     let engine = Engine::builder().build().expect("an engine can be built");
     let reloaded = plugin(dir, "reloaded", "interval = \"1ms\"");
     let neighbour = plugin(dir, "neighbour", "interval = \"1ms\"");

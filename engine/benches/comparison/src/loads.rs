@@ -1,13 +1,13 @@
 //! From a file to a plugin that can be called, and to one that has taken over.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use plugin_engine::{Engine, LoadOutcome};
-use plugin_engine_tests::Builds;
 use tempfile::TempDir;
 
 use crate::child::Child;
 use crate::plugin_files::{Files, dlopen};
+use crate::replacements::Replacements;
 use crate::report::{Does, Report};
 use crate::rounds::{Contestant, Table};
 use crate::wasm::{Extism, load_with_wasmtime};
@@ -31,31 +31,16 @@ fn load(engine: &Engine, file: &Path) {
     );
 }
 
-/// Builds of one plugin that differ, written before anything is measured.
-fn replacements(dir: &Path, count: usize) -> Vec<PathBuf> {
-    let builds = Builds::of("noop");
-    let written = (0..count).map(|number| {
-        let file = dir.join(format!("{number}.new"));
-        builds.write(number as u64, &file);
-        file
-    });
-    written.collect()
-}
-
 pub(crate) fn measure(report: &mut Report, rounds: usize) {
     let dir = TempDir::new().expect("a directory can be made");
     let files = b"ab".map(|prefix| Files::new(dir.path(), prefix, (rounds + 1) * LOADS));
     println!("a plugin file of {} bytes", files[0].len());
     let engine = Engine::builder().build().expect("an engine can be built");
-    let mut replacements = replacements(dir.path(), (rounds + 1) * LOADS + 1).into_iter();
+    let replacements = Replacements::written(dir.path(), (rounds + 1) * LOADS + 1);
     let reloaded = dir.path().join("reloaded.so");
     std::fs::write(reloaded.with_extension("toml"), "id = \"reloaded\"\n")
         .expect("a file can be written");
-    let mut put = || {
-        let next = replacements.next().expect("there is one for each");
-        std::fs::rename(next, &reloaded).expect("a file can be renamed");
-    };
-    put();
+    replacements.put(&reloaded);
     load(&engine, &reloaded);
     let mut contestants = [
         Contestant::new(BARE, LOADS, || {
@@ -66,7 +51,7 @@ pub(crate) fn measure(report: &mut Report, rounds: usize) {
         }),
         Contestant::new(RELOAD, LOADS, || {
             for _ in 0..LOADS {
-                put();
+                replacements.put(&reloaded);
                 let outcomes = engine.reload_file(&reloaded);
                 assert!(
                     matches!(outcomes.as_deref(), Ok([LoadOutcome::Reloaded { .. }])),

@@ -30,6 +30,8 @@ mod plain_table;
 mod plugin_files;
 mod reads;
 mod redb_table;
+#[path = "../../replacements.rs"]
+mod replacements;
 mod report;
 #[path = "../../rounds.rs"]
 mod rounds;
