@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use crate::threading::{
     Mutex,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 use crate::waiting::Condvar;
 
@@ -86,13 +86,22 @@ impl<'a> TopicName<'a> {
 pub(crate) struct EventBus {
     subscribers: Mutex<Subscribers>,
     count: AtomicUsize,
-    seq: AtomicU64,
 }
 
 #[derive(Default)]
 struct Subscribers {
+    /// The number of the last event.
+    seq: u64,
     queues: Vec<Arc<Queue>>,
     topics: Topics,
+}
+
+impl Subscribers {
+    /// The number of the next event.
+    fn number(&mut self) -> u64 {
+        self.seq += 1;
+        self.seq
+    }
 }
 
 struct Queue {
@@ -131,7 +140,7 @@ impl Default for Topics {
 
 impl Topics {
     /// The topic `plugin.<id>.<name>`.
-    fn of(&mut self, id: &str, name: &str) -> Arc<str> {
+    fn of(&mut self, id: &str, name: &str) -> &Arc<str> {
         let ends = id.bytes().rev().take(8).chain(name.bytes().rev().take(4));
         let sum = ends.fold(0_usize, |sum, byte| {
             sum.wrapping_mul(31).wrapping_add(byte.into())
@@ -142,10 +151,10 @@ impl Topics {
             let rest = rest.and_then(|rest| rest.strip_prefix(id)?.strip_prefix('.'));
             rest == Some(name)
         };
-        match kept {
-            Some(topic) if is_it(topic) => Arc::clone(topic),
-            _ => Arc::clone(kept.insert(topic_of(id, name).into())),
+        if !kept.as_deref().is_some_and(is_it) {
+            *kept = None;
         }
+        kept.get_or_insert_with(|| topic_of(id, name).into())
     }
 }
 
@@ -179,23 +188,23 @@ impl EventBus {
     fn send(&self, at: WallTime, id: &PluginId, name: &str, payload: &str) -> u64 {
         let payload: Arc<str> = payload.into();
         let mut subscribers = self.subscribers.lock();
-        let Subscribers { queues, topics } = &mut *subscribers;
+        // Under the lock, so that every subscriber sees the numbers in order.
+        let seq = subscribers.number();
+        let Subscribers { queues, topics, .. } = &mut *subscribers;
         let known = queues.len();
         queues.retain(|queue| !queue.is_dropped.load(Ordering::Acquire));
         if queues.len() != known {
             self.count.store(queues.len(), Ordering::Relaxed);
         }
-        // Under the lock, so that every subscriber sees the numbers in order.
-        let seq = self.seq.fetch_add(1, Ordering::Relaxed) + 1;
         let topic = topics.of(id.as_str(), name);
-        let mut fits = queues.iter().filter(|queue| queue.pattern.matches(&topic));
+        let mut fits = queues.iter().filter(|queue| queue.pattern.matches(topic));
         let Some(mut last) = fits.next() else {
             return seq;
         };
         let event = Event {
             seq,
             at,
-            topic: Arc::clone(&topic),
+            topic: Arc::clone(topic),
             id: Some(id.clone()),
             payload,
         };
@@ -226,7 +235,7 @@ impl EventBus {
         let mut subscribers = self.subscribers.lock();
         subscribers.queues.push(Arc::clone(&queue));
         self.count.fetch_add(1, Ordering::Relaxed);
-        let heard_since = self.seq.load(Ordering::Relaxed);
+        let heard_since = subscribers.seq;
         drop(subscribers);
         current(&Beginning {
             bus: self,
@@ -273,7 +282,7 @@ impl Beginning<'_> {
         if self.queue.pattern.matches(&topic) {
             self.queue.state.lock().begun += 1;
             self.queue.push(Event {
-                seq: self.bus.seq.fetch_add(1, Ordering::Relaxed) + 1,
+                seq: self.bus.subscribers.lock().number(),
                 at,
                 topic: topic.into(),
                 id: Some(id.clone()),

@@ -130,15 +130,15 @@ fn where_more_plugins_are_unhealthy_than_a_queue_takes_the_oldest_leaves() {
 #[test]
 fn topics_that_come_again_are_kept_and_those_that_share_a_place_are_told_apart() {
     let mut topics = Topics::default();
-    let first = topics.of("a", "tick");
-    assert!(Arc::ptr_eq(&first, &topics.of("a", "tick")));
+    let first = Arc::clone(topics.of("a", "tick"));
+    assert!(Arc::ptr_eq(&first, topics.of("a", "tick")));
     // More than there are places, and some whose parts are put together to the same text but for the dot.
     for number in 0..3 * TOPICS_KEPT {
         let (id, name) = (format!("p{number}"), format!("n.{number}"));
         for _ in 0..2 {
-            assert_eq!(*topics.of(&id, &name), format!("plugin.{id}.{name}"));
-            assert_eq!(*topics.of("p1", "n.1x"), *"plugin.p1.n.1x");
-            assert_eq!(*topics.of("p1-n", "1x"), *"plugin.p1-n.1x");
+            assert_eq!(**topics.of(&id, &name), format!("plugin.{id}.{name}"));
+            assert_eq!(**topics.of("p1", "n.1x"), *"plugin.p1.n.1x");
+            assert_eq!(**topics.of("p1-n", "1x"), *"plugin.p1-n.1x");
         }
     }
 }
