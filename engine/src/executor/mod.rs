@@ -233,14 +233,18 @@ impl Executor {
         self.call_for_hands(&mut queue);
     }
 
-    /// Sees to it that somebody takes the work that is there: wakes an idle worker, or starts one where fewer than the
-    /// wanted number are fast.
+    /// Sees to it that somebody takes the work that is there: where fewer than the wanted number are fast and at work, wakes an idle worker,
+    /// or starts one.
     fn call_for_hands(self: &Arc<Self>, queue: &mut Queue) {
+        let fast = queue.threads - self.slow.load(Ordering::Relaxed).min(queue.threads);
+        if fast.saturating_sub(queue.idle.len()) >= self.workers {
+            // Each of them looks for more when it is done. One that becomes slow, or leaves, calls for others.
+            return;
+        }
         if let Some(index) = queue.idle.pop() {
             self.slots[index].work_came.notify_one();
             return;
         }
-        let fast = queue.threads - self.slow.load(Ordering::Relaxed).min(queue.threads);
         if fast == 0 {
             // Should no thread be had below, the watchdog answers for the work that nobody takes.
             self.watchdog.wake();

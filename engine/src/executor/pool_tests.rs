@@ -78,6 +78,38 @@ fn the_worker_that_has_waited_least_is_called() {
 }
 
 #[test]
+fn no_more_workers_are_at_work_than_wanted_beside_those_that_are_slow() {
+    let rig = Rig::new(1, 4);
+    let cell = rig.plugin("a");
+    // One is at work, and one was left over by a call that was slow once.
+    pretend(&rig, 2, 0);
+    rig.submit(&cell, TaskCall::Update);
+    let batch = rig.submit_batch(&[&cell]);
+    assert!(!rig.was_called(), "who is at work will come for it");
+    let slow = begin(&rig, WORKER, cell.index);
+    rig.executor.relieve(WORKER, slow);
+    assert!(rig.was_called(), "who is slow will not");
+    lock(&rig).tasks.clear();
+    assert_eq!(batch.report().due, 1);
+    pretend(&rig, 0, 0);
+}
+
+#[test]
+fn what_a_worker_that_leaves_would_have_taken_is_taken_by_another() {
+    let rig = Rig::new(1, 4);
+    let cell = rig.plugin("a");
+    // More are idle than may stay, so the one that is at work is to go when it is done.
+    pretend(&rig, 3, 0);
+    lock(&rig).idle.push(2);
+    rig.submit(&cell, TaskCall::Update);
+    assert!(rig.executor.recover(WORKER) && !rig.was_called());
+    rig.executor.leave(WORKER);
+    assert!(rig.was_called());
+    lock(&rig).tasks.clear();
+    pretend(&rig, 0, 0);
+}
+
+#[test]
 fn threads_are_as_many_as_wanted_beside_those_that_are_slow_and_no_more_than_the_limit() {
     let rig = Rig::new(2, 4);
     rig.use_slots(0);

@@ -37,20 +37,20 @@ impl Executor {
         if let Some(thread) = thread {
             self.joining.keep(thread, Arc::new(ran));
         }
-        if slot.leaves.swap(false, Ordering::Relaxed) {
-            self.replace(&mut queue);
-        }
+        let was_told = slot.leaves.swap(false, Ordering::Relaxed);
+        self.replace(&mut queue, was_told);
     }
 
-    /// Sees to it that a worker which was told to leave is not missed.
-    fn replace(self: &Arc<Self>, queue: &mut Queue) {
+    /// Sees to it that a worker which has left is not missed: nobody else was called for what it would have taken next.
+    fn replace(self: &Arc<Self>, queue: &mut Queue, was_told: bool) {
         if queue.closed {
             return;
         }
         if queue.has_work() {
             self.call_for_hands(queue);
         }
-        if queue.threads < self.workers {
+        // One that goes by itself is one too many.
+        if was_told && queue.threads < self.workers {
             // If no thread can be had now, the next work asks for one again.
             let _ = self.start_worker(queue);
         }
