@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use plugin_engine::{Clock, Engine, Moment, SystemClock, WallTime};
+use plugin_engine::{Clock, Engine, Moment, Snapshot, SystemClock, WallTime};
 use tempfile::TempDir;
 
 use crate::site;
@@ -191,6 +191,11 @@ impl Fleet {
         for _ in 0..self.cycles {
             self.cycle();
         }
+    }
+
+    /// So many snapshots, to be kept.
+    pub(crate) fn snapshots(&self, count: usize) -> Vec<Snapshot> {
+        (0..count).map(|_| self.engine.snapshot("p0")).collect()
     }
 
     pub(crate) fn read_snapshots(&self, count: usize) {

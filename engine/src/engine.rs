@@ -55,6 +55,9 @@ impl Engine {
 
     /// Everything that is known of a plugin at one moment. An unknown id is Unloaded. Never waits for a plugin.
     ///
+    /// Takes no lock, unless writers come in between 64 times, and allocates nothing for an id that is known. A thread that keeps more than eight
+    /// of them for long reads the next ones at twice the cost, of some 50 ns; [`Engine::snapshots`] is for having all.
+    ///
     /// ```
     /// use plugin_engine::PluginState;
     ///

@@ -59,9 +59,13 @@ impl Boundary {
     }
 }
 
-/// What left before it was taken.
+/// What left before it was taken. Takes no room as long as nothing has.
 #[derive(Default)]
-pub(super) struct LeftEarly {
+pub(super) struct LeftEarly(Option<Box<Divided>>);
+
+/// What left early, on both sides of a boundary.
+#[derive(Default)]
+struct Divided {
     /// The boundary by which the sums are divided.
     boundary: u64,
     near: Sums,
@@ -98,7 +102,7 @@ impl LeftEarly {
         let boundary = boundary.get();
         for entry in [0, 1].into_iter().filter_map(|half| update.half(half)) {
             if taken.is_before(entry.seq) {
-                add(&mut self.side(entry.seq, boundary).folded, Sum::of(&entry));
+                add(&mut self.sums(entry.seq, boundary).folded, Sum::of(&entry));
             }
         }
     }
@@ -107,12 +111,25 @@ impl LeftEarly {
     pub(super) fn lose(&mut self, entry: &Entry, taken: Taken, boundary: &Boundary) {
         if taken.is_before(entry.seq) {
             add(
-                &mut self.side(entry.seq, boundary.get()).lost,
+                &mut self.sums(entry.seq, boundary.get()).lost,
                 Sum::of(entry),
             );
         }
     }
 
+    fn sums(&mut self, seq: u64, boundary: u64) -> &mut Sums {
+        self.0.get_or_insert_default().side(seq, boundary)
+    }
+
+    /// Takes what is on the near side.
+    #[cfg(feature = "history-sqlite")]
+    pub(super) fn take(&mut self, boundary: u64) -> Sums {
+        let taken = self.0.as_mut().map(|divided| divided.take(boundary));
+        taken.unwrap_or_default()
+    }
+}
+
+impl Divided {
     fn side(&mut self, seq: u64, boundary: u64) -> &mut Sums {
         self.divide_by(boundary);
         if seq <= boundary {
@@ -137,9 +154,8 @@ impl LeftEarly {
         self.boundary = boundary;
     }
 
-    /// Takes what is on the near side.
     #[cfg(feature = "history-sqlite")]
-    pub(super) fn take(&mut self, boundary: u64) -> Sums {
+    fn take(&mut self, boundary: u64) -> Sums {
         self.divide_by(boundary);
         std::mem::take(&mut self.near)
     }

@@ -19,12 +19,29 @@ pub(crate) const EVENTS: &str = "one event to one subscriber";
 
 const READS: usize = 10_000;
 const AT_REST: &str = "the engine's snapshot: at rest";
+const MANY_HELD: &str = "the engine's snapshot: by a thread that keeps a thousand";
+const TWO: &str = "the engine's snapshot: by each of two threads";
 const BESIDE: &str = "the engine's snapshot: beside updates at full speed";
 const MUTEX_AT_REST: &str = "records under a mutex: at rest";
+const MUTEX_TWO: &str = "records under a mutex: by each of two threads";
 const MUTEX_BESIDE: &str = "records under a mutex: beside updates at full speed";
 
 fn no_call(_: &str) -> Option<Does> {
     None
+}
+
+/// Does one thing while another thread does the other again and again.
+fn beside(again: impl Fn() + Sync, work: impl FnOnce()) {
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                again();
+            }
+        });
+        work();
+        stop.store(true, Ordering::Relaxed);
+    });
 }
 
 pub(crate) fn measure_snapshots(report: &mut Report, rounds: usize) {
@@ -42,25 +59,45 @@ pub(crate) fn measure_snapshots(report: &mut Report, rounds: usize) {
         Contestant::new(MUTEX_AT_REST, READS, read_records),
     ];
     table.measure(&mut at_rest, rounds);
+    let held = fleet.snapshots(1_000);
+    let mut holding = [Contestant::new(MANY_HELD, READS, || {
+        fleet.read_snapshots(READS);
+    })];
+    table.measure(&mut holding, rounds);
+    drop(held);
+    beside(
+        || fleet.read_snapshots(READS),
+        || {
+            let mut two = [Contestant::new(TWO, READS, || fleet.read_snapshots(READS))];
+            table.measure(&mut two, rounds);
+        },
+    );
+    beside(read_records, || {
+        let mut two = [Contestant::new(MUTEX_TWO, READS, read_records)];
+        table.measure(&mut two, rounds);
+    });
     fleet.busy(|| {
         let mut beside = [Contestant::new(BESIDE, READS, || {
             fleet.read_snapshots(READS);
         })];
         table.measure(&mut beside, rounds);
     });
-    let stop = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            while !stop.load(Ordering::Relaxed) {
-                raw.calls_with_records(1_000, &records);
-            }
-        });
-        let mut beside = [Contestant::new(MUTEX_BESIDE, READS, read_records)];
-        table.measure(&mut beside, rounds);
-        stop.store(true, Ordering::Relaxed);
-    });
+    beside(
+        || raw.calls_with_records(1_000, &records),
+        || {
+            let mut written = [Contestant::new(MUTEX_BESIDE, READS, read_records)];
+            table.measure(&mut written, rounds);
+        },
+    );
     report.take(SNAPSHOTS, &table, no_call);
     report.judge_nanos("snapshot read, at rest", AT_REST, None, 30.0);
+    report.judge_ratio(
+        "snapshot read, by each of two threads / by one",
+        TWO,
+        AT_REST,
+        // No slower, and as much as one run differs from the next.
+        1.1,
+    );
     report.judge_nanos("snapshot read, beside a writer", BESIDE, None, 100.0);
 }
 
