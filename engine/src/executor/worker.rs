@@ -12,6 +12,8 @@ use super::call::Caller;
 use super::queue::{News, Queue, Rest};
 use super::slot::{OnBehalf, Slot, TaskEnd};
 use super::{Executor, Task, TaskCall, WORKER};
+use crate::cell::Cell;
+use crate::registry::Registry;
 use crate::transition_log::hold_log;
 
 /// Calls that take no longer than this, records and all, are made by one worker: numbering transitions is the one thing that
@@ -129,21 +131,52 @@ const PLACE_AHEAD: u32 = 8;
 const CELL_AHEAD: u32 = 4;
 const NAMED_AHEAD: u32 = 2;
 
-/// Asks for the memory of the plugins that come next. A thousand of them do not fit into the nearest caches, so that without this most of what an
-/// update costs is waiting. Costs some twenty instructions and waits for nothing, as long as what it looks into itself was asked for before.
-#[inline]
-fn look_ahead(executor: &Executor, batch: &Batch, item: u32) {
-    let registry = &executor.board.registry;
-    // Past the end of a chunk, too: the next one is mostly taken by the same worker.
-    let ahead = |by| batch.item(item.saturating_add(by));
-    if let Some(index) = ahead(PLACE_AHEAD) {
-        registry.prefetch(index);
+/// The plugins of a batch, one after another, with the memory of those that come next asked for. A thousand of them do not fit into the nearest
+/// caches, so that without this most of what an update costs is waiting. Each is looked up once, and nothing is waited for, as long as what is looked
+/// into was asked for before.
+struct Upcoming<'a> {
+    registry: &'a Registry,
+    batch: &'a Batch,
+    /// The plugins of the items from the next one on, each in the place that its item has by the remainder.
+    cells: [Option<&'a Arc<Cell>>; CELL_AHEAD as usize],
+}
+
+impl<'a> Upcoming<'a> {
+    fn from(registry: &'a Registry, batch: &'a Batch, first: u32) -> Self {
+        let mut upcoming = Self {
+            registry,
+            batch,
+            cells: [None; CELL_AHEAD as usize],
+        };
+        for item in first..first.saturating_add(CELL_AHEAD) {
+            upcoming.cells[Self::place(item)] = upcoming.find(item);
+        }
+        upcoming
     }
-    if let Some(cell) = ahead(CELL_AHEAD).and_then(|index| registry.at(index)) {
-        cell.prefetch();
+
+    fn place(item: u32) -> usize {
+        (item % CELL_AHEAD) as usize
     }
-    if let Some(cell) = ahead(NAMED_AHEAD).and_then(|index| registry.at(index)) {
-        cell.prefetch_named();
+
+    fn find(&self, item: u32) -> Option<&'a Arc<Cell>> {
+        self.registry.at(self.batch.item(item)?)
+    }
+
+    /// The plugin of this item, which comes after the one that was taken before.
+    #[inline]
+    fn take(&mut self, item: u32) -> Option<&'a Arc<Cell>> {
+        // Past the end of a chunk, too: the next one is mostly taken by the same worker.
+        if let Some(index) = self.batch.item(item.saturating_add(PLACE_AHEAD)) {
+            self.registry.prefetch(index);
+        }
+        let ahead = self.find(item.saturating_add(CELL_AHEAD));
+        if let Some(cell) = ahead {
+            cell.prefetch();
+        }
+        if let Some(cell) = self.cells[Self::place(item.saturating_add(NAMED_AHEAD))] {
+            cell.prefetch_named();
+        }
+        std::mem::replace(&mut self.cells[Self::place(item)], ahead)
     }
 }
 
@@ -157,12 +190,11 @@ fn run_chunk(
     mut now: Moment,
 ) -> Moment {
     slot.set_range(range);
+    let mut upcoming = Upcoming::from(&executor.board.registry, batch, range.0);
     while let Some(item) = slot.next_item() {
-        let cell = batch
-            .item(item)
-            .and_then(|index| executor.board.registry.at(index));
-        let Some(cell) = cell else { continue };
-        look_ahead(executor, batch, item);
+        let Some(cell) = upcoming.take(item) else {
+            continue;
+        };
         let caller = Caller {
             executor,
             slot,

@@ -266,3 +266,26 @@ fn who_was_slow_the_last_time_is_taken_after_everybody_else_and_one_at_a_time() 
     }
     assert_eq!(take(&mut queue), None);
 }
+
+#[test]
+fn each_item_is_its_plugin_from_wherever_a_chunk_begins() {
+    let rig = Rig::new(1, 3);
+    let cells: Vec<_> = (0..11)
+        .map(|number| rig.mapped(&format!("p{number}")))
+        .collect();
+    // In another order than that of the registry.
+    let order: Vec<_> = (0..11).map(|at| &cells[at * 7 % 11]).collect();
+    let batch = rig.batch(&order);
+    for first in 0..11 {
+        let mut upcoming = Upcoming::from(&rig.executor.board.registry, &batch, first);
+        for item in first..11 {
+            let cell = upcoming.take(item).map(|cell| cell.index);
+            assert_eq!(
+                cell,
+                Some(order[item as usize].index),
+                "{item} from {first}"
+            );
+        }
+        assert!(upcoming.take(11).is_none());
+    }
+}
