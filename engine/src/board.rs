@@ -5,11 +5,11 @@ use std::sync::Arc;
 use plugin_engine_core::{Event, FaultReport, PluginId, Requirement, Standing, Unmet};
 
 use crate::crashes::Crashes;
-use crate::events::TopicName;
 use crate::host::{HostOf, Listener};
 use crate::ledger::Ledger;
 use crate::registry::Registry;
 use crate::threading::atomic::AtomicBool;
+use crate::topics::TopicName;
 
 /// The plugins of an engine, and the ledger.
 pub(crate) struct Board {

@@ -7,10 +7,11 @@ use std::time::Duration;
 use plugin_engine_core::Health;
 
 use crate::error::Error;
-use crate::events::{Pattern, Subscription};
+use crate::events::Subscription;
 use crate::shared::Shared;
 use crate::shutdown::{self, StuckCall};
 use crate::snapshot::Snapshot;
+use crate::topics::Pattern;
 
 /// How long the last handle of an engine that was not shut down waits when it is dropped.
 const DROP_BUDGET: Duration = Duration::from_secs(1);

@@ -15,13 +15,11 @@ use crate::threading::{
     Mutex,
     atomic::{AtomicBool, AtomicUsize, Ordering},
 };
+use crate::topics::{Pattern, TopicName, Topics, topic_of};
 use crate::waiting::Condvar;
 
 /// How many events wait for one subscriber, beside those it began with, before one leaves.
 const QUEUE_LEN_MAX: usize = 1_024;
-
-/// How many topics are kept for when they come again.
-const TOPICS_KEPT: usize = 64;
 
 /// Something that happened, for subscribers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,20 +65,6 @@ impl fmt::Display for Event {
     }
 }
 
-/// A name that a plugin may publish under.
-pub(crate) struct TopicName<'a>(&'a str);
-
-impl<'a> TopicName<'a> {
-    pub(crate) fn as_str(&self) -> &'a str {
-        self.0
-    }
-
-    /// `name`, if it has the form and is not one of the engine's own.
-    pub(crate) fn of_plugin(name: &'a str) -> Option<Self> {
-        plugin_api::limits::is_event_name(name).then_some(Self(name))
-    }
-}
-
 /// All subscribers.
 #[derive(Default)]
 pub(crate) struct EventBus {
@@ -93,6 +77,8 @@ struct Subscribers {
     /// The number of the last event.
     seq: u64,
     queues: Vec<Arc<Queue>>,
+    /// How often the queues were others.
+    changes: u64,
     topics: Topics,
 }
 
@@ -124,40 +110,6 @@ struct QueueState {
     is_awaited: bool,
 }
 
-fn topic_of(id: &str, name: &str) -> String {
-    format!("plugin.{id}.{name}")
-}
-
-/// The topics that were last published under, so that one that comes again and again is neither put together nor allocated anew. Which place a topic
-/// has follows from its ends; two that share one take turns.
-struct Topics([Option<Arc<str>>; TOPICS_KEPT]);
-
-impl Default for Topics {
-    fn default() -> Self {
-        Self([const { None }; TOPICS_KEPT])
-    }
-}
-
-impl Topics {
-    /// The topic `plugin.<id>.<name>`.
-    fn of(&mut self, id: &str, name: &str) -> &Arc<str> {
-        let ends = id.bytes().rev().take(8).chain(name.bytes().rev().take(4));
-        let sum = ends.fold(0_usize, |sum, byte| {
-            sum.wrapping_mul(31).wrapping_add(byte.into())
-        });
-        let kept = &mut self.0[sum % TOPICS_KEPT];
-        let is_it = |topic: &str| {
-            let rest = topic.strip_prefix("plugin.");
-            let rest = rest.and_then(|rest| rest.strip_prefix(id)?.strip_prefix('.'));
-            rest == Some(name)
-        };
-        if !kept.as_deref().is_some_and(is_it) {
-            *kept = None;
-        }
-        kept.get_or_insert_with(|| topic_of(id, name).into())
-    }
-}
-
 impl EventBus {
     /// Whether anybody listens. One load, so that nobody listening costs nothing.
     #[inline]
@@ -167,7 +119,7 @@ impl EventBus {
 
     /// Publishes what a plugin says.
     pub(crate) fn publish(&self, at: WallTime, id: &PluginId, name: &TopicName<'_>, payload: &str) {
-        self.send(at, id, name.0, payload);
+        self.send(at, id, name.as_str(), payload);
     }
 
     /// Publishes a state of a plugin.
@@ -190,14 +142,22 @@ impl EventBus {
         let mut subscribers = self.subscribers.lock();
         // Under the lock, so that every subscriber sees the numbers in order.
         let seq = subscribers.number();
-        let Subscribers { queues, topics, .. } = &mut *subscribers;
+        let Subscribers {
+            queues,
+            topics,
+            changes,
+            ..
+        } = &mut *subscribers;
         let known = queues.len();
         queues.retain(|queue| !queue.is_dropped.load(Ordering::Acquire));
         if queues.len() != known {
+            *changes += 1;
             self.count.store(queues.len(), Ordering::Relaxed);
         }
-        let topic = topics.of(id.as_str(), name);
-        let mut fits = queues.iter().filter(|queue| queue.pattern.matches(topic));
+        let (topic, fits) = topics
+            .of(id.as_str(), name)
+            .fits(queues.iter().map(|queue| &queue.pattern), *changes);
+        let mut fits = fits.iter().filter_map(|at| queues.get(*at));
         let Some(mut last) = fits.next() else {
             return seq;
         };
@@ -234,6 +194,7 @@ impl EventBus {
         // Heard before the current states are read: a change meanwhile comes as a live event, maybe one that is said twice.
         let mut subscribers = self.subscribers.lock();
         subscribers.queues.push(Arc::clone(&queue));
+        subscribers.changes += 1;
         self.count.fetch_add(1, Ordering::Relaxed);
         let heard_since = subscribers.seq;
         drop(subscribers);
@@ -401,47 +362,6 @@ impl fmt::Debug for Subscription {
         f.debug_struct("Subscription")
             .field("waiting", &waiting)
             .finish_non_exhaustive()
-    }
-}
-
-/// A pattern over topics, part by part: `*` stands for one part, `**` at the end for all that follow.
-///
-/// ```
-/// use plugin_engine::TopicPattern;
-///
-/// let unhealthy = TopicPattern::new("plugin.*.unhealthy");
-/// assert!(unhealthy.matches("plugin.clock.unhealthy"));
-/// assert!(!unhealthy.matches("plugin.clock.state"));
-/// assert!(TopicPattern::new("plugin.clock.**").matches("plugin.clock.disk.full"));
-/// ```
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Pattern {
-    parts: Vec<Box<str>>,
-}
-
-impl Pattern {
-    /// A pattern as it is written. Any text is one.
-    #[must_use]
-    pub fn new(text: &str) -> Self {
-        Self {
-            parts: text.split('.').map(Into::into).collect(),
-        }
-    }
-
-    /// Whether a topic fits.
-    #[must_use]
-    pub fn matches(&self, topic: &str) -> bool {
-        let mut parts = topic.split('.');
-        for (at, pattern) in self.parts.iter().enumerate() {
-            if &**pattern == "**" && at + 1 == self.parts.len() {
-                return true;
-            }
-            match parts.next() {
-                Some(part) if &**pattern == "*" || &**pattern == part => {}
-                _ => return false,
-            }
-        }
-        parts.next().is_none()
     }
 }
 

@@ -1,35 +1,6 @@
 use super::*;
 
 #[test]
-fn patterns_match_part_by_part() {
-    for (pattern, topic, matches) in [
-        ("**", "plugin.a.state", true),
-        ("plugin.*.state", "plugin.a.state", true),
-        ("plugin.*.state", "plugin.a.count", false),
-        ("plugin.a.**", "plugin.a.x.y", true),
-        ("plugin.a.*", "plugin.a.x.y", false),
-        ("plugin.a", "plugin.a.x", false),
-        ("plugin.*.state.more", "plugin.a.state", false),
-    ] {
-        assert_eq!(
-            Pattern::new(pattern).matches(topic),
-            matches,
-            "{pattern} {topic}"
-        );
-    }
-}
-
-#[test]
-fn the_engines_own_names_are_refused() {
-    for name in ["state", "unhealthy", "state.x", "", "A", ".a", "a b", "-a"] {
-        assert!(TopicName::of_plugin(name).is_none(), "{name:?}");
-    }
-    for name in ["count", "a.b", "stateful", "0"] {
-        assert!(TopicName::of_plugin(name).is_some(), "{name:?}");
-    }
-}
-
-#[test]
 fn a_subscriber_that_never_reads_loses_the_oldest_and_is_told() {
     let bus = EventBus::default();
     let subscription = bus.subscribe(Pattern::new("**"), |_| {});
@@ -105,7 +76,12 @@ fn that_a_plugin_is_unhealthy_does_not_leave_the_queue_for_a_flood_of_others() {
     let subscription = bus.subscribe(Pattern::new("**"), |_| {});
     bus.publish_unhealthy(at, &id, "panicked");
     // What a plugin says under a name like it is as anything else.
-    bus.publish(at, &id, &TopicName("a.unhealthy"), "nobody");
+    bus.publish(
+        at,
+        &id,
+        &TopicName::of_plugin("a.unhealthy").unwrap(),
+        "nobody",
+    );
     for _ in 0..2 * QUEUE_LEN_MAX {
         bus.publish_state(at, &other, "Enabled");
     }
@@ -128,22 +104,6 @@ fn where_more_plugins_are_unhealthy_than_a_queue_takes_the_oldest_leaves() {
 }
 
 #[test]
-fn topics_that_come_again_are_kept_and_those_that_share_a_place_are_told_apart() {
-    let mut topics = Topics::default();
-    let first = Arc::clone(topics.of("a", "tick"));
-    assert!(Arc::ptr_eq(&first, topics.of("a", "tick")));
-    // More than there are places, and some whose parts are put together to the same text but for the dot.
-    for number in 0..3 * TOPICS_KEPT {
-        let (id, name) = (format!("p{number}"), format!("n.{number}"));
-        for _ in 0..2 {
-            assert_eq!(**topics.of(&id, &name), format!("plugin.{id}.{name}"));
-            assert_eq!(**topics.of("p1", "n.1x"), *"plugin.p1.n.1x");
-            assert_eq!(**topics.of("p1-n", "1x"), *"plugin.p1-n.1x");
-        }
-    }
-}
-
-#[test]
 fn every_subscriber_whose_pattern_fits_gets_an_event_and_no_other() {
     let bus = EventBus::default();
     let id = PluginId::new("a").unwrap();
@@ -152,6 +112,28 @@ fn every_subscriber_whose_pattern_fits_gets_an_event_and_no_other() {
     bus.publish_state(WallTime::default(), &id, "Enabled");
     let taken = subscriptions.map(|one| one.try_next().map(|event| event.seq));
     assert_eq!(taken, [Some(1), None, Some(1), Some(1)]);
+}
+
+#[test]
+fn a_topic_that_comes_again_reaches_those_who_are_there_by_then() {
+    let bus = EventBus::default();
+    let id = PluginId::new("a").unwrap();
+    let publish = || bus.publish_state(WallTime::default(), &id, "Enabled");
+    let taken = |one: &Subscription| std::iter::from_fn(|| one.try_next()).count();
+    let other = bus.subscribe(Pattern::new("plugin.b.*"), |_| {});
+    let [first, second] = [(); 2].map(|()| bus.subscribe(Pattern::new("plugin.a.*"), |_| {}));
+    publish();
+    assert_eq!([&other, &first, &second].map(taken), [0, 1, 1]);
+    let later = bus.subscribe(Pattern::new("**"), |_| {});
+    publish();
+    assert_eq!([&other, &first, &second, &later].map(taken), [0, 1, 1, 1]);
+    // Those behind it move up.
+    drop(other);
+    publish();
+    assert_eq!([&first, &second, &later].map(taken), [1, 1, 1]);
+    drop(first);
+    publish();
+    assert_eq!([&second, &later].map(taken), [1, 1]);
 }
 
 #[test]

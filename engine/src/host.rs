@@ -13,9 +13,9 @@ use plugin_api::limits::EVENT_PAYLOAD_LEN_MAX;
 use plugin_engine_core::{CallId, FaultKind, FaultReport, PluginId, bounded};
 
 use crate::clock::Clock;
-use crate::events::TopicName;
 use crate::plugin_log;
 use crate::secrets::Secrets;
+use crate::topics::TopicName;
 
 /// The longest line of log, in bytes; what is longer is cut.
 const LOG_LEN_MAX: usize = 8 * 1024;

@@ -107,6 +107,7 @@ mod tasks;
 mod thread_keys;
 mod threading;
 mod timers;
+mod topics;
 mod transition_log;
 mod turns;
 mod unmap;
@@ -130,7 +131,7 @@ pub use discover::DiscoverError;
 pub use durable::{HistoryError, HistoryStatus};
 pub use engine::{Engine, Usage};
 pub use error::{Error, LoadError, ReloadError};
-pub use events::{Event, Pattern as TopicPattern, Subscription};
+pub use events::{Event, Subscription};
 pub use executor::CycleReport;
 pub use library::MappedLibrary;
 pub use liveness::{StaleTasks, TaskLiveness};
@@ -147,6 +148,7 @@ pub use supervisor::FaultPoint;
 pub use supervisor::{
     Busy, Protected, Sleep, SuperviseError, TaskBuilder, TaskContext, TaskHandle, TaskState,
 };
+pub use topics::Pattern as TopicPattern;
 pub use usage::{
     CallUsage, DURATION_BOUNDS, LimitLevel, Percentiles, PluginTallies, PluginUsage, RecentUsage,
     UpdateDurations,

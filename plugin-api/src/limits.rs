@@ -41,6 +41,6 @@ pub fn is_event_name(name: &str) -> bool {
         && bytes
             .iter()
             .all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'.'));
-    let first = name.split('.').next().unwrap_or(name);
-    fits && !RESERVED.contains(&first)
+    let first = bytes.split(|byte| *byte == b'.').next();
+    fits && !RESERVED.iter().any(|own| first == Some(own.as_bytes()))
 }

@@ -154,7 +154,7 @@ impl Rig {
             check_event(&event);
             let name = event.topic.strip_prefix("plugin.stand-in.");
             let name = name.expect("there is no other plugin");
-            if crate::events::TopicName::of_plugin(name).is_some() {
+            if crate::topics::TopicName::of_plugin(name).is_some() {
                 self.published.push(event);
             }
         }

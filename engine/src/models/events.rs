@@ -6,8 +6,9 @@ use std::time::Duration;
 use plugin_engine_core::{PluginId, WallTime};
 
 use super::check;
-use crate::events::{EventBus, Pattern, Subscription};
+use crate::events::{EventBus, Subscription};
 use crate::threading::{Mutex, thread};
+use crate::topics::Pattern;
 
 const LONG: Duration = Duration::from_secs(3_600);
 
