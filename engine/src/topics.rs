@@ -26,7 +26,7 @@ impl<'a> TopicName<'a> {
 
 /// The topics that were last published under, so that one that comes again and again is neither put together nor allocated anew, nor compared with
 /// patterns. Which place a topic has follows from its ends; two that share one take turns.
-pub(crate) struct Topics([Option<Topic>; TOPICS_KEPT]);
+pub(crate) struct Topics(Box<[Option<Topic>]>);
 
 pub(crate) struct Topic {
     pub(crate) text: Arc<str>,
@@ -63,7 +63,7 @@ impl Topic {
 
 impl Default for Topics {
     fn default() -> Self {
-        Self([const { None }; TOPICS_KEPT])
+        Self((0..TOPICS_KEPT).map(|_| None).collect())
     }
 }
 
