@@ -41,18 +41,8 @@ pub(super) struct Dynamic {
 }
 
 impl Dynamic {
-    pub(super) fn read<Segment: ProgramHeader<Endian = Endianness>>(
-        segments: &[Segment],
-        endian: Endianness,
-        mapped: &Mapped<'_>,
-    ) -> Result<Self, ImageError> {
-        let entries = entries(segments, endian, mapped)?;
-        let find = |wanted| {
-            entries
-                .iter()
-                .find(|(tag, _)| *tag == wanted)
-                .map(|(_, value)| *value)
-        };
+    pub(super) fn read(entries: &Entries, mapped: &Mapped<'_>) -> Result<Self, ImageError> {
+        let find = |wanted| entries.find(wanted);
         for (what, address, len) in TABLES {
             if let Some(address) = find(address)
                 && mapped
@@ -72,7 +62,7 @@ impl Dynamic {
             None => &[],
         };
         let mut dynamic = Self::default();
-        for (tag, value) in &entries {
+        for (tag, value) in &entries.0 {
             let path_tag = match *tag {
                 // The loader maps what a filter names just as what is needed.
                 elf::DT_NEEDED | elf::DT_FILTER | elf::DT_AUXILIARY => None,
@@ -119,12 +109,22 @@ impl Dynamic {
     }
 }
 
-/// The dynamic table up to its end mark.
-fn entries<Segment: ProgramHeader<Endian = Endianness>>(
+/// The dynamic table up to its end mark: tags and values.
+pub(super) struct Entries(Vec<(elf::DynamicTag, u64)>);
+
+impl Entries {
+    /// The value of a tag.
+    pub(super) fn find(&self, wanted: elf::DynamicTag) -> Option<u64> {
+        let entry = self.0.iter().find(|(tag, _)| *tag == wanted);
+        entry.map(|(_, value)| *value)
+    }
+}
+
+pub(super) fn entries<Segment: ProgramHeader<Endian = Endianness>>(
     segments: &[Segment],
     endian: Endianness,
     mapped: &Mapped<'_>,
-) -> Result<Vec<(elf::DynamicTag, u64)>, ImageError> {
+) -> Result<Entries, ImageError> {
     let mut tables = segments
         .iter()
         .filter(|segment| segment.p_type(endian) == elf::PT_DYNAMIC);
@@ -145,7 +145,7 @@ fn entries<Segment: ProgramHeader<Endian = Endianness>>(
     for entry in table {
         let tag = entry.tag(endian);
         if tag == elf::DT_NULL {
-            return Ok(entries);
+            return Ok(Entries(entries));
         }
         if entries.len() == DYNAMIC_LEN_MAX {
             return Err(malformed(format!(

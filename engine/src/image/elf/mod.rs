@@ -3,6 +3,7 @@
 
 mod dynamic;
 mod mapped;
+mod relocations;
 
 use std::borrow::Cow;
 use std::mem::size_of;
@@ -56,7 +57,11 @@ fn read_class<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Imag
     }
     let segments = segments(header, endian, bytes)?;
     let mapped = Mapped::new(segments, endian, bytes)?;
-    let dynamic = Dynamic::read(segments, endian, &mapped)?;
+    let entries = dynamic::entries(segments, endian, &mapped)?;
+    let dynamic = Dynamic::read(&entries, &mapped)?;
+    if header.is_class_64() {
+        relocations::check(&entries, header.e_machine(endian), endian, &mapped)?;
+    }
     let has_interpreter = segments
         .iter()
         .any(|segment| segment.p_type(endian) == elf::PT_INTERP);

@@ -274,6 +274,51 @@ fn a_dynamic_table_that_cannot_be_is_refused() {
 }
 
 #[test]
+fn relocations_at_which_the_systems_loader_would_end_the_process_are_refused() {
+    // The one relocation that the sample has, in a table of its own. Entries that are not needed make room for what is said of it.
+    let table = word(entry(elf::DT_JMPREL) + 8);
+    let relative = u64_of(elf::R_X86_64_RELATIVE.0 as usize);
+    let said = [
+        (elf::DT_HASH, elf::DT_RELA, table),
+        (elf::DT_GNU_HASH, elf::DT_RELASZ, 24),
+        (elf::DT_RUNPATH, elf::DT_RELAENT, 24),
+        (elf::DT_PLTGOT, elf::DT_RELACOUNT, 1),
+    ];
+    let bytes = |info: &[u8], other: Option<(elf::DynamicTag, usize)>| {
+        let said = said.map(|(place, tag, value)| {
+            let value = other
+                .filter(|(of, _)| *of == tag)
+                .map_or(value, |(_, value)| value);
+            (
+                entry(place),
+                [u64_of(tag.0 as usize), u64_of(value)].concat(),
+            )
+        });
+        let mut patches: Vec<_> = said.iter().map(|(at, bytes)| (*at, &bytes[..])).collect();
+        patches.push((table + 8, info));
+        patched(ELF_X86_64, &patches)
+    };
+    assert!(read(&bytes(&relative, None)).is_ok());
+    for (bytes, says) in [
+        (bytes(&[0; 8], None), "relocation 0 is not of the kind"),
+        (
+            bytes(&relative, Some((elf::DT_RELAENT, 16))),
+            "unknown size",
+        ),
+        (
+            patched(ELF_X86_64, &[(entry(elf::DT_PLTREL) + 8, &u64_of(17))]),
+            "another kind",
+        ),
+    ] {
+        let error = read(&bytes).expect_err("it is damaged").to_string();
+        assert!(error.contains(says), "{says}: {error}");
+    }
+    // None are said to be of that kind, and more than there are.
+    assert!(read(&bytes(&[0; 8], Some((elf::DT_RELACOUNT, 0)))).is_ok());
+    assert!(read(&bytes(&relative, Some((elf::DT_RELACOUNT, usize::MAX)))).is_ok());
+}
+
+#[test]
 fn a_name_without_an_end_is_refused() {
     let strings = word(entry(elf::DT_STRTAB) + 8);
     let len = word(entry(elf::DT_STRSZ) + 8);
