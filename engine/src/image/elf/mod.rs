@@ -59,7 +59,9 @@ fn read_class<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Imag
     let mapped = Mapped::new(segments, endian, bytes)?;
     let entries = dynamic::entries(segments, endian, &mapped)?;
     let dynamic = Dynamic::read(&entries, &mapped)?;
-    if header.is_class_64() {
+    let machine = machine(header.e_machine(endian), header.is_class_64());
+    // A library of another machine is refused as that, and not for what this one's loader would say of it.
+    if header.is_class_64() && machine == std::env::consts::ARCH {
         relocations::check(&entries, header.e_machine(endian), endian, &mapped)?;
     }
     let has_interpreter = segments
@@ -81,7 +83,7 @@ fn read_class<Elf: FileHeader<Endian = Endianness>>(bytes: &[u8]) -> Result<Imag
     }
     Ok(Image {
         format: Format::Elf,
-        machine: machine(header.e_machine(endian), header.is_class_64()),
+        machine,
         bits: if header.is_class_64() { 64 } else { 32 },
         little_endian: header.is_little_endian(),
         manifest: notes.manifest(),

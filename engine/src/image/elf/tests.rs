@@ -274,6 +274,7 @@ fn a_dynamic_table_that_cannot_be_is_refused() {
 }
 
 #[test]
+#[cfg(target_arch = "x86_64")]
 fn relocations_at_which_the_systems_loader_would_end_the_process_are_refused() {
     // The one relocation that the sample has, in a table of its own. Entries that are not needed make room for what is said of it.
     let table = word(entry(elf::DT_JMPREL) + 8);
