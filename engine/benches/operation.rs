@@ -252,8 +252,9 @@ fn memory() {
     let keys = "interval = \"365days\"";
     // The first engine brings in what is there once.
     let few = Rig::new(&["noop"], &plugins("noop", 100, keys));
+    let config = plugins("noop", IN_MEMORY, keys);
     let before = resident();
-    let many = Rig::new(&["noop"], &plugins("noop", IN_MEMORY, keys));
+    let many = Rig::new(&["noop"], &config);
     let each = (resident() - before) / IN_MEMORY as u64;
     println!(
         "{each:>8}  bytes for each of {IN_MEMORY} plugins that are not called   at most 1,024"

@@ -34,7 +34,7 @@ pub(crate) struct Ahead {
 }
 
 struct Work {
-    candidates: Vec<Candidate>,
+    candidates: Vec<Arc<Candidate>>,
     rules: Arc<Rules>,
     /// How many may be begun or done that were not asked for.
     ahead_max: usize,
@@ -54,7 +54,11 @@ struct State {
 
 impl Ahead {
     /// Begins with the first of these files. Each is verified by who asks if no thread can be had, and where there is nothing to be gained.
-    pub(crate) fn begin(candidates: Vec<Candidate>, rules: &Arc<Rules>, limit: Duration) -> Self {
+    pub(crate) fn begin(
+        candidates: Vec<Arc<Candidate>>,
+        rules: &Arc<Rules>,
+        limit: Duration,
+    ) -> Self {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let mut wanted = processors.min(THREADS_MAX).min(candidates.len());
         if candidates.len() < 2 {
@@ -92,7 +96,7 @@ impl Ahead {
 
     /// What became of a file, which is waited for. `None` if nobody has looked at it.
     pub(crate) fn take(&mut self, candidate: &Candidate) -> Option<Verified> {
-        if self.threads.is_empty() || self.work.candidates.get(self.next)? != candidate {
+        if self.threads.is_empty() || **self.work.candidates.get(self.next)? != *candidate {
             return None;
         }
         let at = self.next;
@@ -171,16 +175,16 @@ mod tests {
     use crate::verify::VerifyPolicy;
 
     /// Files that are no plugins, in a directory of their own.
-    fn files(dir: &Path, count: usize) -> Vec<Candidate> {
+    fn files(dir: &Path, count: usize) -> Vec<Arc<Candidate>> {
         let made = (0..count).map(|number| {
             let path = dir.join(format!("{number}.so"));
             std::fs::write(&path, "no library").unwrap();
-            Candidate::of_path(&path)
+            Arc::new(Candidate::of_path(&path))
         });
         made.collect()
     }
 
-    fn begin(candidates: &[Candidate], limit: Duration) -> Ahead {
+    fn begin(candidates: &[Arc<Candidate>], limit: Duration) -> Ahead {
         let policy = Arc::new(VerifyPolicy::default());
         let rules = Arc::new(Rules::new(&policy, &candidates[0].root));
         Ahead::begin(candidates.to_vec(), &rules, limit)

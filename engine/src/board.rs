@@ -68,7 +68,7 @@ impl Listener for Board {
                     .filter(|cell| {
                         let guarded = cell.lock();
                         let loaded = guarded.loaded.as_ref();
-                        loaded.is_some_and(|loaded| loaded.library.fingerprint == *fingerprint)
+                        loaded.is_some_and(|loaded| loaded.library.fingerprint == **fingerprint)
                     })
                     .map(|cell| cell.index)
                     .collect();

@@ -233,7 +233,7 @@ pub(crate) fn unload_by_hand(engine: &Arc<Shared>, id: &str) -> Result<(), Error
     unload_and(engine, id, Event::Unloaded, |guarded| {
         let library = guarded.loaded.as_ref().map(|loaded| &loaded.library);
         let bytes = library.map(|library| library.fingerprint);
-        guarded.unloaded_by_hand = Some(UnloadedFile(bytes));
+        guarded.unloaded_by_hand = Some(Box::new(UnloadedFile(bytes)));
         // Whoever loads it again means it to run.
         guarded.decide_by_hand(false);
     })

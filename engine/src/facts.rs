@@ -1,7 +1,6 @@
 //! What a snapshot says of a plugin that changes only with a load or with its health, and how a snapshot holds it: shared, not copied.
 
 use std::ops::Deref;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,13 +8,14 @@ use arc_swap::Guard;
 use plugin_engine_core::PluginId;
 
 use crate::digest::LazyDigest;
+use crate::discover::Candidate;
 
 /// What a snapshot says of the plugin that changes only with a load, or with its health.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Facts {
     pub(crate) id: PluginId,
     pub(crate) version: Option<Arc<str>>,
-    pub(crate) file: Option<Arc<Path>>,
+    pub(crate) file: Option<Arc<Candidate>>,
     pub(crate) sha256: Option<Arc<LazyDigest>>,
     pub(crate) interval: Duration,
     pub(crate) timeout: Duration,

@@ -36,7 +36,7 @@ pub(crate) enum HostOf {
     /// A plugin, by the index of its cell.
     Plugin(u32),
     /// A file, for threads that are in no call.
-    File(crate::digest::Fingerprint),
+    File(Box<crate::digest::Fingerprint>),
 }
 
 /// The engine's side of one plugin, or of one file.
@@ -60,7 +60,8 @@ pub(crate) struct HostContext {
     progress: Arc<AtomicU64>,
     /// Whether the instance has not taken over yet: what it publishes is held back, and its progress is not the plugin's.
     is_candidate: AtomicBool,
-    held_back: Mutex<HeldBack>,
+    /// `None` where nothing is, which most plugins never have.
+    held_back: Mutex<Option<Box<HeldBack>>>,
 }
 
 /// The most events that are held back for a candidate, and the most bytes of them.
@@ -140,12 +141,12 @@ impl HostContext {
     pub(crate) fn take_over(&self) {
         let mut held = self.held_back.lock();
         self.is_candidate.store(false, Ordering::Relaxed);
-        let events = std::mem::take(&mut held.events);
+        let held_back = held.take();
         drop(held);
-        let Some(listener) = self.listener.upgrade() else {
+        let (Some(held_back), Some(listener)) = (held_back, self.listener.upgrade()) else {
             return;
         };
-        for (name, payload) in events {
+        for (name, payload) in held_back.events {
             if let Some(name) = TopicName::of_plugin(&name) {
                 listener.publish(&self.id, &name, &payload);
             }
@@ -158,6 +159,7 @@ impl HostContext {
         if !self.is_candidate.load(Ordering::Relaxed) {
             return Ok(false);
         }
+        let held = held.get_or_insert_default();
         let bytes = held.bytes + name.len() + payload.len();
         if held.events.len() >= HELD_EVENTS_MAX || bytes > HELD_BYTES_MAX {
             return Err(PublishRefused::Discarded);

@@ -131,7 +131,7 @@ impl Snapshot {
     /// The file that the plugin was loaded from, or that was refused.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
-        self.facts.file.as_deref()
+        self.facts.file.as_deref().map(|file| &*file.path)
     }
 
     /// The SHA-256 of the file that is loaded, in hexadecimal. Worked out when it is first asked for, once per file, which takes about a

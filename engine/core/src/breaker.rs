@@ -80,9 +80,8 @@ impl std::fmt::Display for BreakerState {
 }
 
 /// A breaker.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct Breaker {
-    policy: Option<BreakerPolicy>,
     in_a_row: u32,
     open: bool,
     /// Until when updates are skipped; `None` where nobody knows when it opened: then the next tick is the probe.
@@ -92,18 +91,16 @@ pub(crate) struct Breaker {
 }
 
 impl Breaker {
-    pub(crate) fn set_policy(&mut self, policy: Option<BreakerPolicy>) {
-        self.policy = policy;
-        if policy.is_none() {
-            self.reset();
-        }
-    }
+    /// No update has failed.
+    pub(crate) const CLOSED: Self = Self {
+        in_a_row: 0,
+        open: false,
+        until: None,
+        put_off: None,
+    };
 
     pub(crate) fn reset(&mut self) {
-        self.in_a_row = 0;
-        self.open = false;
-        self.until = None;
-        self.put_off = None;
+        *self = Self::CLOSED;
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -126,8 +123,7 @@ impl Breaker {
     }
 
     /// An update has failed. Returns until when updates are skipped from now on, if they are.
-    pub(crate) fn failed(&mut self, now: Moment) -> Option<Moment> {
-        let policy = self.policy?;
+    pub(crate) fn failed(&mut self, policy: &BreakerPolicy, now: Moment) -> Option<Moment> {
         self.in_a_row = self.in_a_row.saturating_add(1);
         if !self.open && self.in_a_row < policy.failures {
             return None;
@@ -146,11 +142,10 @@ impl Breaker {
 
     /// `in_update` says whether an update is in flight and waited for.
     pub(crate) fn state(&self, in_update: bool) -> BreakerState {
-        match (self.policy, self.open) {
-            (None, _) => BreakerState::Off,
-            (Some(_), false) => BreakerState::Closed,
-            (Some(_), true) if in_update => BreakerState::HalfOpen,
-            (Some(_), true) => BreakerState::Open,
+        match self.open {
+            false => BreakerState::Closed,
+            true if in_update => BreakerState::HalfOpen,
+            true => BreakerState::Open,
         }
     }
 }
@@ -163,68 +158,52 @@ mod tests {
         Moment::ZERO.saturating_add(Duration::from_secs(seconds))
     }
 
-    fn breaker() -> Breaker {
-        let mut breaker = Breaker::default();
-        breaker.set_policy(Some(BreakerPolicy::default()));
-        breaker
-    }
+    const POLICY: BreakerPolicy = BreakerPolicy {
+        failures: 3,
+        cool_down: Duration::from_secs(300),
+    };
 
     #[test]
     fn it_opens_at_the_failure_that_makes_the_number_full() {
-        let mut breaker = breaker();
-        assert_eq!(breaker.failed(at(0)), None);
-        assert_eq!(breaker.failed(at(1)), None);
-        assert_eq!(breaker.failed(at(2)), Some(at(302)));
+        let mut breaker = Breaker::CLOSED;
+        assert_eq!(breaker.failed(&POLICY, at(0)), None);
+        assert_eq!(breaker.failed(&POLICY, at(1)), None);
+        assert_eq!(breaker.failed(&POLICY, at(2)), Some(at(302)));
         assert!(!breaker.lets_pass(at(301)));
         assert!(breaker.lets_pass(at(302)));
     }
 
     #[test]
     fn a_success_in_between_begins_the_count_anew() {
-        let mut breaker = breaker();
-        breaker.failed(at(0));
-        breaker.failed(at(0));
+        let mut breaker = Breaker::CLOSED;
+        breaker.failed(&POLICY, at(0));
+        breaker.failed(&POLICY, at(0));
         assert!(!breaker.succeeded());
-        assert_eq!(breaker.failed(at(0)), None);
+        assert_eq!(breaker.failed(&POLICY, at(0)), None);
         assert!(!breaker.is_open());
     }
 
     #[test]
     fn a_probe_that_fails_opens_it_for_another_cool_down_and_one_that_completes_closes_it() {
-        let mut breaker = breaker();
+        let mut breaker = Breaker::CLOSED;
         for _ in 0..3 {
-            breaker.failed(at(0));
+            breaker.failed(&POLICY, at(0));
         }
-        assert!(breaker.failed(at(300)).is_some());
+        assert!(breaker.failed(&POLICY, at(300)).is_some());
         assert!(!breaker.lets_pass(at(599)));
         assert!(breaker.succeeded());
-        assert_eq!(breaker.failed(at(601)), None, "it counts from the start");
+        assert_eq!(
+            breaker.failed(&POLICY, at(601)),
+            None,
+            "it counts from the start"
+        );
     }
 
     #[test]
     fn one_that_nobody_knows_when_it_opened_lets_the_next_pass() {
-        let mut breaker = breaker();
+        let mut breaker = Breaker::CLOSED;
         breaker.open = true;
         assert!(breaker.lets_pass(Moment::ZERO));
         assert!(breaker.succeeded());
-    }
-
-    #[test]
-    fn none_lets_everything_pass_and_opens_never() {
-        let mut breaker = Breaker::default();
-        for _ in 0..100 {
-            assert_eq!(breaker.failed(at(0)), None);
-        }
-        assert_eq!(breaker.state(false), BreakerState::Off);
-    }
-
-    #[test]
-    fn taking_the_policy_away_closes_it() {
-        let mut breaker = breaker();
-        for _ in 0..3 {
-            breaker.failed(at(0));
-        }
-        breaker.set_policy(None);
-        assert!(breaker.lets_pass(at(0)));
     }
 }

@@ -43,18 +43,20 @@ pub struct RestartPolicy {
 impl Default for RestartPolicy {
     /// 1 s doubling to 30 s, give or take a fifth; 60 s of health; 5 restarts in 10 minutes.
     fn default() -> Self {
-        Self {
-            first_delay: Duration::from_secs(1),
-            longest_delay: Duration::from_secs(30),
-            jitter_percent: 20,
-            healthy_period: Duration::from_secs(60),
-            max_restarts: Some(5),
-            window: Duration::from_secs(600),
-        }
+        Self::DEFAULT
     }
 }
 
 impl RestartPolicy {
+    pub(crate) const DEFAULT: Self = Self {
+        first_delay: Duration::from_secs(1),
+        longest_delay: Duration::from_secs(30),
+        jitter_percent: 20,
+        healthy_period: Duration::from_secs(60),
+        max_restarts: Some(5),
+        window: Duration::from_secs(600),
+    };
+
     /// The delay before the restart after `restarts` others, without jitter.
     #[must_use]
     pub fn delay(&self, restarts: u32) -> Duration {
@@ -104,7 +106,7 @@ pub struct Restarts {
 impl Restarts {
     /// No restart so far. Plugins of different `seed` wait for different times, where the policy has jitter.
     #[must_use]
-    pub fn new(policy: RestartPolicy, seed: u64) -> Self {
+    pub const fn new(policy: RestartPolicy, seed: u64) -> Self {
         Self {
             policy,
             in_a_row: 0,

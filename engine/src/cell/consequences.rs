@@ -70,7 +70,7 @@ impl Cell {
             let library = guarded.loaded.as_ref().map(|loaded| &loaded.library);
             let bytes = library.map(|library| library.fingerprint);
             // As if a person had done it: the same bytes are not loaded again by themselves.
-            guarded.unloaded_by_hand = Some(UnloadedFile(bytes));
+            guarded.unloaded_by_hand = Some(Box::new(UnloadedFile(bytes)));
             guarded.probation = None;
             self.set_loaded(guarded, None);
         }
@@ -130,7 +130,7 @@ impl Cell {
             // Numbered whether or not anybody listens: who comes later has to know whether that was before.
             let seq = ledger.events.publish_unhealthy(at, &self.id, reason);
             let reason = Arc::from(reason);
-            guarded.episode = Some(Episode { at, seq, reason });
+            guarded.episode = Some(Box::new(Episode { at, seq, reason }));
         } else if machine.health() != Health::Unhealthy {
             guarded.episode = None;
         }
@@ -139,7 +139,7 @@ impl Cell {
     /// Has a subscription begin with the unhealthy episode that has not ended.
     pub(crate) fn begin_episode(&self, subscription: &Beginning<'_>) {
         // Under the lock under which it was told, so that it is told once.
-        if let Some(Episode { at, seq, reason }) = &self.lock().episode {
+        if let Some(Episode { at, seq, reason }) = self.lock().episode.as_deref() {
             subscription.unhealthy(*at, &self.id, *seq, reason);
         }
     }

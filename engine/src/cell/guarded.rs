@@ -43,7 +43,7 @@ pub(crate) struct Guarded {
     pub(crate) usage: UsageRecord,
     pub(super) history: PluginHistory,
     pub(crate) machine: Machine,
-    /// From here on what a good update does not touch.
+    /// From here on what a good update does not touch. What most plugins never have lies elsewhere, so that none pays for its room.
     pub(crate) source: Option<Source>,
     /// What the library is, and the host that its instances speak to.
     pub(crate) loaded: Option<Loaded>,
@@ -54,13 +54,13 @@ pub(crate) struct Guarded {
     /// What was wrong with the settings at the latest create.
     pub(crate) misconfigured: Option<Arc<ConfigError>>,
     /// What is kept of the generation before a reload, while the new one is on probation.
-    pub(crate) probation: Option<Probation>,
+    pub(crate) probation: Option<Box<Probation>>,
     /// What took over last and was rolled back.
-    pub(crate) rolled_back: Option<RolledBack>,
+    pub(crate) rolled_back: Option<Box<RolledBack>>,
     /// What a person has unloaded, if the plugin was not loaded since.
-    pub(crate) unloaded_by_hand: Option<UnloadedFile>,
+    pub(crate) unloaded_by_hand: Option<Box<UnloadedFile>>,
     /// The unhealthy episode that has not ended.
-    pub(crate) episode: Option<Episode>,
+    pub(crate) episode: Option<Box<Episode>>,
     /// The error that is published.
     pub(super) error: Option<Arc<Fault>>,
 }
@@ -68,7 +68,8 @@ pub(crate) struct Guarded {
 /// Where a plugin comes from: enough to load it again.
 #[derive(Clone)]
 pub(crate) struct Source {
-    pub(crate) candidate: Candidate,
+    /// Shared by all plugins of the file.
+    pub(crate) candidate: Arc<Candidate>,
     pub(crate) config: PluginConfig,
 }
 

@@ -36,7 +36,7 @@ mod wanted;
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use toml::de::DeTable;
 
@@ -65,10 +65,12 @@ pub use schema::schema;
 const ALL_MISTAKES_LEN_MAX: usize = 256 * 1024;
 
 /// Reads the file beside a plugin file; an absent one says nothing.
-pub(crate) fn read_beside(path: &Path) -> Result<Layer, ConfigError> {
+pub(crate) fn read_beside(path: &Path) -> Result<Arc<Layer>, ConfigError> {
+    /// Of all files that have none beside them.
+    static NOTHING: LazyLock<Arc<Layer>> = LazyLock::new(Arc::default);
     match source(path)? {
-        Some(source) => read_beside_text(&source),
-        None => Ok(Layer::default()),
+        Some(source) => read_beside_text(&source).map(Arc::new),
+        None => Ok(Arc::clone(&NOTHING)),
     }
 }
 

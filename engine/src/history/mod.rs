@@ -192,7 +192,8 @@ impl<T> Ring<T> {
         let now = self.entries.capacity();
         let len_min = len_max * RING_LEN_MIN / RING_LEN_MAX;
         if now < len_max {
-            let more = now.max(len_min / 2).min(len_max - now);
+            // Most plugins that are only loaded have two or three notable entries, and none of the other kind.
+            let more = now.max(len_min / 4).min(len_max - now);
             let bytes = more * size_of::<T>();
             let granted = budget.take(bytes, notable);
             if !granted && now < len_min {

@@ -196,6 +196,7 @@ impl Libraries {
             number: entry.number,
             calls: fit.calls,
             state: fit.state,
+            version: entry.manifest.version.as_str().into(),
             manifest: entry.manifest.clone(),
             fingerprint: entry.fingerprint,
             sha256: Arc::clone(&entry.sha256),

@@ -72,6 +72,8 @@ pub(crate) struct LoadedLibrary {
     /// How its instances hand over their state, if they do.
     pub(crate) state: Option<StateCalls>,
     pub(crate) manifest: Manifest,
+    /// The author's version, shared by all that is said of its plugins.
+    pub(crate) version: Arc<str>,
     pub(crate) fingerprint: Fingerprint,
     /// The SHA-256 of its bytes, for people.
     pub(crate) sha256: Arc<LazyDigest>,
@@ -96,6 +98,7 @@ impl LoadedLibrary {
             number,
             calls,
             state,
+            version: manifest.version.as_str().into(),
             manifest,
             fingerprint,
             sha256: Arc::new(LazyDigest::unknown()),

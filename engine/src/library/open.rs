@@ -63,7 +63,7 @@ pub(super) fn open(
     let host = HostContext::new(
         Weak::clone(listener),
         clock,
-        HostOf::File(fingerprint),
+        HostOf::File(Box::new(fingerprint)),
         manifest.id.clone(),
         "{}",
         Arc::clone(&secrets),

@@ -28,7 +28,11 @@ impl Checks {
     ) -> Self {
         let candidates = plan.iter().map(|planned| &planned.candidate);
         let candidates = candidates.filter(|candidate| is_to_be_mapped(&candidate.path));
-        let ahead = Ahead::begin(candidates.cloned().collect(), &rules, engine.loader.limit());
+        let ahead = Ahead::begin(
+            candidates.map(Arc::clone).collect(),
+            &rules,
+            engine.loader.limit(),
+        );
         Self { rules, ahead }
     }
 }

@@ -132,12 +132,14 @@ pub(crate) fn said_otherwise(
                     id != now_id || !now.says_the_same_as(before, id, &library.manifest)
                 })
     });
-    changed.map(|planned| planned.candidate.path).collect()
+    changed
+        .map(|planned| planned.candidate.path.clone())
+        .collect()
 }
 
 /// Whether somebody unloaded the plugin, and the file has the same bytes since.
 pub(super) fn stays_unloaded(cell: &Cell, library: &LoadedLibrary) -> bool {
-    let unloaded = cell.lock().unloaded_by_hand;
+    let unloaded = cell.lock().unloaded_by_hand.as_deref().copied();
     let stays = unloaded == Some(UnloadedFile(Some(library.fingerprint)));
     #[cfg(feature = "simulation")]
     let stays = {

@@ -235,7 +235,7 @@ pub(crate) fn load_again(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Result<LoadO
     };
     let Some(config) = config_now(&planned, &library, &cell.id, &config) else {
         let error = LoadError::AnotherPlugin {
-            path: candidate.path,
+            path: candidate.path.clone(),
             found: library.manifest.id.clone(),
             expected: cell.id.clone(),
         };
@@ -306,7 +306,7 @@ pub(crate) fn config_now(
 /// Starts plugins of a library beside those that there are of it already.
 pub(crate) fn start_more(
     engine: &Arc<Shared>,
-    candidate: &Candidate,
+    candidate: &Arc<Candidate>,
     library: &Arc<LoadedLibrary>,
     plugins: Vec<(PluginId, PluginConfig)>,
     outcomes: &mut Vec<LoadOutcome>,
@@ -478,7 +478,7 @@ fn loaded_by_file(engine: &Shared) -> HashMap<PathBuf, FromFile> {
 /// has failed.
 #[cfg(any(test, fuzzing))]
 pub(crate) fn start_unmapped(engine: &Arc<Shared>, path: &Path, library: &Arc<LoadedLibrary>) {
-    let candidate = Candidate::of_path(path);
+    let candidate = Arc::new(Candidate::of_path(path));
     let config = PluginConfig {
         entry: None,
         beside: Arc::default(),

@@ -14,7 +14,7 @@ use crate::discover::Candidate;
 /// A file, and what is said of the plugins that it is to become.
 #[derive(Clone)]
 pub(crate) struct Planned {
-    pub(crate) candidate: Candidate,
+    pub(crate) candidate: Arc<Candidate>,
     pub(crate) configs: Vec<PluginConfig>,
     engine_config: Arc<EngineConfig>,
 }
@@ -70,7 +70,7 @@ pub(super) fn plan_file(
     entries: &[&Arc<Layer>],
     engine_config: &Arc<EngineConfig>,
 ) -> Result<Planned, ConfigError> {
-    let beside = Arc::new(config::read_beside(&candidate.config_path())?);
+    let beside = config::read_beside(&candidate.config_path())?;
     let config = |entry: Option<&Arc<Layer>>| PluginConfig {
         entry: entry.cloned(),
         beside: Arc::clone(&beside),
@@ -81,7 +81,7 @@ pub(super) fn plan_file(
         entries => entries.iter().map(|entry| config(Some(entry))).collect(),
     };
     Ok(Planned {
-        candidate: candidate.clone(),
+        candidate: Arc::new(candidate.clone()),
         configs,
         engine_config: Arc::clone(engine_config),
     })

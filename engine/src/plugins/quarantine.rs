@@ -10,6 +10,7 @@ use super::plan::Planned;
 use super::start::cell_named;
 use crate::config::PluginConfig;
 use crate::crashes::FoundCall;
+use crate::discover::Candidate;
 use crate::error::LoadError;
 use crate::library::LoadedLibrary;
 use crate::loader::BeforeMap;
@@ -23,7 +24,8 @@ pub(crate) fn enter_past_calls(engine: &Shared) {
             tracing::warn!(target: "plugin_engine", "{found}");
             continue;
         };
-        cell.set_file(&mut cell.lock(), &found.file);
+        let file = Arc::new(Candidate::of_path(&found.file));
+        cell.set_file(&mut cell.lock(), file);
         cell.record(&engine.board.ledger, Event::PastCall(Box::new(past(found))));
     }
 }

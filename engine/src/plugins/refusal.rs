@@ -85,7 +85,7 @@ pub(super) fn event(error: &LoadError, id: &PluginId) -> Event {
 pub(super) fn show_refusal(
     engine: &Shared,
     cell: &Cell,
-    candidate: &Candidate,
+    candidate: &Arc<Candidate>,
     config: PluginConfig,
     error: &LoadError,
 ) -> bool {
@@ -101,10 +101,10 @@ pub(super) fn show_refusal(
     }
     let now = engine.board.ledger.time.now();
     let forgotten = forget_refusal(engine, cell, &mut guarded, now);
-    cell.set_file(&mut guarded, &candidate.path);
+    cell.set_file(&mut guarded, Arc::clone(candidate));
     let applied = cell.apply(&engine.board.ledger, &mut guarded, now, event);
     if applied.is_ok() {
-        let candidate = candidate.clone();
+        let candidate = Arc::clone(candidate);
         guarded.source = Some(Source { candidate, config });
     }
     drop(guarded);

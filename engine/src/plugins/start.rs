@@ -50,7 +50,7 @@ pub(super) enum Begun {
 pub(super) fn begin(
     engine: &Arc<Shared>,
     cell: &Arc<Cell>,
-    candidate: &Candidate,
+    candidate: &Arc<Candidate>,
     config: &PluginConfig,
     library: &Arc<LoadedLibrary>,
 ) -> Result<Begun, Error> {
@@ -104,10 +104,10 @@ pub(super) fn begin(
             });
         }
     };
-    cell.name_generation(&mut guarded, &manifest.version);
+    cell.name_generation(&mut guarded, Arc::clone(&library.version));
     requirements::change(engine, cell, &mut guarded, requires);
     guarded.source = Some(Source {
-        candidate: candidate.clone(),
+        candidate: Arc::clone(candidate),
         config: config.clone(),
     });
     cell.set_loaded(&mut guarded, Some(loaded));

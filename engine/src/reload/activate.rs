@@ -88,7 +88,7 @@ fn check(
         rolled_back.bytes == next.library.fingerprint
             && next.config.has_the_settings_of(&rolled_back.config)
     };
-    if trigger == Trigger::Changed && before.rolled_back.as_ref().is_some_and(is_that) {
+    if trigger == Trigger::Changed && before.rolled_back.as_deref().is_some_and(is_that) {
         return Err(ReloadError::RolledBackBefore { path: path() });
     }
     if let Some(error) = quarantine::of(engine, &cell.id, next.config, next.library, &path()) {

@@ -77,7 +77,7 @@ fn another(candidate: &Candidate, library: &LoadedLibrary, expected: &PluginId) 
 fn take(
     engine: &Arc<Shared>,
     cell: &Arc<Cell>,
-    candidate: &Candidate,
+    candidate: &Arc<Candidate>,
     config: &PluginConfig,
     library: &Arc<LoadedLibrary>,
     trigger: Trigger,
@@ -105,6 +105,7 @@ pub(crate) fn reload_file(
 ) -> Result<Vec<LoadOutcome>, Error> {
     plugins::check_running(engine)?;
     let candidate = Candidate::of_path_beside(path, engine.options.plugin_dir.as_deref());
+    let candidate = Arc::new(candidate);
     let path = &candidate.path;
     let active = active_of(engine, path);
     if active.is_empty() {
@@ -195,7 +196,7 @@ fn has_its_own_id(cell: &Cell) -> bool {
 fn leave(
     engine: &Arc<Shared>,
     cell: &Arc<Cell>,
-    candidate: &Candidate,
+    candidate: &Arc<Candidate>,
     library: &LoadedLibrary,
 ) -> LoadOutcome {
     let file = &candidate.path;

@@ -21,7 +21,7 @@ pub(crate) enum Trigger {
 
 /// What is to take over, and from what file and configuration it comes.
 pub(super) struct Next<'a> {
-    pub(super) candidate: &'a Candidate,
+    pub(super) candidate: &'a Arc<Candidate>,
     pub(super) config: &'a PluginConfig,
     pub(super) library: &'a Arc<LoadedLibrary>,
     /// Set for what takes over again after a reload that turned out badly.
@@ -35,7 +35,7 @@ impl Next<'_> {
 
     pub(super) fn source(&self) -> Source {
         Source {
-            candidate: self.candidate.clone(),
+            candidate: Arc::clone(self.candidate),
             config: self.config.clone(),
         }
     }
@@ -58,7 +58,7 @@ pub(super) struct Before {
     generation: u32,
     pub(super) loaded: Loaded,
     pub(super) config: PluginConfig,
-    pub(super) rolled_back: Option<RolledBack>,
+    pub(super) rolled_back: Option<Box<RolledBack>>,
 }
 
 impl Before {

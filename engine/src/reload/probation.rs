@@ -210,7 +210,7 @@ fn roll_back(engine: &Arc<Shared>, cell: &Arc<Cell>) -> Option<Moment> {
         source: Some(Source { candidate, config }),
         state,
         ..
-    } = probation
+    } = *probation
     else {
         return None;
     };

@@ -63,16 +63,17 @@ pub(super) fn take_over(
     // What is known of the health begins anew with this generation, so no cool-down of the one before is in the way.
     let policy = next.config.health().policy(&cell.id);
     guarded.machine.set_health_policy(policy);
-    let version = &next.library.manifest.version;
-    cell.name_generation(&mut guarded, version);
+    let version = &next.library.version;
+    cell.name_generation(&mut guarded, Arc::clone(version));
     let probation = probation(next, before, &guarded, ledger.time.now(), saved.state);
     requirements::change(engine, cell, &mut guarded, next.requires());
     let source = guarded.source.replace(next.source());
-    guarded.probation = probation.map(|begun| Probation { source, ..begun });
+    guarded.probation = probation.map(|begun| Box::new(Probation { source, ..begun }));
     if guarded.probation.is_some() {
         guarded.machine.begin_probation();
     }
-    guarded.rolled_back = next.rollback.as_ref().map(|rollback| rollback.from.clone());
+    let rolled_back = next.rollback.as_ref();
+    guarded.rolled_back = rolled_back.map(|rollback| Box::new(rollback.from.clone()));
     guarded.misconfigured = None;
     let old = std::mem::replace(&mut guarded.instance, replacement.instance.take());
     // What a stuck call of the instance before says from now on is not heard.
@@ -87,7 +88,7 @@ pub(super) fn take_over(
     steps.end("switch");
     drop(hold);
     if let Some(transition) = &mut applied.notable {
-        transition.version = Some(version.as_str().into());
+        transition.version = Some(Arc::clone(version));
     }
     applied.log();
     if let Some(old) = old {

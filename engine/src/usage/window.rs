@@ -81,38 +81,51 @@ impl Begin {
     }
 }
 
-/// Where the present window began, and the one before it.
+/// Where the present window began, and the one before it. Made with the first window: a plugin that is not called has none.
 #[derive(Debug, Default)]
-pub(super) struct Windows {
+pub(super) struct Windows(Option<Box<Begun>>);
+
+#[derive(Debug)]
+struct Begun {
     before: Option<Begin>,
-    present: Option<Begin>,
+    present: Begin,
 }
 
 impl Windows {
     /// Begins the first window, unless there is one.
     pub(super) fn begin(&mut self, at: Moment, totals: &Totals) {
-        self.present.get_or_insert(Begin {
-            at,
-            totals: *totals,
+        self.0.get_or_insert_with(|| {
+            Box::new(Begun {
+                before: None,
+                present: Begin {
+                    at,
+                    totals: *totals,
+                },
+            })
         });
     }
 
     /// Closes the present window if it has lasted for `length`, and begins the next. What comes rarer than that makes it longer.
     pub(super) fn close(&mut self, now: Moment, totals: &Totals, length: Duration) -> Option<Used> {
-        let used = self.present?.until(now, totals);
+        let begun = self.0.as_deref_mut()?;
+        let used = begun.present.until(now, totals);
         if used.span < length || used.span.is_zero() {
             return None;
         }
-        self.before = self.present.replace(Begin {
-            at: now,
-            totals: *totals,
-        });
+        begun.before = Some(std::mem::replace(
+            &mut begun.present,
+            Begin {
+                at: now,
+                totals: *totals,
+            },
+        ));
         Some(used)
     }
 
     /// What was used since the window before the present one began.
     pub(super) fn recent(&self, now: Moment, totals: &Totals) -> Option<Used> {
-        let begin = self.before.or(self.present)?;
+        let begun = self.0.as_deref()?;
+        let begin = begun.before.unwrap_or(begun.present);
         Some(begin.until(now, totals))
     }
 }

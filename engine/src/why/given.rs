@@ -14,6 +14,7 @@ use super::{Why, explain};
 use crate::code::Code;
 use crate::config::source::Source;
 use crate::config::{PluginConfig, read_beside_text};
+use crate::discover::Candidate;
 use crate::effective;
 use crate::facts::Facts;
 use crate::manifest::Manifest;
@@ -84,7 +85,9 @@ impl Given {
             end: EngineEnd::None,
             is_known: true,
             snapshot: Snapshot::of_facts(Facts {
-                file: Some(Arc::from(Path::new("plugins.d/libclock.so"))),
+                file: Some(Arc::new(Candidate::of_path(Path::new(
+                    "plugins.d/libclock.so",
+                )))),
                 ..Facts::new(id)
             }),
             counted: Counted::default(),

@@ -52,7 +52,9 @@ impl Machine {
         let mut no_longer_waits = false;
         if matches!(reason, CreateReason::SwitchedOn | CreateReason::Reset) {
             // Somebody begins anew: what was tried before does not count against that.
-            self.health.restarts.reset();
+            if let Some(troubles) = self.health.troubled() {
+                troubles.restarts.reset();
+            }
             no_longer_waits = self.cancel_restart();
         }
         let id = self.begin(now, wall, CallKind::Create, reason);
@@ -187,7 +189,7 @@ impl Machine {
         let row = self.faults.creates_in_a_row;
         let call = Some(CallKind::Create);
         self.let_go();
-        let decision = recoverable.then(|| self.health.restarts.after_failure(now));
+        let decision = recoverable.then(|| self.health.restart_after_failure(now));
         let (cause, error) = match decision {
             Some(RestartDecision::GiveUp { restarts }) if restarts > 0 => {
                 let report = FaultReport {

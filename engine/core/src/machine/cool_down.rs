@@ -6,18 +6,18 @@ use crate::Moment;
 impl Machine {
     /// An update has failed: the breaker may open, or stay open. Says whether the next tick has moved.
     pub(super) fn begin_cool_down(&mut self, now: Moment) -> bool {
-        let was_open = self.health.breaker.is_open();
-        let Some(until) = self.health.breaker.failed(now) else {
+        let was_open = self.health.troubles().breaker.is_open();
+        let Some(until) = self.health.breaker_failed(now) else {
             return false;
         };
         self.unsaid.breaker_opened |= !was_open;
         let next = self.schedule.next();
         // What the plugin itself asked for may be longer.
         if next.is_none_or(|next| until <= next) {
-            self.health.breaker.puts_off(None);
+            self.put_off(None);
             return false;
         }
-        self.health.breaker.puts_off(next);
+        self.put_off(next);
         self.schedule.set_next(until);
         true
     }
@@ -42,7 +42,7 @@ impl Machine {
 
     /// The ticks go on as if there had been no cool-down. Says whether the next one has moved.
     pub(super) fn end_cool_down(&mut self) -> bool {
-        let put_off = self.health.breaker.take_put_off();
+        let put_off = self.take_put_off();
         if let Some(tick) = put_off {
             self.schedule.set_next(tick);
         }
@@ -52,19 +52,28 @@ impl Machine {
     /// Counts the ticks that were put off until the one that is due.
     fn skip_before_due(&mut self) {
         self.skip_put_off(Moment::FAR);
-        self.health.breaker.puts_off(None);
+        self.put_off(None);
     }
 
     /// Counts the ticks that were put off and would have come by now. The end of the cool-down is a tick of its own.
     pub(super) fn skip_put_off(&mut self, now: Moment) {
-        let (Some(tick), Some(end)) = (self.health.breaker.take_put_off(), self.schedule.next())
-        else {
+        let (Some(tick), Some(end)) = (self.take_put_off(), self.schedule.next()) else {
             return;
         };
         let before_end = Moment::from_nanos(end.as_nanos().saturating_sub(1));
         let mut grid = self.schedule.clone();
         grid.set_next(tick);
         self.counts.skipped += grid.take(now.min(before_end));
-        self.health.breaker.puts_off(grid.next());
+        self.put_off(grid.next());
+    }
+
+    fn put_off(&mut self, tick: Option<Moment>) {
+        if let Some(troubles) = self.health.troubled() {
+            troubles.breaker.puts_off(tick);
+        }
+    }
+
+    fn take_put_off(&mut self) -> Option<Moment> {
+        self.health.troubled()?.breaker.take_put_off()
     }
 }

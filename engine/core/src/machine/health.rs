@@ -79,12 +79,12 @@ impl Machine {
     /// What there is to say of the health beside the [`error`](Self::error) that stands.
     #[must_use]
     pub fn health_note(&self) -> Option<&str> {
-        let health = &self.health;
-        match &health.episode {
+        let troubles = self.health.troubles();
+        match &troubles.episode {
             Some(fault) => Some(&fault.message),
             None => {
-                let limit = health.limit.as_ref().map(|(text, _)| &**text);
-                limit.or(health.settings.as_deref())
+                let limit = troubles.limit.as_ref().map(|(text, _)| &**text);
+                limit.or(troubles.settings.as_deref())
             }
         }
     }
@@ -215,18 +215,18 @@ impl Machine {
 
     /// Takes down what an event says of the health, whatever it was. Called at the end of every one that is not plain.
     pub(super) fn note(&mut self, now: Moment, step: &mut Step) {
-        let was_unhealthy = self.health.episode.is_some();
+        let was_unhealthy = self.health.episode().is_some();
         if let Some(record) = &step.record {
             self.note_cause(now, record.cause, record.error.as_ref(), &mut step.effects);
         }
         if self.health.is_due {
             self.note_panics(step.record.as_ref().and_then(|record| record.error.clone()));
         }
-        let became_unhealthy = !was_unhealthy && self.health.episode.is_some();
+        let became_unhealthy = !was_unhealthy && self.health.episode().is_some();
         self.unsaid.unhealthy |=
             became_unhealthy && self.health.policy.on_unhealthy == OnUnhealthy::None;
         // Another instance or another code may have come before there was room to say it.
-        self.unsaid.unhealthy &= self.health.episode.is_some();
+        self.unsaid.unhealthy &= self.health.episode().is_some();
         // Where nothing is called, nothing is to be done about it.
         self.health.is_due &= self.keeps_policy_due();
         self.health.held_back &= self.health.is_due;
@@ -256,29 +256,29 @@ impl Machine {
             }
             Cause::UpdateCompleted => {
                 if self.health.succeeded(now) {
-                    match self.health.episode {
+                    match self.health.episode() {
                         Some(_) => self.unsaid.recovered = true,
                         None => self.health.recover(),
                     }
                 }
-                self.unsaid.breaker_closed |= self.health.breaker.succeeded();
+                self.unsaid.breaker_closed |= self.health.breaker_succeeded();
             }
             Cause::FailedPermanently | Cause::GaveUp => {
                 self.health.failed();
-                self.health.episode = error.cloned();
+                self.health.set_episode(error.cloned());
             }
             // Settings that are not good say nothing of the plugin, which was not called.
             Cause::CreateFailed if error.is_none_or(|error| error.kind != FaultKind::Config) => {
                 self.health.failed();
                 if !self.health.waits_for_restart {
-                    self.health.episode = error.cloned();
+                    self.health.set_episode(error.cloned());
                 }
             }
             Cause::DisplayFailed | Cause::SaveFailed => self.health.failed(),
-            Cause::LimitPassed if self.health.limit.as_ref().is_some_and(|(_, far)| *far) => {
+            Cause::LimitPassed if self.health.is_far_over_a_limit() => {
                 self.health.failed();
                 self.health.is_due = true;
-                self.health.episode = error.cloned();
+                self.health.set_episode(error.cloned());
             }
             _ => {}
         }
@@ -292,7 +292,7 @@ impl Machine {
         else {
             return;
         };
-        let times = match self.health.panics {
+        let times = match self.health.troubles().panics {
             1 => "once".to_owned(),
             2 => "twice".to_owned(),
             more => format!("{more} times"),
@@ -309,7 +309,7 @@ impl Machine {
             backtrace: String::new(),
         };
         let fault = Fault::new(&report, last.at, last.call, true, last.consecutive);
-        self.health.episode = Some(Arc::new(fault));
+        self.health.set_episode(Some(Arc::new(fault)));
     }
 
     /// Works out what is kept ready for readers and for the way of a good update.
@@ -317,7 +317,7 @@ impl Machine {
         self.has_error = self.error().is_some();
         self.health_now = self.work_out_health();
         let in_update = self.state == PluginState::Running;
-        self.breaker_now = self.health.breaker.state(in_update);
+        self.breaker_now = self.health.breaker_state(in_update);
         self.plain = self.has_instance
             && !self.poisoned
             && self.faults.update.is_none()
@@ -328,8 +328,9 @@ impl Machine {
 
     fn work_out_health(&self) -> Health {
         let health = &self.health;
-        let degraded = health.limit.is_some() || health.settings.is_some();
-        if health.episode.is_some() {
+        let troubles = health.troubles();
+        let degraded = troubles.limit.is_some() || troubles.settings.is_some();
+        if troubles.episode.is_some() {
             Health::Unhealthy
         } else if degraded || (health.is_known && self.has_error()) {
             Health::Degraded
@@ -357,7 +358,7 @@ impl Machine {
             ..
         } = &mut self.unsaid;
         if free && std::mem::take(unhealthy) {
-            let error = self.health.episode.clone();
+            let error = self.health.episode().cloned();
             return self.go(wall, Cause::TurnedUnhealthy, error, None);
         }
         if std::mem::take(breaker_opened) {
@@ -373,7 +374,7 @@ impl Machine {
     }
 
     fn apply_policy(&mut self, now: Moment, wall: WallTime) -> Result<Step, RejectReason> {
-        let why = self.health.episode.clone();
+        let why = self.health.episode().cloned();
         let why = why.as_ref().map_or("unhealthy", |fault| &*fault.message);
         let on_unhealthy = self.health.policy.on_unhealthy;
         let disposes = matches!(on_unhealthy, OnUnhealthy::Disable | OnUnhealthy::Unload);
@@ -386,7 +387,7 @@ impl Machine {
             OnUnhealthy::Disable => (Cause::SwitchedOff, format!("switched off: {why}"), None),
             OnUnhealthy::Unload => (Cause::Unloaded, format!("unloaded: {why}"), None),
             OnUnhealthy::Restart | OnUnhealthy::None => {
-                match self.health.restarts.after_failure(now) {
+                match self.health.restart_after_failure(now) {
                     RestartDecision::In(delay) => {
                         let after = humantime::format_duration(to_the_millisecond(delay));
                         let message = format!("restarted in {after}: {why}");
@@ -414,7 +415,7 @@ impl Machine {
 
     /// What is said of a plugin of which the policy disposes: of the kind of what made it unhealthy.
     fn fault_of_health(&self, wall: WallTime, message: String) -> Arc<Fault> {
-        let why = self.health.episode.as_ref();
+        let why = self.health.episode();
         let report = FaultReport {
             location: why.map_or_else(String::new, |fault| fault.location.to_string()),
             type_name: why.map_or_else(String::new, |fault| fault.type_name.to_string()),
@@ -461,9 +462,10 @@ impl Machine {
         report: &FaultReport,
     ) -> Result<Step, RejectReason> {
         self.check(Cause::LimitPassed)?;
-        let before = self.health.limit.as_ref().map(|(_, by_far)| *by_far);
+        let before = &self.health.troubles().limit;
+        let before = before.as_ref().map(|(_, by_far)| *by_far);
         let error = Arc::new(Fault::new(report, wall, None, true, 1));
-        self.health.limit = Some((error.message.clone(), unhealthy));
+        self.health.trouble().limit = Some((error.message.clone(), unhealthy));
         if before == Some(unhealthy) {
             return Ok(Step::silent());
         }
@@ -472,7 +474,8 @@ impl Machine {
 
     pub(super) fn keep_limits(&mut self, wall: WallTime) -> Result<Step, RejectReason> {
         self.check(Cause::LimitsKept)?;
-        match self.health.limit.take() {
+        let limit = self.health.troubled();
+        match limit.and_then(|troubles| troubles.limit.take()) {
             None => Ok(Step::silent()),
             Some(_) => self.go(wall, Cause::LimitsKept, None, None),
         }

@@ -339,7 +339,7 @@ impl Machine {
             Event::LimitPassed { unhealthy, report } => self.pass_limit(wall, unhealthy, &report),
             Event::LimitsKept => self.keep_limits(wall),
             Event::ConfigurationHolds => {
-                self.health.settings = None;
+                self.health.settings_hold();
                 Ok(Step::silent())
             }
             Event::SwitchedOff => self.switch_off(wall),

@@ -176,7 +176,7 @@ impl Machine {
 
     pub(super) fn unload(&mut self, wall: WallTime, cause: Cause) -> Result<Step, RejectReason> {
         self.check_settled()?;
-        let by_policy = self.state == PluginState::Unloaded && self.health.episode.is_some();
+        let by_policy = self.state == PluginState::Unloaded && self.health.episode().is_some();
         if by_policy && cause == Cause::FileRemoved {
             // A policy has unloaded it before, so there is nothing to enter, and nothing left that is unhealthy.
             self.faults.clear();
@@ -194,8 +194,10 @@ impl Machine {
     pub(super) fn let_go(&mut self) {
         self.has_instance = false;
         self.poisoned = false;
-        self.health.limit = None;
-        self.health.breaker.reset();
+        if let Some(troubles) = self.health.troubled() {
+            troubles.limit = None;
+            troubles.breaker.reset();
+        }
         self.health.waits_for_restart = false;
         self.schedule.stop();
     }

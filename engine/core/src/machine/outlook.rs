@@ -8,20 +8,20 @@ impl Machine {
     /// `max_restarts` are never made: then the plugin is given up.
     #[must_use]
     pub fn restarts_in_window(&self, now: Moment) -> u32 {
-        self.health.restarts.in_window(now)
+        self.health.troubles().restarts.in_window(now)
     }
 
     /// How many panics count towards `panic_limit`: those since the last healthy period or reset.
     #[must_use]
     pub fn panics_that_count(&self) -> u32 {
-        self.health.panics
+        self.health.troubles().panics
     }
 
     /// The first update that completed since the last failure. A healthy period later, at an update that completes, the plugin
     /// counts as healthy again. `None` where there was no failure, or no success since.
     #[must_use]
     pub fn well_since(&self) -> Option<Moment> {
-        self.health.well_since
+        self.health.troubles().well_since
     }
 }
 

@@ -58,7 +58,7 @@ impl Machine {
         let error = Arc::new(Fault::new(report, wall, None, true, 1));
         let step = self.go(wall, Cause::ReloadRefused, Some(error), None)?;
         if report.kind == FaultKind::Config && self.has_instance {
-            self.health.settings = Some(bounded_message(&report.message));
+            self.health.trouble().settings = Some(bounded_message(&report.message));
         }
         if created_anew {
             // The destroy of the one before may be stuck.
@@ -105,9 +105,10 @@ impl Machine {
     ) -> Result<Step, RejectReason> {
         self.check_settled()?;
         let step = self.go(wall, Cause::Reconfigured, None, None)?;
-        self.health.settings = None;
+        self.health.settings_hold();
         // What is waited for is waited for all the same: a restart, or the end of a cool-down.
-        let waits = self.health.waits_for_restart || !self.health.breaker.lets_pass(now);
+        let cools_down = !self.health.troubles().breaker.lets_pass(now);
+        let waits = self.health.waits_for_restart || cools_down;
         self.skip_put_off(now);
         if let Some(until) = self.schedule.next().filter(|_| waits) {
             schedule.set_next(until);

@@ -83,7 +83,8 @@ impl Machine {
             return Err(RejectReason::Illegal(self.state));
         }
         self.check_callable()?;
-        let is_due = self.schedule.is_due(now) && self.health.breaker.lets_pass(now);
+        let breaker = &self.health.troubles().breaker;
+        let is_due = self.schedule.is_due(now) && breaker.lets_pass(now);
         if !on_demand && !is_due {
             return Err(RejectReason::NotDue);
         }
