@@ -159,7 +159,7 @@ impl Executor {
     }
 
     /// Hands over a batch to one worker, and returns at once. That worker calls for others if the calls are not all short. Plugins that were slow the
-    /// last time are taken by others.
+    /// last time are taken by others, where fewer than wanted are at work, and after everything else.
     pub(crate) fn submit(self: &Arc<Self>, batch: &Arc<Batch>) {
         let slow = batch.slow();
         let mut queue = self.queue.lock();
@@ -236,8 +236,8 @@ impl Executor {
     /// Sees to it that somebody takes the work that is there: where fewer than the wanted number are fast and at work, wakes an idle worker,
     /// or starts one.
     fn call_for_hands(self: &Arc<Self>, queue: &mut Queue) {
-        let fast = queue.threads - self.slow.load(Ordering::Relaxed).min(queue.threads);
-        if fast.saturating_sub(queue.idle.len()) >= self.workers {
+        let fast = self.fast(queue);
+        if self.fast_at_work(queue) >= self.workers {
             // Each of them looks for more when it is done. One that becomes slow, or leaves, calls for others.
             return;
         }
@@ -261,6 +261,16 @@ impl Executor {
                 }
             }
         }
+    }
+
+    /// How many threads are in no slow call.
+    fn fast(&self, queue: &Queue) -> usize {
+        queue.threads - self.slow.load(Ordering::Relaxed).min(queue.threads)
+    }
+
+    /// How many of those do not wait for work.
+    fn fast_at_work(&self, queue: &Queue) -> usize {
+        self.fast(queue).saturating_sub(queue.idle.len())
     }
 
     fn start_worker(self: &Arc<Self>, queue: &mut Queue) -> std::io::Result<()> {
@@ -353,14 +363,14 @@ impl Executor {
     fn recover(self: &Arc<Self>, index: usize) -> bool {
         let mut queue = self.queue.lock();
         let slot = &self.slots[index];
-        self.proves_slow(&mut queue, slot);
         if slot.is_slow() {
             slot.set_slow(false);
             self.slow.fetch_sub(1, Ordering::Relaxed);
         }
-        let fast = queue.threads - self.slow.load(Ordering::Relaxed).min(queue.threads);
+        // Fast again before anybody is called: mostly this one comes for the next that was slow itself.
+        self.proves_slow(&mut queue, slot);
         // As many again as are wanted may wait for the next slow call; more go.
-        fast > 2 * self.workers
+        self.fast(&queue) > 2 * self.workers
     }
 
     /// Whether so many threads are in slow calls that a plugin which hung the last time must not take another.
@@ -375,12 +385,11 @@ impl Executor {
         if !queue.has_work() || !queue.idle.is_empty() {
             return;
         }
-        let fast = queue.threads - self.slow.load(Ordering::Relaxed).min(queue.threads);
-        if fast > 0 {
+        if self.fast(&queue) > 0 {
             return;
         }
         self.call_for_hands(&mut queue);
-        if queue.threads > self.slow.load(Ordering::Relaxed) {
+        if self.fast(&queue) > 0 {
             return;
         }
         // Every thread is in a slow call and no other can be had: the work is refused, in words, rather than left lying.

@@ -95,6 +95,40 @@ fn no_more_workers_are_at_work_than_wanted_beside_those_that_are_slow() {
 }
 
 #[test]
+fn who_comes_back_from_a_slow_call_takes_nothing_from_those_that_are_at_work_instead() {
+    let rig = Rig::new(1, 4);
+    let cell = rig.plugin("a");
+    let _batch = rig.submit_batch(&[&cell]);
+    let takes = |threads, slow, idle: &[usize]| {
+        pretend(&rig, threads, slow);
+        let mut queue = lock(&rig);
+        queue.idle = idle.to_vec();
+        worker::wanted_work(&rig.executor, &mut queue).is_some()
+    };
+    assert!(!takes(2, 0, &[]), "another one is at work");
+    assert!(takes(2, 1, &[]), "the other one is slow");
+    assert!(takes(2, 0, &[IDLE]), "the other one waits");
+    lock(&rig).closed = true;
+    assert!(takes(2, 0, &[]), "what there is at the end is answered");
+    lock(&rig).closed = false;
+    pretend(&rig, 0, 0);
+}
+
+#[test]
+fn a_worker_that_is_fast_again_calls_nobody_for_what_it_takes_itself() {
+    let rig = Rig::new(1, 4);
+    let cell = rig.plugin("a");
+    rig.submit(&cell, TaskCall::Update);
+    pretend(&rig, 2, 0);
+    let slot = &rig.executor.slots[WORKER];
+    rig.executor.foresee(&mut lock(&rig), slot);
+    rig.idle();
+    assert!(!rig.executor.recover(WORKER) && !rig.was_called());
+    lock(&rig).tasks.clear();
+    pretend(&rig, 0, 0);
+}
+
+#[test]
 fn what_a_worker_that_leaves_would_have_taken_is_taken_by_another() {
     let rig = Rig::new(1, 4);
     let cell = rig.plugin("a");

@@ -21,7 +21,7 @@ use crate::transition_log::hold_log;
 const SHORT_CALL: Duration = Duration::from_micros(2);
 
 /// What a worker takes from the queue.
-enum Work {
+pub(super) enum Work {
     Task(Task),
     News(News),
     Rest(Rest),
@@ -86,7 +86,7 @@ fn next_work(executor: &Arc<Executor>, index: usize) -> Option<Work> {
         if executor.slots[index].leaves.load(Ordering::Relaxed) {
             return None;
         }
-        if let Some(work) = take_work(&mut queue) {
+        if let Some(work) = wanted_work(executor, &mut queue) {
             if matches!(work, Work::Slow(_)) {
                 executor.foresee(&mut queue, &executor.slots[index]);
                 if queue.has_slow() {
@@ -104,6 +104,15 @@ fn next_work(executor: &Arc<Executor>, index: usize) -> Option<Work> {
             executor.slots[index].work_came.wait(&mut queue);
         }
     }
+}
+
+/// What a worker is to take. Nothing where others are at work, as many as are wanted: one that comes back from a slow call would be one more.
+/// Each of them looks for more when it is done, and calls for others when it becomes slow or leaves.
+pub(super) fn wanted_work(executor: &Executor, queue: &mut Queue) -> Option<Work> {
+    if executor.fast_at_work(queue) > executor.workers && !queue.closed {
+        return None;
+    }
+    take_work(queue)
 }
 
 fn take_work(queue: &mut Queue) -> Option<Work> {

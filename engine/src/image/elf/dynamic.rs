@@ -44,11 +44,14 @@ impl Dynamic {
     pub(super) fn read(entries: &Entries, mapped: &Mapped<'_>) -> Result<Self, ImageError> {
         let find = |wanted| entries.find(wanted);
         for (what, address, len) in TABLES {
-            if let Some(address) = find(address)
-                && mapped
-                    .file_offset(address, find(len).unwrap_or(0))
-                    .is_none()
-            {
+            let Some(address) = find(address) else {
+                continue;
+            };
+            // The loader looks for the length where it has found the address, and follows what it has not found.
+            let Some(len) = find(len) else {
+                return Err(malformed(format!("{what} has no length")));
+            };
+            if mapped.file_offset(address, len).is_none() {
                 return Err(malformed(format!("{what} lies outside of what is mapped")));
             }
         }
@@ -113,9 +116,9 @@ impl Dynamic {
 pub(super) struct Entries(Vec<(elf::DynamicTag, u64)>);
 
 impl Entries {
-    /// The value of a tag.
+    /// The value of a tag. Of one that comes several times the system's loader takes the last.
     pub(super) fn find(&self, wanted: elf::DynamicTag) -> Option<u64> {
-        let entry = self.0.iter().find(|(tag, _)| *tag == wanted);
+        let entry = self.0.iter().rfind(|(tag, _)| *tag == wanted);
         entry.map(|(_, value)| *value)
     }
 }

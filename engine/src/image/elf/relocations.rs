@@ -11,8 +11,10 @@ use super::malformed;
 use super::mapped::Mapped;
 use crate::image::ImageError;
 
-/// What glibc asserts of a library with addresses of 64 bits, for the processors that it and this engine have in common (`elf_get_dynamic_info`
-/// in `elf/get-dynamic-info.h`, `elf_machine_rela_relative` in `sysdeps/*/dl-machine.h`). Of others nothing is said.
+/// What glibc takes for granted in a library with addresses of 64 bits, for the processors that it and this engine have in common
+/// (`elf_get_dynamic_info` in `elf/get-dynamic-info.h`, `_ELF_DYNAMIC_DO_RELOC` in `elf/dynamic-link.h`, `elf_dynamic_do_Rela` in `elf/do-rel.h`).
+/// Most of it is asserted; that the first relocations are of that kind is only on x86-64 (`elf_machine_rela_relative` in
+/// `sysdeps/x86_64/dl-machine.h`), elsewhere they are made as if they were. Of other processors nothing is said.
 pub(super) fn check(
     entries: &Entries,
     machine: elf::Machine,
@@ -41,6 +43,13 @@ pub(super) fn check(
             "relocations of its functions are of another kind than this machine has",
         ));
     }
+    if kind.is_some()
+        && [elf::DT_JMPREL, elf::DT_PLTRELSZ]
+            .map(|tag| entries.find(tag))
+            .contains(&None)
+    {
+        return Err(malformed("relocations of its functions are nowhere"));
+    }
     let (Some(address), Some(counted)) =
         (entries.find(elf::DT_RELA), entries.find(elf::DT_RELACOUNT))
     else {
@@ -54,8 +63,15 @@ pub(super) fn check(
     let count = table.len() / entry_len;
     let (table, _) = slice_from_bytes::<elf::Rela64<Endianness>>(table, count)
         .map_err(|()| malformed("its relocations cannot be read"))?;
-    // The loader counts no further than the table reaches, either.
-    let counted = usize::try_from(counted).unwrap_or(usize::MAX);
+    let counted = usize::try_from(counted)
+        .ok()
+        .filter(|counted| *counted <= count)
+        .ok_or_else(|| {
+            // Newer versions of the loader go on behind the end of the table.
+            malformed(format!(
+                "of {count} relocations {counted} are said to be of one kind"
+            ))
+        })?;
     let other = |one: &elf::Rela64<Endianness>| one.r_type(endian, false) != relative;
     match table.iter().take(counted).position(other) {
         None => Ok(()),
