@@ -7,7 +7,7 @@ use std::time::Duration;
 use plugin_engine_core::Moment;
 use plugin_engine_crash_marks::Role;
 
-use super::batch::Batch;
+use super::batch::{Batch, Verdict};
 use super::call::Caller;
 use super::queue::{News, Queue, Rest};
 use super::slot::{OnBehalf, Slot, TaskEnd};
@@ -46,9 +46,10 @@ pub(super) fn run(executor: &Arc<Executor>, index: usize) {
             Work::Rest(Rest { batch, range }) | Work::Slow(Rest { batch, range }) => {
                 slot.work_for(OnBehalf::Cycle(Arc::clone(&batch)));
                 let now = executor.board.ledger.time.now();
-                run_chunk(executor, slot, &batch, range, now);
-                // It was to be slow, and nobody has seen it take a millisecond this time.
+                let done = run_chunk(executor, slot, &batch, range, now);
+                // It was to be slow, and nobody has seen it take a millisecond this time. One that was not called has shown nothing.
                 if slot.is_foreseen()
+                    && done.was_called
                     && let Some(index) = batch.item(range.0)
                 {
                     executor.slow_plugins.remove(index);
@@ -59,7 +60,7 @@ pub(super) fn run(executor: &Arc<Executor>, index: usize) {
                 let mut now = executor.board.ledger.time.now();
                 while let Some(range) = batch.take_chunk() {
                     let began = now;
-                    now = run_chunk(executor, slot, &batch, range, now);
+                    now = run_chunk(executor, slot, &batch, range, now).now;
                     if slot.is_slow() {
                         break;
                     }
@@ -191,13 +192,21 @@ impl<'a> Upcoming<'a> {
 
 /// Calls the plugins of a chunk, one after another. The end of one call is the start of the next, so that there is one read
 /// of the clock per call.
+/// How a share was done.
+struct Done {
+    now: Moment,
+    /// Whether the last plugin of it was called, and not skipped.
+    was_called: bool,
+}
+
 fn run_chunk(
     executor: &Arc<Executor>,
     slot: &Slot,
     batch: &Batch,
     range: (u32, u32),
     mut now: Moment,
-) -> Moment {
+) -> Done {
+    let mut was_called = false;
     slot.set_range(range);
     let mut upcoming = Upcoming::from(&executor.board.registry, batch, range.0);
     while let Some(item) = slot.next_item() {
@@ -211,6 +220,7 @@ fn run_chunk(
         };
         let ended = caller.update(now, false);
         slot.count(ended.verdict);
+        was_called = ended.verdict != Verdict::Skipped;
         now = ended.now;
         if let Some(instance) = ended.leftover {
             // The item is counted; what this destroy comes to is not the cycle's business any more.
@@ -235,7 +245,7 @@ fn run_chunk(
         }
     }
     batch.settle(slot.finish_tally(), 0, || executor.board.ledger.time.now());
-    now
+    Done { now, was_called }
 }
 
 fn batch_of(slot: &Slot) -> Option<Arc<Batch>> {

@@ -268,6 +268,23 @@ fn who_was_slow_the_last_time_is_taken_after_everybody_else_and_one_at_a_time() 
 }
 
 #[test]
+fn who_was_slow_stays_so_until_a_call_was_not() {
+    let rig = Rig::new(1, 3);
+    let cell = rig.plugin("a");
+    let is_slow = || rig.executor.slow_plugins.put_last(&mut vec![cell.index]) == 0;
+    for (was_called, stays_slow) in [(1, false), (0, true)] {
+        rig.executor.slow_plugins.insert(cell.index);
+        // The second time it is not due, as it would not be in the middle of another call.
+        let report = rig.cycle(&[&cell]);
+        assert_eq!(
+            (report.completed, report.skipped),
+            (was_called, 1 - was_called)
+        );
+        assert_eq!(is_slow(), stays_slow);
+    }
+}
+
+#[test]
 fn each_item_is_its_plugin_from_wherever_a_chunk_begins() {
     let rig = Rig::new(1, 3);
     let cells: Vec<_> = (0..11)
