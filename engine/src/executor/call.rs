@@ -111,7 +111,7 @@ impl Caller<'_> {
             && guarded.requires.is_none()
             && guarded.instance.is_some()
             && !self.is_stopping()
-            && !self.executor.is_crowded()
+            && !self.executor.is_crowded(self.slot)
             && !guarded.usage.is_sample_due(now)
             && !on_demand;
         let started = plain
@@ -208,7 +208,7 @@ impl Caller<'_> {
     /// Whether the plugin hung the last time and no thread is left for that.
     #[inline]
     fn must_be_refused(&self, guarded: &Guarded) -> bool {
-        self.executor.is_crowded()
+        self.executor.is_crowded(self.slot)
             && guarded.machine.error().is_some_and(|fault| {
                 matches!(
                     fault.kind,

@@ -375,8 +375,11 @@ impl Executor {
 
     /// Whether so many threads are in slow calls that a plugin which hung the last time must not take another.
     #[inline]
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.slow.load(Ordering::Relaxed) + self.workers >= self.threads_max
+    pub(crate) fn is_crowded(&self, slot: &Slot) -> bool {
+        let slow = self.slow.load(Ordering::Relaxed);
+        let is_full = |slow| slow + self.workers >= self.threads_max;
+        // The worker of this slot may be among them, because the plugin that it is about to call was slow the last time.
+        is_full(slow) && is_full(slow.saturating_sub(usize::from(slot.is_slow())))
     }
 
     /// Called by the watchdog while it is awake: work that nobody takes gets hands, or an answer.

@@ -192,9 +192,22 @@ fn it_is_crowded_when_only_the_wanted_number_is_left_for_calls_that_hang() {
     let rig = Rig::new(1, 3);
     let crowded = [0, 1, 2, 3].map(|slow| {
         pretend(&rig, 3, slow);
-        rig.executor.is_crowded()
+        rig.executor.is_crowded(&rig.executor.slots[WORKER])
     });
     assert_eq!(crowded, [false, false, true, true]);
+    let slot = &rig.executor.slots[WORKER];
+    slot.set_slow(true);
+    let crowded = [1, 2, 3].map(|slow| {
+        pretend(&rig, 3, slow);
+        rig.executor.is_crowded(slot)
+    });
+    assert_eq!(
+        crowded,
+        [false, false, true],
+        "it does not crowd out itself"
+    );
+    slot.set_slow(false);
+    pretend(&rig, 0, 0);
 }
 
 #[test]
