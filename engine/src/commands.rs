@@ -9,7 +9,7 @@ use plugin_engine_core::{
     Admission, Command, CreateReason, Event, Health, PluginState, RejectReason,
 };
 
-use crate::cell::{Cell, Guarded, UnloadedFile};
+use crate::cell::{Cell, Guarded};
 use crate::error::Error;
 use crate::executor::{TaskCall, TaskEnd, Verdict};
 use crate::plugins::{self, LoadOutcome, fault_of};
@@ -231,9 +231,7 @@ fn disable_and_note(engine: &Arc<Shared>, id: &str, by_hand: bool) -> Result<(),
 /// Unloads on behalf of a person, which holds until the plugin is loaded by name or its file changes.
 pub(crate) fn unload_by_hand(engine: &Arc<Shared>, id: &str) -> Result<(), Error> {
     unload_and(engine, id, Event::Unloaded, |guarded| {
-        let library = guarded.loaded.as_ref().map(|loaded| &loaded.library);
-        let bytes = library.map(|library| library.fingerprint);
-        guarded.unloaded_by_hand = Some(Box::new(UnloadedFile(bytes)));
+        guarded.remember_unloaded();
         // Whoever loads it again means it to run.
         guarded.decide_by_hand(false);
     })

@@ -86,7 +86,7 @@ struct Request {
     libraries: Arc<Libraries>,
     listener: Weak<dyn Listener>,
     clock: Arc<dyn Clock>,
-    candidate: Candidate,
+    candidate: Arc<Candidate>,
     rules: Arc<Rules>,
     /// Keeps what is mapped from being unmapped until the load has ended, also if nobody waits for it any more.
     turn: LoadTurn,
@@ -133,7 +133,7 @@ impl Loader {
 /// Verifies a file if that was not done already, and maps it, on the loader's thread, within its limit of real time.
 pub(crate) fn load(
     loader: &Loader,
-    candidate: &Candidate,
+    candidate: &Arc<Candidate>,
     rules: &Arc<Rules>,
     verified: Option<Verified>,
     before_map: BeforeMap,
@@ -175,7 +175,7 @@ pub(crate) fn load(
         libraries: Arc::clone(&loader.libraries),
         listener: Weak::clone(&loader.listener),
         clock: Arc::clone(&loader.clock),
-        candidate: candidate.clone(),
+        candidate: Arc::clone(candidate),
         rules: Arc::clone(rules),
         turn,
         answer,

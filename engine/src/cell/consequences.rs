@@ -7,7 +7,7 @@ use std::sync::Arc;
 use plugin_engine_core::RejectReason;
 use plugin_engine_core::{Effects, Event, Health, Moment, PluginState, WallTime};
 
-use super::{Applied, Cell, Guarded, UnloadedFile};
+use super::{Applied, Cell, Guarded};
 use crate::events::Beginning;
 use crate::facts::Facts;
 use crate::ledger::Ledger;
@@ -67,10 +67,8 @@ impl Cell {
             loaded.host.stop_listening_at_all();
         }
         if guarded.machine.state() == PluginState::Unloaded {
-            let library = guarded.loaded.as_ref().map(|loaded| &loaded.library);
-            let bytes = library.map(|library| library.fingerprint);
-            // As if a person had done it: the same bytes are not loaded again by themselves.
-            guarded.unloaded_by_hand = Some(Box::new(UnloadedFile(bytes)));
+            // As if a person had done it.
+            guarded.remember_unloaded();
             guarded.probation = None;
             self.set_loaded(guarded, None);
         }

@@ -115,6 +115,12 @@ pub(crate) struct Requires {
 }
 
 impl Guarded {
+    /// What is loaded is unloaded: the same bytes are not loaded again by themselves.
+    pub(crate) fn remember_unloaded(&mut self) {
+        let bytes = self.loaded.as_ref().map(|one| one.library.fingerprint);
+        self.unloaded_by_hand = Some(Box::new(UnloadedFile(bytes)));
+    }
+
     /// A person has switched the plugin off, or done what means that it is to run.
     pub(crate) fn decide_by_hand(&mut self, off: bool) {
         self.off_by_hand = off;

@@ -190,15 +190,15 @@ impl<'a> Upcoming<'a> {
     }
 }
 
-/// Calls the plugins of a chunk, one after another. The end of one call is the start of the next, so that there is one read
-/// of the clock per call.
-/// How a share was done.
+/// How a chunk was done.
 struct Done {
     now: Moment,
     /// Whether the last plugin of it was called, and not skipped.
     was_called: bool,
 }
 
+/// Calls the plugins of a chunk, one after another. The end of one call is the start of the next, so that there is one read
+/// of the clock per call.
 fn run_chunk(
     executor: &Arc<Executor>,
     slot: &Slot,

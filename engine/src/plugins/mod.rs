@@ -154,13 +154,13 @@ fn judge_engine_config(
 pub(crate) fn load_path(engine: &Arc<Shared>, path: &Path) -> Result<Vec<LoadOutcome>, Error> {
     check_running(engine)?;
     let candidate = Candidate::of_path_beside(path, engine.options.plugin_dir.as_deref());
-    load_candidate(engine, &candidate)
+    load_candidate(engine, &Arc::new(candidate))
 }
 
 /// Loads one file of which nothing is loaded, or not everything.
 pub(crate) fn load_candidate(
     engine: &Arc<Shared>,
-    candidate: &Candidate,
+    candidate: &Arc<Candidate>,
 ) -> Result<Vec<LoadOutcome>, Error> {
     let planned = plan_one(engine, candidate)?;
     let (mut outcomes, mut starting) = (Vec::new(), Vec::new());
@@ -190,7 +190,10 @@ fn complete(engine: &Shared, starting: &[Starting]) {
 }
 
 /// What the configurations say now of the plugins of one file.
-pub(crate) fn plan_one(engine: &Shared, candidate: &Candidate) -> Result<Planned, ConfigError> {
+pub(crate) fn plan_one(
+    engine: &Shared,
+    candidate: &Arc<Candidate>,
+) -> Result<Planned, ConfigError> {
     let engine_config = read_engine_config(engine)?;
     let dir = engine.options.plugin_dir.as_deref();
     let dir = dir.unwrap_or(Path::new(""));

@@ -43,11 +43,11 @@ pub(crate) fn plan(
         .map(str::to_owned)
         .collect();
     let mut planned = Vec::new();
-    for candidate in candidates {
+    for candidate in candidates.into_iter().map(Arc::new) {
         let entries = of_file.remove(&candidate.path).unwrap_or_default();
         match plan_file(&candidate, &entries, engine_config) {
             Ok(plan) => planned.push(plan),
-            Err(error) => outcomes.push(misconfigured(candidate.path, error)),
+            Err(error) => outcomes.push(misconfigured(candidate.path.clone(), error)),
         }
     }
     let mut absent: Vec<_> = of_file.into_values().flatten().collect();
@@ -66,7 +66,7 @@ pub(crate) fn plan(
 
 /// One file, with the entries that name it.
 pub(super) fn plan_file(
-    candidate: &Candidate,
+    candidate: &Arc<Candidate>,
     entries: &[&Arc<Layer>],
     engine_config: &Arc<EngineConfig>,
 ) -> Result<Planned, ConfigError> {
@@ -81,7 +81,7 @@ pub(super) fn plan_file(
         entries => entries.iter().map(|entry| config(Some(entry))).collect(),
     };
     Ok(Planned {
-        candidate: Arc::new(candidate.clone()),
+        candidate: Arc::clone(candidate),
         configs,
         engine_config: Arc::clone(engine_config),
     })

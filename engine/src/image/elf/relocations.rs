@@ -15,6 +15,7 @@ use crate::image::ImageError;
 /// (`elf_get_dynamic_info` in `elf/get-dynamic-info.h`, `_ELF_DYNAMIC_DO_RELOC` in `elf/dynamic-link.h`, `elf_dynamic_do_Rela` in `elf/do-rel.h`).
 /// Most of it is asserted; that the first relocations are of that kind is only on x86-64 (`elf_machine_rela_relative` in
 /// `sysdeps/x86_64/dl-machine.h`), elsewhere they are made as if they were. Of other processors nothing is said.
+/// That each table has its length, and lies in what is mapped, was looked at before.
 pub(super) fn check(
     entries: &Entries,
     machine: elf::Machine,
@@ -43,19 +44,14 @@ pub(super) fn check(
             "relocations of its functions are of another kind than this machine has",
         ));
     }
-    if kind.is_some()
-        && [elf::DT_JMPREL, elf::DT_PLTRELSZ]
-            .map(|tag| entries.find(tag))
-            .contains(&None)
-    {
+    if kind.is_some() && entries.find(elf::DT_JMPREL).is_none() {
         return Err(malformed("relocations of its functions are nowhere"));
     }
-    let (Some(address), Some(counted)) =
-        (entries.find(elf::DT_RELA), entries.find(elf::DT_RELACOUNT))
-    else {
+    let [address, len, counted] =
+        [elf::DT_RELA, elf::DT_RELASZ, elf::DT_RELACOUNT].map(|tag| entries.find(tag));
+    let (Some(address), Some(len), Some(counted)) = (address, len, counted) else {
         return Ok(());
     };
-    let len = entries.find(elf::DT_RELASZ).unwrap_or(0);
     let Some(start) = mapped.file_offset(address, len) else {
         return Ok(());
     };
